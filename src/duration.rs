@@ -1,0 +1,116 @@
+//! Durations as workflow files spell them: `500ms`, `45s`, `30m`, `1h30m`.
+//!
+//! Owns the spelling, both ways; the schema's `duration` pattern admits the same texts. Invariant:
+//! every duration has one canonical spelling, which [`format`] writes and [`parse`] reads back.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serializer, de};
+
+const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+/// Why a text is not a duration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a duration such as `500ms`, `45s`, `30m` or `1h30m`")]
+pub struct InvalidDuration;
+
+/// Reads `1h30m` and the like: whole numbers with units from large to small, each at most once.
+pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
+    let mut rest = text;
+    let mut total: u64 = 0;
+    let mut units = UNITS.iter();
+    if rest.is_empty() {
+        return Err(InvalidDuration);
+    }
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail.bytes().take_while(u8::is_ascii_alphabetic).count();
+        let (unit, tail) = tail.split_at(letters);
+        let (_, scale) = units
+            .find(|(name, _)| *name == unit)
+            .ok_or(InvalidDuration)?;
+        let number: u64 = number.parse().map_err(|_| InvalidDuration)?;
+        let part = number.checked_mul(*scale).ok_or(InvalidDuration)?;
+        total = total.checked_add(part).ok_or(InvalidDuration)?;
+        rest = tail;
+    }
+    Ok(Duration::from_millis(total))
+}
+
+/// The canonical spelling, in whole milliseconds: `1h30m`, `2m`, `500ms`, `0s`.
+pub fn format(duration: Duration) -> String {
+    let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut text = String::new();
+    for (unit, scale) in UNITS {
+        if rest >= scale {
+            text.push_str(&format!("{}{unit}", rest / scale));
+            rest %= scale;
+        }
+    }
+    if text.is_empty() {
+        "0s".to_owned()
+    } else {
+        text
+    }
+}
+
+/// For `#[serde(with = "crate::duration")]`: writes the canonical spelling.
+pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&format(*duration))
+}
+
+/// For `#[serde(with = "crate::duration")]`: reads any accepted spelling.
+pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    parse(&text).map_err(de::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn each_spelling_has_its_length() {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("45s", 45_000),
+            ("30m", 1_800_000),
+            ("1h30m", 5_400_000),
+            ("1h1ms", 3_600_001),
+            ("0s", 0),
+            ("90m", 5_400_000),
+        ] {
+            assert_eq!(parse(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "",
+            "5",
+            "-5s",
+            "5 s",
+            "1.5h",
+            "2d",
+            "30m1h",
+            "1h1h",
+            "PT1H",
+            "h",
+            "5S",
+            "99999999999999999999h",
+        ] {
+            assert_eq!(parse(text), Err(InvalidDuration), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_canonical_spelling_reads_back(millis in 0..u64::from(u32::MAX)) {
+            let duration = Duration::from_millis(millis);
+            prop_assert_eq!(parse(&format(duration)), Ok(duration));
+        }
+    }
+}

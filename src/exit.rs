@@ -1,0 +1,44 @@
+//! The exit codes of design §13 and which of them wins where several apply.
+//!
+//! Owns numbers and precedence; which event leads to which code is decided in `ledger` (for a run)
+//! and `error` (for what never became a run). Invariant: codes 2 to 29 mean that no stop request of
+//! this invocation was, or may have been, accepted.
+
+use std::process;
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Exit {
+    /// Every target stopped, already off or skipped; or the file, plan or report is fine.
+    Success = 0,
+    /// Wrong usage, or the workflow, plan, policy, inventory or report place is invalid.
+    Invalid = 2,
+    /// Credentials, permission or project refused, or the cloud cannot be reached.
+    Refused = 3,
+    /// The plan does not match.
+    PlanMismatch = 22,
+    /// A guard or the policy forbids it.
+    Guard = 23,
+    /// Finished; some targets failed or were not sent.
+    SomeFailed = 30,
+    /// Finished; some outcomes are unknown.
+    SomeUnknown = 33,
+    /// All well, but the report could not be written where it was asked for.
+    ReportNotWritten = 40,
+    /// Internal error; the journal says what was sent.
+    Internal = 70,
+}
+
+impl Exit {
+    /// The number that the shell sees.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
+impl From<Exit> for process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

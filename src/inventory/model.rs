@@ -1,0 +1,50 @@
+//! The servers that a workflow means, group by group.
+//!
+//! Owns the type that the plan is made from. Invariant: a server is in at most one group and at most
+//! once; the order is the order of the files that named it.
+
+use std::collections::BTreeMap;
+
+use crate::ids::ServerId;
+use crate::workflow::{BatchSize, InFlight};
+
+/// Every target of a workflow. Only [`resolve`](super::resolve) makes one.
+#[derive(Debug, Clone)]
+pub struct Targets {
+    pub(super) groups: Vec<TargetGroup>,
+    pub(super) names: BTreeMap<ServerId, String>,
+}
+
+impl Targets {
+    /// The groups in sending order, `split_by` already applied.
+    pub fn groups(&self) -> &[TargetGroup] {
+        &self.groups
+    }
+
+    /// The names that inventories give, for the targets that have one.
+    pub fn names(&self) -> &BTreeMap<ServerId, String> {
+        &self.names
+    }
+
+    /// The groups and names, to be moved on into a plan.
+    pub fn into_parts(self) -> (Vec<TargetGroup>, BTreeMap<ServerId, String>) {
+        (self.groups, self.names)
+    }
+}
+
+/// The targets of one group.
+#[derive(Debug, Clone)]
+pub struct TargetGroup {
+    /// Unique name.
+    pub name: String,
+    /// The targets, distinct, in sending order.
+    pub targets: Vec<ServerId>,
+    /// How many servers `exclude` took out.
+    pub excluded: u32,
+    /// Where the targets come from, for people: `inline`, or the inventory's path as written.
+    pub source: Vec<String>,
+    /// Most targets in one request.
+    pub batch_size: BatchSize,
+    /// Batches under way at the same time.
+    pub in_flight: InFlight,
+}

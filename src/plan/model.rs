@@ -1,0 +1,177 @@
+//! What a plan holds: every batch spelled out, and the settings that the run goes by.
+//!
+//! Owns the types and the batch's own limits. Invariant: a [`Batch`] holds 1 to 1000 distinct servers,
+//! no server is in two batches, and the digest is that of the content.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{BatchIndex, Digest, Endpoint, ProjectId, ServerId};
+use crate::workflow::{Checks, InFlight, Jobs, Rate, Rollout, StopType};
+
+/// A workflow expanded. Made by [`make`](super::make) and [`load`](super::load) only.
+#[derive(Debug, Clone)]
+pub struct Plan(Contents);
+
+impl Plan {
+    pub(super) fn new(contents: Contents) -> Self {
+        Self(contents)
+    }
+
+    /// Number of targets in all batches.
+    pub fn target_count(&self) -> usize {
+        self.batches.iter().map(|batch| batch.servers().len()).sum()
+    }
+
+    /// The name that the workflow's inventories give a server.
+    pub fn name_of(&self, server: ServerId) -> Option<&str> {
+        self.names.get(&server).map(String::as_str)
+    }
+
+    /// The batch at `index`, if the plan has one.
+    pub fn batch(&self, index: BatchIndex) -> Option<&Batch> {
+        self.batches.get(index.position())
+    }
+}
+
+impl Deref for Plan {
+    type Target = Contents;
+
+    fn deref(&self) -> &Contents {
+        &self.0
+    }
+}
+
+/// The content of a [`Plan`].
+#[derive(Debug, Clone)]
+pub struct Contents {
+    /// Which workflow it was made from.
+    pub workflow: WorkflowSummary,
+    /// Free labels of the workflow.
+    pub labels: BTreeMap<String, String>,
+    /// Where the calls go.
+    pub project: Project,
+    /// How the servers are stopped.
+    pub stop_type: StopType,
+    /// Hash over what the plan will do.
+    pub digest: Digest,
+    /// The groups in sending order.
+    pub groups: Vec<PlannedGroup>,
+    /// The batches in sending order; `batches[n].index()` is `n`.
+    pub batches: Vec<Batch>,
+    /// Names that inventories give, compared at the run.
+    pub names: BTreeMap<ServerId, String>,
+    /// Limits, actual values and verdicts.
+    pub guards: Vec<Guard>,
+    /// How the groups are sent.
+    pub rollout: Rollout,
+    /// How jobs are followed.
+    pub jobs: Jobs,
+    /// What is read before and after.
+    pub checks: Checks,
+    /// Requests a minute; not in the digest.
+    pub rate: Rate,
+    /// Template of a further place for the report; not in the digest.
+    pub report: Option<String>,
+    /// What a reviewer should look at.
+    pub warnings: Vec<PlanWarning>,
+}
+
+/// Which workflow a plan was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WorkflowSummary {
+    /// Name of the workflow.
+    pub name: String,
+    /// File name, without folders.
+    pub file: String,
+    /// Free text for people.
+    pub description: Option<String>,
+    /// SHA-256 of the file's bytes, 64 hex digits.
+    pub sha256: String,
+}
+
+/// Where the calls go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Project {
+    /// The project that owns every target.
+    pub id: ProjectId,
+    /// The region, if the workflow gives one.
+    pub region: Option<String>,
+    /// Base URL of the service.
+    pub endpoint: Endpoint,
+}
+
+/// One group of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedGroup {
+    /// Unique name.
+    pub name: String,
+    /// Number of targets.
+    pub targets: u32,
+    /// Number of servers that `exclude` took out.
+    pub excluded: u32,
+    /// Where the targets come from: `inline`, or an inventory's path as written.
+    pub source: Vec<String>,
+    /// Batches under way at the same time, resolved.
+    pub in_flight: InFlight,
+}
+
+/// 1 to 1000 distinct servers of one wave that travel in one stop request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    pub(super) index: BatchIndex,
+    pub(super) group: u32,
+    pub(super) wave: u32,
+    pub(super) servers: Vec<ServerId>,
+}
+
+impl Batch {
+    /// Place in the plan, from 0.
+    pub fn index(&self) -> BatchIndex {
+        self.index
+    }
+
+    /// Index into the plan's groups.
+    pub fn group(&self) -> usize {
+        self.group as usize
+    }
+
+    /// Wave of the group, from 0.
+    pub fn wave(&self) -> u32 {
+        self.wave
+    }
+
+    /// The servers, in the order of the request.
+    pub fn servers(&self) -> &[ServerId] {
+        &self.servers
+    }
+}
+
+/// One limit, what it was held against, and the verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guard {
+    /// Which limit, such as `max_servers`.
+    pub name: String,
+    /// The limit.
+    pub limit: u32,
+    /// What the plan has; `None` where only the run can tell.
+    pub actual: Option<u32>,
+    /// Whether it holds; `None` where only the run can tell.
+    pub ok: Option<bool>,
+}
+
+/// Something that a reviewer should look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanWarning {
+    /// Stable kebab-case name, such as `soft-stop-invalid`.
+    pub code: String,
+    /// What there is to see.
+    pub message: String,
+}

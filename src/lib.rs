@@ -7,4 +7,5 @@ pub mod exit;
 pub mod ids;
 pub mod inventory;
 pub mod plan;
+pub mod untrusted;
 pub mod workflow;

@@ -1,0 +1,149 @@
+//! Text that came from outside (names, descriptions, messages of the cloud), made safe to show.
+//!
+//! Owns escaping for terminals and for GitHub-flavoured Markdown; stored data is never changed by it.
+//! Invariant: what [`for_terminal`] gives holds no control or invisible character, and what
+//! [`for_markdown`] gives renders as the same plain words: no markup, link, mention or new line.
+
+use std::borrow::Cow;
+
+/// The text with control, bidirectional and invisible characters written out as `\n` or `\u{202e}`.
+pub fn for_terminal(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        if is_hidden(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+/// The text as plain words inside a line or table cell of Markdown.
+///
+/// `@`, `#` and `:` are followed by a zero-width space where they could begin a mention, a reference
+/// or a link: GitHub looks for those after Markdown's own escapes are gone.
+pub fn for_markdown(text: &str) -> String {
+    let text = for_terminal(text);
+    let mut shown = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            '&' => shown.push_str("&amp;"),
+            '<' => shown.push_str("&lt;"),
+            '>' => shown.push_str("&gt;"),
+            '@' => shown.push_str("@&#8203;"),
+            '#' => shown.push_str("\\#&#8203;"),
+            ':' => shown.push_str(":&#8203;"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '+' | '!' | '|' | '~'
+            | '$' | '^' | '=' => {
+                shown.push('\\');
+                shown.push(character);
+            }
+            _ => shown.push(character),
+        }
+        if shown.len() >= 4 && is_web_prefix(&shown.as_bytes()[shown.len() - 4..]) {
+            shown.pop();
+            shown.push_str("\\.");
+        }
+    }
+    shown
+}
+
+/// The first `most` characters, and `…` in place of what is left out.
+pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
+    if text.chars().nth(most).is_none() {
+        return Cow::Borrowed(text);
+    }
+    let mut short: String = text.chars().take(most.saturating_sub(1)).collect();
+    short.push('…');
+    Cow::Owned(short)
+}
+
+fn is_web_prefix(bytes: &[u8]) -> bool {
+    bytes.eq_ignore_ascii_case(b"www.")
+}
+
+/// Control characters, line separators, and what changes or hides its neighbours.
+fn is_hidden(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn harmless_text_is_shown_as_it_is() {
+        for text in ["bms-az1-001", "机房-東京", "Zürich №5", "🖥 rack", ""] {
+            assert!(matches!(for_terminal(text), Cow::Borrowed(shown) if shown == text));
+        }
+    }
+
+    #[test]
+    fn what_would_move_hide_or_turn_text_is_written_out() {
+        for (text, shown) in [
+            ("a\u{1b}[2Jb", "a\\u{1b}[2Jb"),
+            ("a\nb\r\tc", "a\\nb\\r\\tc"),
+            ("\u{9b}31m", "\\u{9b}31m"),
+            ("x\u{202e}txt.exe", "x\\u{202e}txt.exe"),
+            ("a\u{200b}b\u{2066}", "a\\u{200b}b\\u{2066}"),
+            ("\u{2028}\u{7f}\u{0}", "\\u{2028}\\u{7f}\\u{0}"),
+        ] {
+            assert_eq!(for_terminal(text), shown);
+        }
+    }
+
+    #[test]
+    fn markdown_markup_is_shown_and_not_obeyed() {
+        for (text, shown) in [
+            ("bms-az1-001", "bms-az1-001"),
+            ("a|b", "a\\|b"),
+            ("<img src=x>", "&lt;img src\\=x&gt;"),
+            ("[x](https://evil)", "\\[x\\]\\(https:&#8203;//evil\\)"),
+            ("www.evil.example", "www\\.evil.example"),
+            ("WWW.evil", "WWW\\.evil"),
+            ("@octocat", "@&#8203;octocat"),
+            ("org/repo#1", "org/repo\\#&#8203;1"),
+            ("```\nx", "\\`\\`\\`\\\\nx"),
+            ("&lt;", "&amp;lt;"),
+        ] {
+            assert_eq!(for_markdown(text), shown);
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut_at_a_character() {
+        assert_eq!(shorten("äöü", 3), "äöü");
+        assert_eq!(shorten("äöüß", 3), "äö…");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_hidden_survives(text in any::<String>()) {
+            prop_assert!(!for_terminal(&text).chars().any(is_hidden));
+            prop_assert!(!for_markdown(&text).chars().any(is_hidden));
+        }
+
+        #[test]
+        fn every_markdown_special_is_escaped(text in any::<String>()) {
+            let shown = for_markdown(&text);
+            prop_assert!(!shown.contains(['<', '>', '\n']));
+            let mut before = ' ';
+            for character in shown.chars() {
+                if "`*_[]|~".contains(character) {
+                    prop_assert_eq!(before, '\\');
+                }
+                before = if before == '\\' { ' ' } else { character };
+            }
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The one vocabulary between the run, the ledger, progress and the report.
+//!
+//! The run says everything that happens as an [`Event`]; whoever wants to know something of a run folds
+//! events and asks nobody else. Targets are named by batch and [`Slots`], so that an event about a
+//! thousand servers stays small. Invariant: events say what happened, in the order in which it did;
+//! what follows from them is the ledger's to say.
+
+mod slots;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::bms::{Evidence, JobError, JobStatus, StateClass};
+use crate::ids::{BatchIndex, Digest, JobId, RunId};
+use crate::outcome::Outcome;
+
+pub use slots::{InvalidSlots, Slot, Slots};
+
+/// An event and when it happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamped {
+    /// When it happened.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Number of a stop request within its batch, from 1.
+pub type Attempt = u32;
+
+/// One thing that happened in a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    /// The run began.
+    Began {
+        /// Its ID.
+        run: RunId,
+        /// Whether it is real.
+        mode: Mode,
+        /// The plan that it executes.
+        plan: Digest,
+    },
+    /// States were read.
+    Observed {
+        /// The batch that asked.
+        batch: BatchIndex,
+        /// Whether before or after its stop.
+        phase: Phase,
+        /// The targets in each state.
+        states: Vec<(StateClass, Slots)>,
+    },
+    /// The batch waits before it goes on.
+    Waiting {
+        /// The batch.
+        batch: BatchIndex,
+        /// For what.
+        reason: WaitReason,
+        /// Longest wait until the next step, in milliseconds.
+        milliseconds: u64,
+    },
+    /// A stop request is about to leave.
+    SendIntended {
+        /// The batch.
+        batch: BatchIndex,
+        /// Which request of the batch.
+        attempt: Attempt,
+        /// The servers in it.
+        servers: Slots,
+    },
+    /// A stop request was answered, or will never be.
+    SendAnswered {
+        /// The batch.
+        batch: BatchIndex,
+        /// Which request of the batch.
+        attempt: Attempt,
+        /// What the answer means.
+        answer: SendAnswer,
+        /// What the cloud said.
+        evidence: Evidence,
+    },
+    /// A job is followed no further.
+    JobEnded {
+        /// The batch.
+        batch: BatchIndex,
+        /// The request that the job belongs to.
+        attempt: Attempt,
+        /// How it ended.
+        end: JobEnd,
+        /// The targets with each result.
+        results: Vec<(JobResult, Slots)>,
+    },
+    /// Targets have their outcome.
+    Settled {
+        /// The batch.
+        batch: BatchIndex,
+        /// The targets with each outcome.
+        outcomes: Vec<(Outcome, Slots)>,
+    },
+    /// Nothing more is sent by this run; what is under way is finished.
+    SendingStopped {
+        /// Why.
+        cause: StopCause,
+        /// What the cloud said, where it was the cloud.
+        evidence: Evidence,
+    },
+    /// The run is over.
+    Finished,
+}
+
+/// Whether a run touches real servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// A run against the workflow's own endpoint.
+    Run,
+    /// Nothing is sent.
+    DryRun,
+    /// A run against the embedded simulator.
+    Rehearsal,
+}
+
+/// Whether a reading was made before or after the stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Before the batch was sent.
+    Before,
+    /// After its jobs ended.
+    After,
+}
+
+/// What a batch waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitReason {
+    /// The cloud throttles.
+    Throttled,
+    /// The cloud cannot be reached.
+    Unreachable,
+    /// Servers are starting, rebooting or otherwise at work.
+    Busy,
+    /// Servers are powering off.
+    Stopping,
+    /// Server states may lag behind the job.
+    Grace,
+}
+
+/// What the answer to a stop request means for the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SendAnswer {
+    /// A job was named.
+    Accepted {
+        /// The job.
+        job: JobId,
+    },
+    /// The connection was never established.
+    NotConnected,
+    /// The cloud throttles or is busy, and did not act.
+    Throttled,
+    /// A server's state stands against it.
+    Conflict,
+    /// It may or may not have been accepted.
+    Ambiguous,
+    /// The credentials were not accepted.
+    Credentials,
+    /// Every such request is refused.
+    RefusedForAll,
+    /// This request is refused.
+    Rejected,
+}
+
+/// How following a job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobEnd {
+    /// The job and its sub-jobs are final.
+    Final {
+        /// Status of the whole job.
+        status: JobStatus,
+    },
+    /// It was not final in time.
+    TimedOut {
+        /// The last status seen, if any.
+        status: Option<JobStatus>,
+    },
+    /// The cloud does not know it any more.
+    Gone,
+    /// It could not be read any longer.
+    Unreadable,
+}
+
+/// What a job says of one server.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobResult {
+    /// Its sub-job succeeded.
+    Succeeded,
+    /// Its sub-job failed, or the whole job did without telling of the server.
+    Failed(JobError),
+    /// The job tells nothing final of the server.
+    Untold,
+}
+
+/// Why a run sends nothing more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopCause {
+    /// Credentials, permission or project were refused.
+    Credentials,
+    /// The cloud could not be reached for as long as reads and sends are tried again.
+    Unreachable,
+}

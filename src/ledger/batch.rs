@@ -1,0 +1,269 @@
+//! What is known of one batch: its targets, and the stop requests that it took.
+//!
+//! Owns the folding of events that concern a single batch. Invariant: attempts are numbered from 1
+//! without a gap, and every slot that an event names exists.
+
+use jiff::Timestamp;
+
+use super::Misfit;
+use crate::bms::{Evidence, JobError, JobStatus, StateClass};
+use crate::event::{Attempt, JobEnd, JobResult, Phase, SendAnswer, Slot, Slots, WaitReason};
+use crate::ids::JobId;
+use crate::outcome::Outcome;
+
+/// What is known of one batch.
+#[derive(Debug, Clone)]
+pub struct BatchRecord {
+    group: usize,
+    targets: Vec<TargetRecord>,
+    sends: Vec<SendRecord>,
+    waiting: Option<WaitReason>,
+}
+
+/// What is known of one target.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TargetRecord {
+    before: Option<StateClass>,
+    after: Option<StateClass>,
+    outcome: Option<Outcome>,
+    attempt: Option<Attempt>,
+}
+
+impl TargetRecord {
+    /// Its last state seen before its stop.
+    pub fn before(&self) -> Option<StateClass> {
+        self.before
+    }
+
+    /// Its last state seen after its stop.
+    pub fn after(&self) -> Option<StateClass> {
+        self.after
+    }
+
+    /// What became of it, once that is known.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome
+    }
+
+    /// The last stop request that it was part of.
+    pub fn attempt(&self) -> Option<Attempt> {
+        self.attempt
+    }
+}
+
+/// What is known of one stop request.
+#[derive(Debug, Clone)]
+pub struct SendRecord {
+    /// The targets in it.
+    pub servers: Slots,
+    /// When it was about to leave.
+    pub sent_at: Timestamp,
+    /// What its answer means, once there is one.
+    pub answer: Option<SendAnswer>,
+    /// What the cloud said.
+    pub evidence: Evidence,
+    /// How following its job ended.
+    pub end: Option<JobEnd>,
+    /// What the job says of the targets.
+    pub results: Vec<(JobResult, Slots)>,
+    /// When the answer came, or, where it named a job, when that ended.
+    pub settled_at: Option<Timestamp>,
+}
+
+impl SendRecord {
+    /// The job that the answer named.
+    pub fn job(&self) -> Option<&JobId> {
+        let Some(SendAnswer::Accepted { job }) = &self.answer else {
+            return None;
+        };
+        Some(job)
+    }
+
+    /// The last status of the job that is known.
+    pub fn job_status(&self) -> Option<&JobStatus> {
+        match self.end.as_ref()? {
+            JobEnd::Final { status } => Some(status),
+            JobEnd::TimedOut { status } => status.as_ref(),
+            JobEnd::Gone | JobEnd::Unreadable => None,
+        }
+    }
+
+    /// Whether the cloud took it, or may have.
+    pub fn may_be_accepted(&self) -> bool {
+        match self.answer {
+            None | Some(SendAnswer::Accepted { .. } | SendAnswer::Ambiguous) => true,
+            Some(
+                SendAnswer::NotConnected
+                | SendAnswer::Throttled
+                | SendAnswer::Conflict
+                | SendAnswer::Credentials
+                | SendAnswer::RefusedForAll
+                | SendAnswer::Rejected,
+            ) => false,
+        }
+    }
+
+    /// The error that the job reports for a target.
+    pub fn job_error(&self, slot: Slot) -> Option<&JobError> {
+        self.results
+            .iter()
+            .find_map(|(result, slots)| match result {
+                JobResult::Failed(error) => slots.contains(slot).then_some(error),
+                JobResult::Succeeded | JobResult::Untold => None,
+            })
+    }
+}
+
+impl BatchRecord {
+    pub(super) fn new(group: usize, size: usize) -> Self {
+        let targets = vec![TargetRecord::default(); size];
+        Self {
+            group,
+            targets,
+            sends: Vec::new(),
+            waiting: None,
+        }
+    }
+
+    /// Index of its group in the plan.
+    pub fn group(&self) -> usize {
+        self.group
+    }
+
+    /// Its targets, by slot.
+    pub fn targets(&self) -> &[TargetRecord] {
+        &self.targets
+    }
+
+    /// Its stop requests; attempt `n` is at index `n - 1`.
+    pub fn sends(&self) -> &[SendRecord] {
+        &self.sends
+    }
+
+    /// What it waits for at present.
+    pub fn waiting(&self) -> Option<WaitReason> {
+        self.waiting
+    }
+
+    /// Whether every target has its outcome.
+    pub fn is_settled(&self) -> bool {
+        self.targets.iter().all(|target| target.outcome.is_some())
+    }
+
+    pub(super) fn wait(&mut self, reason: WaitReason) {
+        self.waiting = Some(reason);
+    }
+
+    pub(super) fn observe(
+        &mut self,
+        phase: Phase,
+        states: &[(StateClass, Slots)],
+    ) -> Result<(), Misfit> {
+        for (state, slots) in states {
+            self.each(slots, |target| match phase {
+                Phase::Before => target.before = Some(*state),
+                Phase::After => target.after = Some(*state),
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn intend(
+        &mut self,
+        attempt: Attempt,
+        servers: &Slots,
+        at: Timestamp,
+    ) -> Result<(), Misfit> {
+        if attempt as usize != self.sends.len() + 1 {
+            return Err(Misfit(format!(
+                "attempt {attempt} follows {}",
+                self.sends.len()
+            )));
+        }
+        self.waiting = None;
+        self.each(servers, |target| target.attempt = Some(attempt))?;
+        self.sends.push(SendRecord {
+            servers: servers.clone(),
+            sent_at: at,
+            answer: None,
+            evidence: Evidence::default(),
+            end: None,
+            results: Vec::new(),
+            settled_at: None,
+        });
+        Ok(())
+    }
+
+    pub(super) fn answer(
+        &mut self,
+        attempt: Attempt,
+        answer: &SendAnswer,
+        evidence: &Evidence,
+        at: Timestamp,
+    ) -> Result<(), Misfit> {
+        let send = self.send_mut(attempt)?;
+        send.answer = Some(answer.clone());
+        send.evidence = evidence.clone();
+        send.settled_at = send.job().is_none().then_some(at);
+        Ok(())
+    }
+
+    pub(super) fn end_job(
+        &mut self,
+        attempt: Attempt,
+        end: &JobEnd,
+        results: &[(JobResult, Slots)],
+        at: Timestamp,
+    ) -> Result<(), Misfit> {
+        self.waiting = None;
+        let send = self.send_mut(attempt)?;
+        send.end = Some(end.clone());
+        send.results = results.to_vec();
+        send.settled_at = Some(at);
+        Ok(())
+    }
+
+    /// Sets outcomes; returns the old and the new one of each target.
+    pub(super) fn settle(
+        &mut self,
+        outcomes: &[(Outcome, Slots)],
+    ) -> Result<Vec<(Option<Outcome>, Outcome)>, Misfit> {
+        let mut changes = Vec::new();
+        for (outcome, slots) in outcomes {
+            self.each(slots, |target| {
+                changes.push((target.outcome.replace(*outcome), *outcome))
+            })?;
+        }
+        if self.is_settled() {
+            self.waiting = None;
+        }
+        Ok(changes)
+    }
+
+    fn send_mut(&mut self, attempt: Attempt) -> Result<&mut SendRecord, Misfit> {
+        let index = (attempt as usize).checked_sub(1);
+        index
+            .and_then(|index| self.sends.get_mut(index))
+            .ok_or_else(|| Misfit(format!("attempt {attempt} was never intended")))
+    }
+
+    fn each(
+        &mut self,
+        slots: &Slots,
+        mut change: impl FnMut(&mut TargetRecord),
+    ) -> Result<(), Misfit> {
+        if slots
+            .last()
+            .is_some_and(|last| usize::from(last) >= self.targets.len())
+        {
+            return Err(Misfit(format!(
+                "slots {slots} of {} targets",
+                self.targets.len()
+            )));
+        }
+        for slot in slots.iter() {
+            change(&mut self.targets[usize::from(slot)]);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,220 @@
+//! Stage 5, pure: [`Event`]s → what is known of every batch and target.
+//!
+//! The one fold that the run's own limits, progress and the report read. Knows nothing of requests or
+//! files. Invariant: the totals of a group always add up to its targets, whatever events came.
+
+mod batch;
+mod totals;
+
+use jiff::Timestamp;
+
+use crate::bms::Evidence;
+use crate::event::{Event, Mode, Stamped, StopCause};
+use crate::exit::Exit;
+use crate::ids::{BatchIndex, Digest, RunId};
+use crate::outcome::{Outcome, OutcomeKind, Reason};
+use crate::plan::Plan;
+
+pub use batch::{BatchRecord, SendRecord, TargetRecord};
+pub use totals::Totals;
+
+/// What is known of a run.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    began: Option<Began>,
+    finished_at: Option<Timestamp>,
+    stopped: Option<(StopCause, Evidence)>,
+    batches: Vec<BatchRecord>,
+    groups: Vec<Totals>,
+}
+
+/// How the run began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Began {
+    /// The run's ID.
+    pub run: RunId,
+    /// Whether it is real.
+    pub mode: Mode,
+    /// The plan that it executes.
+    pub plan: Digest,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// An event that cannot belong to the plan's run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an event that does not fit the plan: {0}")]
+pub struct Misfit(pub String);
+
+impl Ledger {
+    /// The ledger of a run of which nothing is known yet.
+    pub fn new(plan: &Plan) -> Self {
+        let batch =
+            |batch: &crate::plan::Batch| BatchRecord::new(batch.group(), batch.servers().len());
+        Self {
+            began: None,
+            finished_at: None,
+            stopped: None,
+            batches: plan.batches.iter().map(batch).collect(),
+            groups: plan
+                .groups
+                .iter()
+                .map(|group| Totals::of_targets(u64::from(group.targets)))
+                .collect(),
+        }
+    }
+
+    /// Takes in one event. An event that does not fit the plan changes nothing.
+    pub fn apply(&mut self, stamped: &Stamped) -> Result<(), Misfit> {
+        let at = stamped.at;
+        match &stamped.event {
+            Event::Began { run, mode, plan } => {
+                self.began = Some(Began {
+                    run: run.clone(),
+                    mode: *mode,
+                    plan: *plan,
+                    at,
+                });
+            }
+            Event::Observed {
+                batch,
+                phase,
+                states,
+            } => {
+                self.batch_mut(*batch)?.observe(*phase, states)?;
+            }
+            Event::Waiting { batch, reason, .. } => self.batch_mut(*batch)?.wait(*reason),
+            Event::SendIntended {
+                batch,
+                attempt,
+                servers,
+            } => {
+                self.batch_mut(*batch)?.intend(*attempt, servers, at)?;
+            }
+            Event::SendAnswered {
+                batch,
+                attempt,
+                answer,
+                evidence,
+            } => {
+                self.batch_mut(*batch)?
+                    .answer(*attempt, answer, evidence, at)?;
+            }
+            Event::JobEnded {
+                batch,
+                attempt,
+                end,
+                results,
+            } => {
+                self.batch_mut(*batch)?
+                    .end_job(*attempt, end, results, at)?;
+            }
+            Event::Settled { batch, outcomes } => self.settle(*batch, outcomes)?,
+            Event::SendingStopped { cause, evidence } => {
+                self.stopped.get_or_insert((*cause, evidence.clone()));
+            }
+            Event::Finished => self.finished_at = Some(at),
+        }
+        Ok(())
+    }
+
+    fn batch_mut(&mut self, index: BatchIndex) -> Result<&mut BatchRecord, Misfit> {
+        self.batches
+            .get_mut(index.position())
+            .ok_or_else(|| Misfit(format!("the plan has no batch {index}")))
+    }
+
+    fn settle(
+        &mut self,
+        index: BatchIndex,
+        outcomes: &[(Outcome, crate::event::Slots)],
+    ) -> Result<(), Misfit> {
+        let changes = self.batch_mut(index)?.settle(outcomes)?;
+        let group = self.batches.get(index.position()).map(BatchRecord::group);
+        if let Some(totals) = group.and_then(|group| self.groups.get_mut(group)) {
+            changes
+                .into_iter()
+                .for_each(|(old, new)| totals.replace(old, new));
+        }
+        Ok(())
+    }
+
+    /// How the run began, once it has.
+    pub fn began(&self) -> Option<&Began> {
+        self.began.as_ref()
+    }
+
+    /// When the run was over, once it is.
+    pub fn finished_at(&self) -> Option<Timestamp> {
+        self.finished_at
+    }
+
+    /// Why nothing more is sent, if so, with what the cloud said.
+    pub fn stopped(&self) -> Option<&(StopCause, Evidence)> {
+        self.stopped.as_ref()
+    }
+
+    /// What is known of each batch, in plan order.
+    pub fn batches(&self) -> &[BatchRecord] {
+        &self.batches
+    }
+
+    /// What is known of one batch.
+    pub fn batch(&self, index: BatchIndex) -> Option<&BatchRecord> {
+        self.batches.get(index.position())
+    }
+
+    /// The totals of each group, in plan order.
+    pub fn groups(&self) -> &[Totals] {
+        &self.groups
+    }
+
+    /// The totals of the whole run.
+    pub fn totals(&self) -> Totals {
+        self.groups
+            .iter()
+            .fold(Totals::default(), |sum, group| sum.plus(group))
+    }
+
+    /// Whether a stop request was, or may have been, accepted.
+    pub fn may_have_stopped(&self) -> bool {
+        self.batches
+            .iter()
+            .flat_map(BatchRecord::sends)
+            .any(SendRecord::may_be_accepted)
+    }
+
+    /// The exit code that this run has earned so far (design §13).
+    pub fn exit(&self) -> Exit {
+        let totals = self.totals();
+        let count = |kind| totals.count(kind);
+        if totals.pending() > 0 {
+            return Exit::Internal;
+        }
+        if count(OutcomeKind::Unknown) > 0 {
+            return Exit::SomeUnknown;
+        }
+        if self.stopped.is_some() && !self.may_have_stopped() {
+            return Exit::Refused;
+        }
+        if count(OutcomeKind::Failed) > 0 {
+            return Exit::SomeFailed;
+        }
+        let only_dry = self
+            .began
+            .as_ref()
+            .is_some_and(|began| began.mode == Mode::DryRun);
+        if count(OutcomeKind::NotSent) > 0 && !only_dry {
+            return Exit::SomeFailed;
+        }
+        Exit::Success
+    }
+
+    /// How many targets have this reason.
+    pub fn count_of_reason(&self, reason: Reason) -> u64 {
+        let targets = self.batches.iter().flat_map(BatchRecord::targets);
+        let matching =
+            targets.filter(|target| target.outcome().and_then(Outcome::reason) == Some(reason));
+        matching.count() as u64
+    }
+}

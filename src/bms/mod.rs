@@ -2,6 +2,7 @@
 
 mod answer;
 mod job;
+pub mod signing;
 mod state;
 
 pub use answer::{Conflict, Evidence, StopAnswer};

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::diagnostic::Diagnostic;
 use crate::ids::ServerId;
 use crate::workflow::{BatchSize, InFlight};
 
@@ -13,6 +14,7 @@ use crate::workflow::{BatchSize, InFlight};
 pub struct Targets {
     pub(super) groups: Vec<TargetGroup>,
     pub(super) names: BTreeMap<ServerId, String>,
+    pub(super) warnings: Vec<Diagnostic>,
 }
 
 impl Targets {
@@ -24,6 +26,21 @@ impl Targets {
     /// The names that inventories give, for the targets that have one.
     pub fn names(&self) -> &BTreeMap<ServerId, String> {
         &self.names
+    }
+
+    /// Findings that do not forbid the targets.
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// Targets that no file named, for the tests of later stages.
+    #[cfg(test)]
+    pub(crate) fn for_tests(groups: Vec<TargetGroup>, names: BTreeMap<ServerId, String>) -> Self {
+        Self {
+            groups,
+            names,
+            warnings: Vec::new(),
+        }
     }
 
     /// The groups and names, to be moved on into a plan.

@@ -1,7 +1,31 @@
 //! Stage 3, pure: [`Targets`](crate::inventory::Targets) → [`Plan`], and everything that is shown of it.
+//!
+//! [`make`] cuts groups into batches and [`load`] reads a written plan back; both end in the same type,
+//! with the digest computed here. Reads no file and decides nothing at run time. Invariant: the same
+//! workflow and targets give the same bytes in every form, on any day and in any folder.
 
+mod digest;
+mod error;
+mod load;
+mod make;
 mod model;
+#[cfg(test)]
+pub(crate) mod sample;
+mod written;
 
+pub use error::PlanError;
+pub use load::load;
+pub use make::make;
 pub use model::{
     Batch, Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary,
 };
+pub use written::write_json;
+
+/// What a plan does to its servers, as the API names it.
+pub const ACTION: &str = "os-stop";
+
+/// The format that [`write_json`] writes and [`load`] reads.
+pub const FORMAT: &str = "lightsout/plan/v1";
+
+/// The JSON Schema of a written plan.
+pub const SCHEMA: &str = include_str!("../../schemas/plan.schema.json");

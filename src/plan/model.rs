@@ -12,7 +12,7 @@ use crate::ids::{BatchIndex, Digest, Endpoint, ProjectId, ServerId};
 use crate::workflow::{Checks, InFlight, Jobs, Rate, Rollout, StopType};
 
 /// A workflow expanded. Made by [`make`](super::make) and [`load`](super::load) only.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan(Contents);
 
 impl Plan {
@@ -45,7 +45,7 @@ impl Deref for Plan {
 }
 
 /// The content of a [`Plan`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contents {
     /// Which workflow it was made from.
     pub workflow: WorkflowSummary,

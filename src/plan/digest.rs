@@ -1,0 +1,329 @@
+//! The digest: SHA-256 over the canonical JSON (RFC 8785) of what a plan will do.
+//!
+//! Owns the canonical form, version 1: the members below and no other. The form is canonical by
+//! construction: members stand in sorted order, numbers are whole, and no white space is written.
+//! Invariant: a plan's digest never changes within plan/v1; every setting that a send obeys is in it.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+use super::ACTION;
+use super::model::{Contents, PlannedGroup};
+use super::written::{Override, overrides};
+use crate::ids::{Digest, Endpoint, ProjectId, ServerId};
+use crate::workflow::{Checks, FailOrSkip, FailSkipOrSend, Jobs, OnState, Rollout, StopType};
+
+/// Version of the canonical form.
+const VERSION: u8 = 1;
+
+/// The digest of `contents`; the one that it states is not looked at.
+#[expect(
+    clippy::expect_used,
+    reason = "hashing takes any bytes, and all keys are strings"
+)]
+pub(super) fn of(contents: &Contents) -> Digest {
+    let mut hash = Hashing::default();
+    serde_json::to_writer(&mut hash, &Canonical::of(contents)).expect("hashing does not fail");
+    hash.finish()
+}
+
+/// Hashes what is written to it, in pieces that are worth a call.
+#[derive(Default)]
+struct Hashing {
+    sha: Sha256,
+    pending: Vec<u8>,
+}
+
+impl Hashing {
+    const PIECE: usize = 32 * 1024;
+
+    fn finish(mut self) -> Digest {
+        self.sha.update(&self.pending);
+        Digest::from_bytes(self.sha.finalize().into())
+    }
+}
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.pending.extend_from_slice(bytes);
+        if self.pending.len() >= Self::PIECE {
+            self.sha.update(&self.pending);
+            self.pending.clear();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The canonical form. Members must stand in the order of their names, here and below.
+#[derive(Serialize)]
+struct Canonical<'a> {
+    action: &'a str,
+    batches: Batches<'a>,
+    checks: CanonicalChecks,
+    endpoint: &'a Endpoint,
+    guards: BTreeMap<&'a str, u32>,
+    jobs: CanonicalJobs,
+    project: &'a ProjectId,
+    rollout: CanonicalRollout<'a>,
+    stop_type: StopType,
+    v: u8,
+}
+
+impl<'a> Canonical<'a> {
+    fn of(contents: &'a Contents) -> Self {
+        let limit = |guard: &'a super::Guard| (guard.name.as_str(), guard.limit);
+        Self {
+            action: ACTION,
+            batches: Batches(contents),
+            checks: CanonicalChecks::of(contents.checks),
+            endpoint: &contents.project.endpoint,
+            guards: contents.guards.iter().map(limit).collect(),
+            jobs: CanonicalJobs::of(contents.jobs),
+            project: &contents.project.id,
+            rollout: CanonicalRollout::of(contents.rollout, &contents.groups),
+            stop_type: contents.stop_type,
+            v: VERSION,
+        }
+    }
+}
+
+struct Batches<'a>(&'a Contents);
+
+impl Serialize for Batches<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let groups = &self.0.groups;
+        serializer.collect_seq(self.0.batches.iter().map(|batch| CanonicalBatch {
+            group: &groups[batch.group()].name,
+            servers: batch.servers(),
+            wave: batch.wave(),
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct CanonicalBatch<'a> {
+    group: &'a str,
+    servers: &'a [ServerId],
+    wave: u32,
+}
+
+#[derive(Serialize)]
+struct CanonicalChecks {
+    after: bool,
+    before: bool,
+    #[serde(with = "crate::duration")]
+    grace: Duration,
+    on_state: CanonicalOnState,
+}
+
+impl CanonicalChecks {
+    fn of(checks: Checks) -> Self {
+        let Checks {
+            before,
+            after,
+            grace,
+            on_state,
+        } = checks;
+        let on_state = CanonicalOnState::of(on_state);
+        Self {
+            after,
+            before,
+            grace,
+            on_state,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CanonicalOnState {
+    error: FailSkipOrSend,
+    locked: FailOrSkip,
+    missing: FailOrSkip,
+}
+
+impl CanonicalOnState {
+    fn of(on_state: OnState) -> Self {
+        let OnState {
+            missing,
+            error,
+            locked,
+        } = on_state;
+        Self {
+            error,
+            locked,
+            missing,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct CanonicalJobs {
+    #[serde(with = "crate::duration")]
+    poll: Duration,
+    #[serde(with = "crate::duration")]
+    timeout: Duration,
+}
+
+impl CanonicalJobs {
+    fn of(jobs: Jobs) -> Self {
+        let Jobs { timeout, poll } = jobs;
+        Self { poll, timeout }
+    }
+}
+
+#[derive(Serialize)]
+struct CanonicalRollout<'a> {
+    batch_size: u16,
+    in_flight: u16,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    overrides: BTreeMap<&'a str, Override>,
+    #[serde(with = "crate::duration")]
+    retry_for: Duration,
+}
+
+impl<'a> CanonicalRollout<'a> {
+    fn of(rollout: Rollout, groups: &'a [PlannedGroup]) -> Self {
+        let overrides = overrides(&rollout, groups);
+        let Rollout {
+            batch_size,
+            in_flight,
+            retry_for,
+        } = rollout;
+        Self {
+            batch_size: batch_size.get(),
+            in_flight: in_flight.get(),
+            overrides,
+            retry_for,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::diagnostic::{Diagnostic, SourceFile};
+    use crate::inventory::{TargetGroup, Targets};
+    use crate::plan::make::expand;
+    use crate::plan::sample::{self, group, server};
+    use crate::workflow::{BatchSize, Definition, InFlight};
+
+    fn groups() -> Vec<TargetGroup> {
+        vec![group("a", 0, 3), group("b", 3, 5)]
+    }
+
+    fn plain() -> Digest {
+        sample::plan(groups()).digest
+    }
+
+    #[test]
+    fn the_canonical_form_is_written_down_here_and_does_not_change() {
+        let plan = sample::plan(vec![group("a", 0, 2)]);
+        let canonical = serde_json::to_string(&Canonical::of(&plan)).unwrap();
+        assert_eq!(
+            canonical,
+            concat!(
+                r#"{"action":"os-stop","batches":[{"group":"a","servers":["#,
+                r#""00000000-a5a5-a5a5-a5a5-a5a500000000","80000000-a5a5-a5a5-a5a5-a5a500000001"],"wave":0}],"#,
+                r#""checks":{"after":true,"before":true,"grace":"2m","on_state":{"error":"fail","locked":"fail","missing":"fail"}},"#,
+                r#""endpoint":"https://bms.ap-southeast-1.myhuaweicloud.com","guards":{"max_servers":5000},"#,
+                r#""jobs":{"poll":"10s","timeout":"30m"},"project":"bbf1946d374b44a0a2a95533562ba954","#,
+                r#""rollout":{"batch_size":1000,"in_flight":1,"retry_for":"1h"},"stop_type":"HARD","v":1}"#,
+            )
+        );
+        let hash = Sha256::digest(canonical.as_bytes());
+        assert_eq!(plan.digest, Digest::from_bytes(hash.into()));
+    }
+
+    #[test]
+    fn members_stand_in_sorted_order_at_every_depth() {
+        let mut groups = groups();
+        groups[1].in_flight = InFlight::try_from(4).unwrap();
+        let canonical = serde_json::to_string(&Canonical::of(&sample::plan(groups))).unwrap();
+        let sorted: serde_json::Value = serde_json::from_str(&canonical).unwrap();
+        assert_eq!(sorted.to_string(), canonical);
+        assert!(canonical.contains(r#""overrides":{"b":{"in_flight":4}}"#));
+    }
+
+    /// RFC 8785 §3.2.2.2: two-character escapes where JSON has them, else `\u00xx` in lower case.
+    #[rstest]
+    #[case("\u{8}\t\n\u{c}\r\"\\", r#""\b\t\n\f\r\"\\""#)]
+    #[case("\u{0}\u{1b}\u{1f}", r#""\u0000\u001b\u001f""#)]
+    #[case("/\u{7f}é€😀", "\"/\u{7f}é€😀\"")]
+    fn strings_are_escaped_as_the_canonical_form_asks(#[case] text: &str, #[case] json: &str) {
+        assert_eq!(serde_json::to_string(text).unwrap(), json);
+    }
+
+    #[rstest]
+    #[case::description(|w: &mut Definition| w.description = None)]
+    #[case::file(|w: &mut Definition| w.source = SourceFile::new("other.yaml", "# a comment\n"))]
+    #[case::content(|w: &mut Definition| w.sha256 = "cd".repeat(32))]
+    #[case::name(|w: &mut Definition| w.name = "other".to_owned())]
+    #[case::region(|w: &mut Definition| w.region = None)]
+    #[case::labels(|w: &mut Definition| w.labels = BTreeMap::new())]
+    #[case::rate(|w: &mut Definition| w.rate.stop = 7)]
+    #[case::report(|w: &mut Definition| w.report = Some("out.json".to_owned()))]
+    #[case::warnings(|w: &mut Definition| w.warnings = vec![Diagnostic::warning("a", "b")])]
+    fn what_is_only_told_keeps_the_digest(#[case] change: fn(&mut Definition)) {
+        let mut workflow = sample::workflow();
+        change(&mut workflow);
+        assert_eq!(sample::plan_of(&workflow, groups()).digest, plain());
+    }
+
+    #[rstest]
+    #[case::project(|w: &mut Definition| w.project = "0".repeat(32).parse().unwrap())]
+    #[case::endpoint(|w: &mut Definition| w.endpoint = "https://bms.example.com".parse().unwrap())]
+    #[case::stop_type(|w: &mut Definition| w.stop_type = StopType::Soft)]
+    #[case::batch_size(|w: &mut Definition| w.rollout.batch_size = BatchSize::try_from(9).unwrap())]
+    #[case::in_flight(|w: &mut Definition| w.rollout.in_flight = InFlight::try_from(2).unwrap())]
+    #[case::retry_for(|w: &mut Definition| w.rollout.retry_for = Duration::from_secs(1))]
+    #[case::max_servers(|w: &mut Definition| w.guards.max_servers = 8)]
+    #[case::timeout(|w: &mut Definition| w.jobs.timeout = Duration::from_secs(1))]
+    #[case::poll(|w: &mut Definition| w.jobs.poll = Duration::from_secs(1))]
+    #[case::before(|w: &mut Definition| w.checks.before = false)]
+    #[case::after(|w: &mut Definition| w.checks.after = false)]
+    #[case::grace(|w: &mut Definition| w.checks.grace = Duration::from_secs(1))]
+    #[case::missing(|w: &mut Definition| w.checks.on_state.missing = FailOrSkip::Skip)]
+    #[case::error(|w: &mut Definition| w.checks.on_state.error = FailSkipOrSend::Send)]
+    #[case::locked(|w: &mut Definition| w.checks.on_state.locked = FailOrSkip::Skip)]
+    fn what_a_run_obeys_changes_the_digest(#[case] change: fn(&mut Definition)) {
+        let mut workflow = sample::workflow();
+        change(&mut workflow);
+        assert_ne!(sample::plan_of(&workflow, groups()).digest, plain());
+    }
+
+    #[rstest]
+    #[case::an_id(|g: &mut Vec<TargetGroup>| g[0].targets[1] = server(99))]
+    #[case::order(|g: &mut Vec<TargetGroup>| g[0].targets.swap(0, 1))]
+    #[case::one_less(|g: &mut Vec<TargetGroup>| { g[1].targets.pop(); })]
+    #[case::batch_size(|g: &mut Vec<TargetGroup>| g[1].batch_size = BatchSize::try_from(2).unwrap())]
+    #[case::in_flight(|g: &mut Vec<TargetGroup>| g[1].in_flight = InFlight::try_from(2).unwrap())]
+    #[case::group_name(|g: &mut Vec<TargetGroup>| g[1].name = "c".to_owned())]
+    #[case::group_order(|g: &mut Vec<TargetGroup>| g.swap(0, 1))]
+    fn what_is_sent_changes_the_digest(#[case] change: fn(&mut Vec<TargetGroup>)) {
+        let mut groups = groups();
+        change(&mut groups);
+        assert_ne!(sample::plan(groups).digest, plain());
+    }
+
+    proptest! {
+        #[test]
+        fn names_of_servers_keep_the_digest(name in "\\PC{0,20}") {
+            let names = BTreeMap::from([(server(0), name)]);
+            let plan = expand(&sample::workflow(), Targets::for_tests(groups(), names));
+            prop_assert_eq!(plan.digest, plain());
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Why a written plan is not run, and what to do about it.
+//!
+//! Owns the errors of [`load`](super::load); every one of them ends with the exit code for a plan that
+//! does not match. Invariant: a message never shows more of the file than one name or number.
+
+use super::{ACTION, FORMAT};
+use crate::ids::{Digest, ServerId};
+
+/// Why a written plan is not run.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Not JSON, or not of the plan's shape.
+    #[error("not a plan that can be read, at line {}, column {}", .0.line(), .0.column())]
+    Unreadable(#[source] serde_json::Error),
+    /// Written by another version, or no plan at all.
+    #[error("the format is `{stated}`; this version reads `{FORMAT}`")]
+    Format {
+        /// What the plan says.
+        stated: String,
+    },
+    /// An action that this version does not know.
+    #[error("the action is `{0}`; this version knows `{ACTION}`")]
+    Action(String),
+    /// A number that does not agree with what there is.
+    #[error("`{member}` says {stated}, but the plan has {counted}")]
+    Count {
+        /// Path of the number.
+        member: String,
+        /// What the plan says.
+        stated: u32,
+        /// What there is.
+        counted: u32,
+    },
+    /// Something about groups or batches that no plan has.
+    #[error("{0}")]
+    Shape(String),
+    /// One server is in two places.
+    #[error("server `{server}` is in batch {first} and again in batch {second}")]
+    RepeatedServer {
+        /// Which server.
+        server: ServerId,
+        /// Where it stands first.
+        first: u32,
+        /// Where it stands again.
+        second: u32,
+    },
+    /// The content is not what the digest was made of.
+    #[error("the plan states the digest `{stated}`, but its content has `{computed}`")]
+    DigestMismatch {
+        /// What the plan says.
+        stated: Digest,
+        /// What its content gives.
+        computed: Digest,
+    },
+}
+
+impl PlanError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => {
+                "give a file that `lightsout plan FILE --format json` has written, unchanged"
+            }
+            Self::Format { .. } | Self::Action(_) => {
+                "use the version of lightsout that wrote the plan, or make the plan anew with `lightsout plan`"
+            }
+            Self::Count { .. }
+            | Self::Shape(_)
+            | Self::RepeatedServer { .. }
+            | Self::DigestMismatch { .. } => {
+                "the plan was changed after it was made; change the workflow instead and make the plan anew with `lightsout plan`"
+            }
+        }
+    }
+}

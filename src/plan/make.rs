@@ -1,0 +1,209 @@
+//! Targets → plan: cuts each group into batches and holds the whole against the guards.
+//!
+//! Owns batching and verdicts. Waves are not cut yet: every batch is of wave 0. Invariant: the batches
+//! of a group, one after another, are exactly its targets in order; a breached guard is told in the
+//! plan and never hides it.
+
+use super::digest;
+use super::model::{
+    Batch, Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary,
+};
+use crate::diagnostic::Diagnostic;
+use crate::ids::{BatchIndex, Digest};
+use crate::inventory::{TargetGroup, Targets};
+use crate::workflow::{Definition, Workflow};
+
+/// The plan of `workflow` for `targets`.
+pub fn make(workflow: &Workflow, targets: Targets) -> Plan {
+    expand(workflow, targets)
+}
+
+pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
+    let mut warnings: Vec<_> = workflow.warnings.iter().map(warning).collect();
+    warnings.extend(targets.warnings().iter().map(warning));
+    let (target_groups, names) = targets.into_parts();
+    let mut groups = Vec::with_capacity(target_groups.len());
+    let mut batches = Vec::new();
+    for group in target_groups {
+        cut(&group, count(groups.len()), &mut batches);
+        groups.push(planned(group));
+    }
+    let targets = groups.iter().map(|group| group.targets).sum();
+    let mut contents = Contents {
+        workflow: summary(workflow),
+        labels: workflow.labels.clone(),
+        project: project(workflow),
+        stop_type: workflow.stop_type,
+        digest: Digest::from_bytes([0; 32]),
+        guards: vec![Guard::max_servers(workflow.guards.max_servers, targets)],
+        groups,
+        batches,
+        names,
+        rollout: workflow.rollout,
+        jobs: workflow.jobs,
+        checks: workflow.checks,
+        rate: workflow.rate,
+        report: workflow.report.clone(),
+        warnings,
+    };
+    contents.digest = digest::of(&contents);
+    Plan::new(contents)
+}
+
+/// Appends the batches of one group.
+fn cut(group: &TargetGroup, place: u32, batches: &mut Vec<Batch>) {
+    for servers in group.targets.chunks(usize::from(group.batch_size.get())) {
+        batches.push(Batch {
+            index: BatchIndex(count(batches.len())),
+            group: place,
+            wave: 0,
+            servers: servers.to_vec(),
+        });
+    }
+}
+
+fn planned(group: TargetGroup) -> PlannedGroup {
+    PlannedGroup {
+        targets: count(group.targets.len()),
+        name: group.name,
+        excluded: group.excluded,
+        source: group.source,
+        in_flight: group.in_flight,
+    }
+}
+
+impl Guard {
+    /// The verdict on a number of targets.
+    pub(super) fn max_servers(limit: u32, targets: u32) -> Self {
+        Self {
+            name: "max_servers".to_owned(),
+            limit,
+            actual: Some(targets),
+            ok: Some(targets <= limit),
+        }
+    }
+}
+
+fn summary(workflow: &Definition) -> WorkflowSummary {
+    WorkflowSummary {
+        name: workflow.name.clone(),
+        file: file_name(workflow.source.name()).to_owned(),
+        description: workflow.description.clone(),
+        sha256: workflow.sha256.clone(),
+    }
+}
+
+/// The last part of a path: a plan must not tell the folder that it was made in.
+fn file_name(path: &str) -> &str {
+    path.rsplit(['/', '\\']).next().unwrap_or(path)
+}
+
+fn project(workflow: &Definition) -> Project {
+    Project {
+        id: workflow.project.clone(),
+        region: workflow.region.clone(),
+        endpoint: workflow.endpoint.clone(),
+    }
+}
+
+fn warning(finding: &Diagnostic) -> PlanWarning {
+    PlanWarning {
+        code: finding.code.to_owned(),
+        message: finding.message.clone(),
+    }
+}
+
+/// A number of servers or batches; files are far too small to hold more than `u32` can count.
+pub(super) fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::plan::sample::{self, group, server};
+    use crate::workflow::BatchSize;
+
+    #[rstest]
+    #[case(1, &[1])]
+    #[case(999, &[999])]
+    #[case(1000, &[1000])]
+    #[case(1001, &[1000, 1])]
+    #[case(2000, &[1000, 1000])]
+    #[case(2001, &[1000, 1000, 1])]
+    #[case(0, &[])]
+    fn a_group_is_cut_into_batches_of_at_most_1000(#[case] targets: u32, #[case] sizes: &[usize]) {
+        let plan = sample::plan(vec![group("a", 0, targets)]);
+        let cut: Vec<_> = plan.batches.iter().map(|b| b.servers().len()).collect();
+        assert_eq!(cut, sizes);
+        assert_eq!(plan.groups[0].targets, targets);
+    }
+
+    #[test]
+    fn a_batch_never_crosses_groups_and_is_numbered_over_all_of_them() {
+        let plan = sample::fleet();
+        let rows: Vec<_> = plan
+            .batches
+            .iter()
+            .map(|b| (b.index().0, b.group(), b.servers().len()))
+            .collect();
+        assert_eq!(rows, [(0, 0, 1), (1, 1, 1000), (2, 1, 499), (3, 2, 1000)]);
+        assert_eq!(plan.target_count(), 2500);
+    }
+
+    #[rstest]
+    #[case(2500, true)]
+    #[case(2499, false)]
+    fn a_breached_guard_is_told_and_hides_nothing(#[case] limit: u32, #[case] ok: bool) {
+        let mut workflow = sample::workflow();
+        workflow.guards.max_servers = limit;
+        let plan = sample::plan_of(&workflow, vec![group("a", 0, 2500)]);
+        assert_eq!(plan.guards[0].actual, Some(2500));
+        assert_eq!(plan.guards[0].ok, Some(ok));
+        assert_eq!(plan.target_count(), 2500);
+    }
+
+    #[test]
+    fn the_folder_of_the_workflow_is_not_in_the_plan() {
+        assert_eq!(sample::fleet().workflow.file, "weekly-stop.yaml");
+        assert_eq!(file_name("C:\\w\\a.yaml"), "a.yaml");
+    }
+
+    #[test]
+    fn warnings_of_the_workflow_come_along() {
+        let mut workflow = sample::workflow();
+        workflow.warnings = vec![Diagnostic::warning(
+            "soft-stop-invalid",
+            "`SOFT` is invalid",
+        )];
+        let plan = sample::plan_of(&workflow, Vec::new());
+        assert_eq!(plan.warnings[0].code, "soft-stop-invalid");
+    }
+
+    proptest! {
+        #[test]
+        fn batches_are_the_targets_in_order(
+            groups in prop::collection::vec((0u32..60, 1u16..20), 1..5),
+        ) {
+            let mut next = 0;
+            let mut given = Vec::new();
+            for (at, (targets, size)) in groups.iter().enumerate() {
+                let mut group = group(&format!("g{at}"), next, *targets);
+                group.batch_size = BatchSize::try_from(*size).unwrap();
+                next += targets;
+                given.push(group);
+            }
+            let plan = sample::plan(given.clone());
+            let sent: Vec<_> = plan.batches.iter().flat_map(|b| b.servers()).copied().collect();
+            prop_assert_eq!(sent, (0..next).map(server).collect::<Vec<_>>());
+            for (position, batch) in plan.batches.iter().enumerate() {
+                prop_assert_eq!(batch.index().position(), position);
+                let most = usize::from(given[batch.group()].batch_size.get());
+                prop_assert!((1..=most).contains(&batch.servers().len()));
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Plans for unit tests, made through the same function as real ones.
+//!
+//! Owns test data only. Invariant: two calls with the same arguments give the same plan.
+
+use std::collections::BTreeMap;
+
+use super::Plan;
+use super::make::expand;
+use crate::diagnostic::SourceFile;
+use crate::ids::{Endpoint, ServerId};
+use crate::inventory::{TargetGroup, Targets};
+use crate::workflow::{
+    BatchSize, Checks, Definition, Guards, InFlight, Jobs, Rate, Rollout, StopType,
+};
+
+/// The server with this number; numbers do not follow the order of IDs.
+pub(crate) fn server(number: u32) -> ServerId {
+    let mut bytes = [0xa5; 16];
+    bytes[..4].copy_from_slice(&number.reverse_bits().to_be_bytes());
+    bytes[12..].copy_from_slice(&number.to_be_bytes());
+    ServerId::from_bytes(bytes)
+}
+
+/// A group of the servers `from..from + targets`.
+pub(crate) fn group(name: &str, from: u32, targets: u32) -> TargetGroup {
+    TargetGroup {
+        name: name.to_owned(),
+        targets: (from..from + targets).map(server).collect(),
+        excluded: 0,
+        source: vec!["inline".to_owned()],
+        batch_size: BatchSize::try_from(1000).unwrap(),
+        in_flight: InFlight::try_from(1).unwrap(),
+    }
+}
+
+/// A workflow without groups, with every default.
+pub(crate) fn workflow() -> Definition {
+    Definition {
+        source: SourceFile::new("workflows/weekly-stop.yaml", "version: 1\n"),
+        sha256: "ab".repeat(32),
+        name: "weekly-stop".to_owned(),
+        description: Some("Stops the batch fleet".to_owned()),
+        labels: BTreeMap::from([("change".to_owned(), "CHG0042".to_owned())]),
+        project: "bbf1946d374b44a0a2a95533562ba954".parse().unwrap(),
+        region: Some("ap-southeast-1".to_owned()),
+        endpoint: Endpoint::of_region("ap-southeast-1").unwrap(),
+        stop_type: StopType::Hard,
+        groups: Vec::new(),
+        rollout: Rollout::default(),
+        guards: Guards { max_servers: 5000 },
+        jobs: Jobs::default(),
+        checks: Checks::default(),
+        rate: Rate::default(),
+        report: None,
+        warnings: Vec::new(),
+    }
+}
+
+/// The plan of [`workflow`] for these groups.
+pub(crate) fn plan(groups: Vec<TargetGroup>) -> Plan {
+    plan_of(&workflow(), groups)
+}
+
+/// The plan of any workflow for these groups.
+pub(crate) fn plan_of(workflow: &Definition, groups: Vec<TargetGroup>) -> Plan {
+    expand(workflow, Targets::for_tests(groups, BTreeMap::new()))
+}
+
+/// A plan of three groups, 2,500 targets and 4 batches, with a name.
+pub(crate) fn fleet() -> Plan {
+    let groups = vec![
+        group("canary", 0, 1),
+        group("rack-b7", 1, 1499),
+        group("rack-b8", 1500, 1000),
+    ];
+    let names = BTreeMap::from([(server(0), "机房-canary".to_owned())]);
+    expand(&workflow(), Targets::for_tests(groups, names))
+}

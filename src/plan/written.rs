@@ -1,0 +1,242 @@
+//! The written form of a plan, `plan.json`: what is written and what is read back.
+//!
+//! Owns member names and their order; checking what was read is the neighbour's work. Invariant: the
+//! two structs name the same members, so reading what was written gives the same plan.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::make::count;
+use super::model::{Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary};
+use super::{ACTION, FORMAT};
+use crate::duration;
+use crate::ids::{BatchIndex, Digest, ServerId};
+use crate::workflow::{BatchSize, Checks, InFlight, Jobs, Rate, Rollout, StopType};
+
+/// Writes `plan.json`: pretty-printed, one server a line, with a line end after the last line.
+pub fn write_json(plan: &Plan, out: impl io::Write) -> io::Result<()> {
+    let mut out = io::BufWriter::with_capacity(64 * 1024, out);
+    serde_json::to_writer_pretty(&mut out, &Written::of(plan))?;
+    io::Write::write_all(&mut out, b"\n")?;
+    io::Write::flush(&mut out)
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    schema: &'static str,
+    workflow: &'a WorkflowSummary,
+    labels: &'a BTreeMap<String, String>,
+    action: &'static str,
+    project: &'a Project,
+    stop_type: StopType,
+    digest: Digest,
+    totals: Totals,
+    groups: Groups<'a>,
+    batches: Batches<'a>,
+    names: &'a BTreeMap<ServerId, String>,
+    guards: &'a [Guard],
+    rollout: WrittenRollout,
+    window: Option<()>,
+    checks: Checks,
+    jobs: Jobs,
+    rate: Rate,
+    report: Option<&'a str>,
+    warnings: &'a [PlanWarning],
+}
+
+impl<'a> Written<'a> {
+    fn of(plan: &'a Contents) -> Self {
+        Self {
+            schema: FORMAT,
+            workflow: &plan.workflow,
+            labels: &plan.labels,
+            action: ACTION,
+            project: &plan.project,
+            stop_type: plan.stop_type,
+            digest: plan.digest,
+            totals: Totals::of(plan),
+            groups: Groups(&plan.groups),
+            batches: Batches(plan),
+            names: &plan.names,
+            guards: &plan.guards,
+            rollout: WrittenRollout::of(plan),
+            window: None,
+            checks: plan.checks,
+            jobs: plan.jobs,
+            rate: plan.rate,
+            report: plan.report.as_deref(),
+            warnings: &plan.warnings,
+        }
+    }
+}
+
+/// What [`load`](super::load) reads before it checks anything across members.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Read {
+    pub(super) schema: String,
+    pub(super) workflow: WorkflowSummary,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) action: String,
+    pub(super) project: Project,
+    pub(super) stop_type: StopType,
+    pub(super) digest: Digest,
+    pub(super) totals: Totals,
+    pub(super) groups: Vec<ReadGroup>,
+    pub(super) batches: Vec<ReadBatch>,
+    pub(super) names: BTreeMap<ServerId, String>,
+    pub(super) guards: Vec<Guard>,
+    pub(super) rollout: WrittenRollout,
+    #[serde(rename = "window")]
+    pub(super) _window: Option<()>,
+    pub(super) checks: Checks,
+    pub(super) jobs: Jobs,
+    pub(super) rate: Rate,
+    pub(super) report: Option<String>,
+    pub(super) warnings: Vec<PlanWarning>,
+}
+
+/// How much a plan holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Totals {
+    pub(super) groups: u32,
+    pub(super) targets: u32,
+    pub(super) batches: u32,
+}
+
+impl Totals {
+    fn of(plan: &Contents) -> Self {
+        Self {
+            groups: count(plan.groups.len()),
+            targets: plan.groups.iter().map(|group| group.targets).sum(),
+            batches: count(plan.batches.len()),
+        }
+    }
+}
+
+struct Groups<'a>(&'a [PlannedGroup]);
+
+impl Serialize for Groups<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct WrittenGroup<'a> {
+            name: &'a str,
+            targets: u32,
+            excluded: u32,
+            source: &'a [String],
+        }
+        serializer.collect_seq(self.0.iter().map(|group| WrittenGroup {
+            name: &group.name,
+            targets: group.targets,
+            excluded: group.excluded,
+            source: &group.source,
+        }))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadGroup {
+    pub(super) name: String,
+    pub(super) targets: u32,
+    pub(super) excluded: u32,
+    pub(super) source: Vec<String>,
+}
+
+struct Batches<'a>(&'a Contents);
+
+impl Serialize for Batches<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct WrittenBatch<'a> {
+            index: BatchIndex,
+            group: &'a str,
+            wave: u32,
+            servers: &'a [ServerId],
+        }
+        serializer.collect_seq(self.0.batches.iter().map(|batch| WrittenBatch {
+            index: batch.index(),
+            group: &self.0.groups[batch.group()].name,
+            wave: batch.wave(),
+            servers: batch.servers(),
+        }))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadBatch {
+    pub(super) index: BatchIndex,
+    pub(super) group: String,
+    pub(super) wave: u32,
+    pub(super) servers: Vec<ServerId>,
+}
+
+/// The rollout with what single groups have otherwise.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WrittenRollout {
+    batch_size: BatchSize,
+    in_flight: InFlight,
+    #[serde(with = "duration")]
+    retry_for: std::time::Duration,
+    pub(super) overrides: BTreeMap<String, Override>,
+}
+
+impl WrittenRollout {
+    fn of(plan: &Contents) -> Self {
+        let Rollout {
+            batch_size,
+            in_flight,
+            retry_for,
+        } = plan.rollout;
+        let overrides = overrides(&plan.rollout, &plan.groups)
+            .into_iter()
+            .map(|(group, settings)| (group.to_owned(), settings))
+            .collect();
+        Self {
+            batch_size,
+            in_flight,
+            retry_for,
+            overrides,
+        }
+    }
+
+    /// The settings that groups have unless they are overridden.
+    pub(super) fn settings(&self) -> Rollout {
+        Rollout {
+            batch_size: self.batch_size,
+            in_flight: self.in_flight,
+            retry_for: self.retry_for,
+        }
+    }
+}
+
+/// What one group has otherwise than the rollout says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Override {
+    pub(super) in_flight: InFlight,
+}
+
+/// The groups that differ from the rollout, by name. Batch sizes are not among them: batches show them.
+pub(super) fn overrides<'a>(
+    rollout: &Rollout,
+    groups: &'a [PlannedGroup],
+) -> BTreeMap<&'a str, Override> {
+    groups
+        .iter()
+        .filter(|group| group.in_flight != rollout.in_flight)
+        .map(|group| {
+            (
+                group.name.as_str(),
+                Override {
+                    in_flight: group.in_flight,
+                },
+            )
+        })
+        .collect()
+}

@@ -10,5 +10,6 @@ pub mod inventory;
 pub mod ledger;
 pub mod outcome;
 pub mod plan;
+pub mod report;
 pub mod untrusted;
 pub mod workflow;

@@ -34,7 +34,7 @@ pub enum Proof {
 }
 
 /// The outcome without its reason: what totals count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutcomeKind {
     /// [`Outcome::Stopped`].
@@ -87,6 +87,8 @@ pub enum Reason {
     JobGone,
     /// The server's state could not be read.
     StatesUnreadable,
+    /// The run ended before the target was settled.
+    Interrupted,
     /// A dry run sends nothing.
     DryRun,
 }
@@ -161,6 +163,7 @@ impl Reason {
             Self::JobUnfinished => "job_unfinished",
             Self::JobGone => "job_gone",
             Self::StatesUnreadable => "states_unreadable",
+            Self::Interrupted => "interrupted",
             Self::DryRun => "dry_run",
         }
     }

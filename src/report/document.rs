@@ -1,0 +1,190 @@
+//! The report as it is written: members, their order and their spelling.
+//!
+//! Owns the JSON shape that `schemas/report.schema.json` describes. Invariant: no member is ever left
+//! out; what does not apply is `null` or empty.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use super::{Counts, Report, Verdict};
+use crate::event::{Attempt, Mode};
+use crate::ids::{BatchIndex, Digest, JobId, RunId};
+use crate::ledger::{BatchRecord, SendRecord};
+use crate::plan::{ACTION, Batch, Guard, Plan, PlanWarning, Project, WorkflowSummary};
+use crate::workflow::{Checks, StopType};
+
+#[derive(Serialize)]
+pub(super) struct Document<'a> {
+    schema: &'static str,
+    tool: Tool,
+    mode: Mode,
+    action: &'static str,
+    run_id: Option<&'a RunId>,
+    resumed: u32,
+    workflow: &'a WorkflowSummary,
+    labels: BTreeMap<&'a str, &'a str>,
+    plan: PlanIdentity,
+    project: &'a Project,
+    stop_type: StopType,
+    checks: &'a Checks,
+    /// Null: a workflow cannot have a window yet.
+    window: (),
+    started_at: Option<Timestamp>,
+    finished_at: Option<Timestamp>,
+    outcome: Verdict,
+    exit_code: u8,
+    next: Option<&'a str>,
+    totals: &'a Counts,
+    #[serde(serialize_with = "job_ids")]
+    job_ids: &'a Report<'a>,
+    #[serde(serialize_with = "groups")]
+    groups: &'a Report<'a>,
+    #[serde(serialize_with = "batches")]
+    batches: &'a Report<'a>,
+    #[serde(serialize_with = "servers")]
+    servers: &'a Report<'a>,
+    guards: &'a [Guard],
+    /// Null: a run cannot leave out targets of its plan yet.
+    narrowed: (),
+    /// Empty: there is nothing to override yet.
+    overrides: [(); 0],
+    warnings: Vec<&'a PlanWarning>,
+}
+
+#[derive(Serialize)]
+struct Tool {
+    name: &'static str,
+    version: &'static str,
+}
+
+#[derive(Serialize)]
+struct PlanIdentity {
+    digest: Digest,
+}
+
+#[derive(Serialize)]
+struct GroupEntry<'a> {
+    name: &'a str,
+    totals: &'a Counts,
+}
+
+#[derive(Serialize)]
+struct BatchEntry<'a> {
+    index: BatchIndex,
+    group: Option<&'a str>,
+    wave: u32,
+    size: usize,
+    sends: Vec<SendEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct SendEntry<'a> {
+    attempt: Attempt,
+    servers: usize,
+    job_id: Option<&'a JobId>,
+    job_status: Option<&'a str>,
+    http_status: Option<u16>,
+    request_id: Option<&'a str>,
+    error_code: Option<&'a str>,
+    error_message: Option<&'a str>,
+    sent_at: Timestamp,
+    settled_at: Option<Timestamp>,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn of(report: &'a Report<'a>) -> Self {
+        let (plan, facts) = (report.plan, report.facts);
+        let began = report.ledger.began();
+        Self {
+            schema: "lightsout/report/v1",
+            tool: Tool {
+                name: "lightsout",
+                version: facts.version,
+            },
+            mode: facts.mode,
+            action: ACTION,
+            run_id: report.run_id(),
+            resumed: 0,
+            workflow: &plan.workflow,
+            labels: labels(report),
+            plan: PlanIdentity {
+                digest: plan.digest,
+            },
+            project: &plan.project,
+            stop_type: plan.stop_type,
+            checks: &plan.checks,
+            window: (),
+            started_at: began.map(|began| began.at),
+            finished_at: report.ledger.finished_at(),
+            outcome: report.verdict(),
+            exit_code: facts.exit.code(),
+            next: facts.next.as_deref(),
+            totals: &report.totals,
+            job_ids: report,
+            groups: report,
+            batches: report,
+            servers: report,
+            guards: &plan.guards,
+            narrowed: (),
+            overrides: [],
+            warnings: plan.warnings.iter().chain(&facts.warnings).collect(),
+        }
+    }
+}
+
+fn labels<'a>(report: &'a Report<'a>) -> BTreeMap<&'a str, &'a str> {
+    let labels = report.plan.labels.iter().chain(&report.facts.labels);
+    labels
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
+
+fn job_ids<S: Serializer>(report: &&Report<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(report.job_ids())
+}
+
+fn groups<S: Serializer>(report: &&Report<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    let groups = report.plan.groups.iter().zip(&report.groups);
+    serializer.collect_seq(groups.map(|(group, totals)| GroupEntry {
+        name: &group.name,
+        totals,
+    }))
+}
+
+fn batches<S: Serializer>(report: &&Report<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    let batches = report.plan.batches.iter().zip(report.ledger.batches());
+    serializer.collect_seq(batches.map(|(batch, record)| batch_entry(report.plan, batch, record)))
+}
+
+fn servers<S: Serializer>(report: &&Report<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(report.targets())
+}
+
+fn batch_entry<'a>(plan: &'a Plan, batch: &'a Batch, record: &'a BatchRecord) -> BatchEntry<'a> {
+    let group = plan.groups.get(batch.group());
+    BatchEntry {
+        index: batch.index(),
+        group: group.map(|group| group.name.as_str()),
+        wave: batch.wave(),
+        size: batch.servers().len(),
+        sends: (1..).zip(record.sends()).map(send_entry).collect(),
+    }
+}
+
+fn send_entry((attempt, send): (Attempt, &SendRecord)) -> SendEntry<'_> {
+    let evidence = &send.evidence;
+    SendEntry {
+        attempt,
+        servers: send.servers.len(),
+        job_id: send.job(),
+        job_status: send.job_status().map(|status| status.as_str()),
+        http_status: evidence.http_status,
+        request_id: evidence.request_id.as_deref(),
+        error_code: evidence.code.as_deref(),
+        error_message: evidence.message.as_deref(),
+        sent_at: send.sent_at,
+        settled_at: send.settled_at,
+    }
+}

@@ -1,0 +1,133 @@
+//! Stage 6, pure: plan and [`Ledger`] → [`Report`], the account of a run that people keep.
+//!
+//! Everything in a report is derived from the plan and the ledger; [`RunFacts`] adds the little that
+//! neither can know. Writing it into a file is the neighbours' work. Invariant: every target of the
+//! plan has exactly one row and one outcome, and all totals are counts of those rows.
+
+mod counts;
+mod document;
+mod layout;
+mod summary;
+mod target;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::io;
+
+use serde::Serialize;
+
+use crate::event::Mode;
+use crate::exit::Exit;
+use crate::ids::{JobId, RunId};
+use crate::ledger::{BatchRecord, Ledger, SendRecord};
+use crate::plan::{Plan, PlanWarning};
+
+pub use counts::Counts;
+pub use summary::summary;
+pub use target::Target;
+pub use verdict::Verdict;
+
+/// The JSON Schema of a report.
+pub const SCHEMA: &str = include_str!("../../schemas/report.schema.json");
+
+/// What neither plan nor ledger can know of a run.
+#[derive(Debug, Clone)]
+pub struct RunFacts {
+    /// Version of the program.
+    pub version: &'static str,
+    /// Whether real servers were meant.
+    pub mode: Mode,
+    /// Labels of the command line; stronger than the workflow's.
+    pub labels: BTreeMap<String, String>,
+    /// How the process ends.
+    pub exit: Exit,
+    /// The command to type next, if there is one.
+    pub next: Option<String>,
+    /// Warnings that arose beside the plan's own.
+    pub warnings: Vec<PlanWarning>,
+}
+
+/// The account of one run.
+#[derive(Debug, Clone)]
+pub struct Report<'a> {
+    plan: &'a Plan,
+    ledger: &'a Ledger,
+    facts: &'a RunFacts,
+    groups: Vec<Counts>,
+    totals: Counts,
+}
+
+impl<'a> Report<'a> {
+    /// The report of what `ledger` knows of the run of `plan`.
+    pub fn build(plan: &'a Plan, ledger: &'a Ledger, facts: &'a RunFacts) -> Self {
+        let mut groups = vec![Counts::default(); plan.groups.len()];
+        for target in target::all(plan, ledger) {
+            if let Some(counts) = groups.get_mut(target.group_index()) {
+                counts.add(target.outcome().kind());
+            }
+        }
+        let totals = groups
+            .iter()
+            .fold(Counts::default(), |sum, group| sum.plus(group));
+        Self {
+            plan,
+            ledger,
+            facts,
+            groups,
+            totals,
+        }
+    }
+
+    /// Counts of all targets.
+    pub fn totals(&self) -> &Counts {
+        &self.totals
+    }
+
+    /// The run in one word.
+    pub fn verdict(&self) -> Verdict {
+        Verdict::of(self.facts.exit)
+    }
+
+    /// How the process ends.
+    pub fn exit(&self) -> Exit {
+        self.facts.exit
+    }
+
+    /// Whether real servers were meant.
+    pub fn mode(&self) -> Mode {
+        self.facts.mode
+    }
+
+    /// The run's ID; a dry run keeps nothing that an ID could name.
+    pub fn run_id(&self) -> Option<&'a RunId> {
+        let began = self.ledger.began()?;
+        (self.facts.mode != Mode::DryRun).then_some(&began.run)
+    }
+
+    /// Every target in plan order.
+    pub fn targets(&self) -> impl Iterator<Item = Target<'a>> + use<'a> {
+        target::all(self.plan, self.ledger)
+    }
+
+    /// Every job ID in plan order.
+    pub fn job_ids(&self) -> impl Iterator<Item = &'a JobId> + use<'a> {
+        let batches = self.ledger.batches().iter();
+        batches
+            .flat_map(BatchRecord::sends)
+            .filter_map(SendRecord::job)
+    }
+
+    /// Writes the report as JSON: an entry a line, each server on a line of its own.
+    ///
+    /// Nothing is built up in memory, so a report of any size costs only its writing.
+    pub fn write_json(&self, out: impl io::Write) -> io::Result<()> {
+        let mut out = io::BufWriter::with_capacity(64 * 1024, out);
+        let mut serializer =
+            serde_json::Serializer::with_formatter(&mut out, layout::LineAnEntry::default());
+        document::Document::of(self).serialize(&mut serializer)?;
+        io::Write::write_all(&mut out, b"\n")?;
+        io::Write::flush(&mut out)
+    }
+}

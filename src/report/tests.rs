@@ -1,0 +1,335 @@
+//! Tests of the whole report: against its schema, against made-up runs of every kind, and as text.
+
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::*;
+use crate::bms::{Evidence, JobError, JobStatus, StateClass};
+use crate::event::{Event, JobEnd, JobResult, Phase, SendAnswer, Slots, Stamped};
+use crate::ids::BatchIndex;
+use crate::outcome::{Outcome, OutcomeKind, Proof, Reason};
+use crate::plan::sample;
+
+fn facts(exit: Exit) -> RunFacts {
+    RunFacts {
+        version: "0.1.0",
+        mode: Mode::Run,
+        labels: BTreeMap::from([("ticket".to_owned(), "7".to_owned())]),
+        exit,
+        next: None,
+        warnings: Vec::new(),
+    }
+}
+
+/// A plan of groups, each with a name, a number of targets and a batch size.
+fn plan(groups: &[(&str, u32, u16)]) -> Plan {
+    let mut next = 0;
+    let groups = groups.iter().map(|(name, targets, batch_size)| {
+        let mut group = sample::group(name, next, *targets);
+        group.batch_size = (*batch_size).try_into().unwrap();
+        next += targets;
+        group
+    });
+    sample::plan(groups.collect())
+}
+
+fn ledger(plan: &Plan, events: Vec<Event>) -> Ledger {
+    let mut ledger = Ledger::new(plan);
+    let at = "2026-11-28T17:00:00Z".parse().unwrap();
+    for event in std::iter::once(began(plan)).chain(events) {
+        ledger.apply(&Stamped { at, event }).unwrap();
+    }
+    ledger
+}
+
+fn began(plan: &Plan) -> Event {
+    Event::Began {
+        run: "20261128T170000Z-3f9a1c".parse().unwrap(),
+        mode: Mode::Run,
+        plan: plan.digest,
+    }
+}
+
+fn json(report: &Report<'_>) -> Value {
+    let mut out = Vec::new();
+    report.write_json(&mut out).unwrap();
+    serde_json::from_slice(&out).unwrap()
+}
+
+fn slots(places: &[u16]) -> Slots {
+    places.iter().copied().collect()
+}
+
+fn intended(batch: u32, attempt: u32, servers: Slots) -> Event {
+    let batch = BatchIndex(batch);
+    Event::SendIntended {
+        batch,
+        attempt,
+        servers,
+    }
+}
+
+fn answered(batch: u32, attempt: u32, answer: SendAnswer, code: Option<&str>) -> Event {
+    Event::SendAnswered {
+        batch: BatchIndex(batch),
+        attempt,
+        answer,
+        evidence: Evidence {
+            code: code.map(str::to_owned),
+            ..Evidence::default()
+        },
+    }
+}
+
+fn job(id: &str) -> SendAnswer {
+    let job = id.parse().unwrap();
+    SendAnswer::Accepted { job }
+}
+
+fn settled(batch: u32, outcomes: Vec<(Outcome, Slots)>) -> Event {
+    let batch = BatchIndex(batch);
+    Event::Settled { batch, outcomes }
+}
+
+/// A run in which something of everything happened.
+fn eventful(plan: &Plan) -> Ledger {
+    let already_off = JobResult::Failed(JobError {
+        code: "BMS.0039".to_owned(),
+        message: "off".to_owned(),
+    });
+    let conflict = answered(0, 1, SendAnswer::Conflict, Some("BMS.0037"));
+    ledger(
+        plan,
+        vec![
+            Event::Observed {
+                batch: BatchIndex(0),
+                phase: Phase::Before,
+                states: vec![(StateClass::On, Slots::all(3))],
+            },
+            intended(0, 1, Slots::all(3)),
+            conflict,
+            intended(0, 2, slots(&[0, 1])),
+            answered(0, 2, job("job-a"), None),
+            Event::JobEnded {
+                batch: BatchIndex(0),
+                attempt: 2,
+                end: JobEnd::Final {
+                    status: JobStatus::Fail,
+                },
+                results: vec![
+                    (JobResult::Succeeded, slots(&[0])),
+                    (already_off, slots(&[1])),
+                ],
+            },
+            settled(
+                0,
+                vec![
+                    (Outcome::Stopped(Proof::Job), slots(&[0])),
+                    (Outcome::AlreadyOff, slots(&[1])),
+                    (Outcome::Failed(Reason::Busy), slots(&[2])),
+                ],
+            ),
+            intended(1, 1, Slots::all(2)),
+            answered(1, 1, SendAnswer::Rejected, Some("BMS.\u{1b}0360")),
+            settled(1, vec![(Outcome::Failed(Reason::Rejected), Slots::all(2))]),
+            intended(2, 1, Slots::all(2)),
+            answered(2, 1, SendAnswer::Ambiguous, Some("timeout")),
+            settled(
+                2,
+                vec![
+                    (Outcome::Stopped(Proof::AnswerLost), slots(&[0])),
+                    (Outcome::Unknown(Reason::StatesUnreadable), slots(&[1])),
+                ],
+            ),
+            Event::Finished,
+        ],
+    )
+}
+
+fn eventful_plan() -> Plan {
+    plan(&[("canary", 3, 3), ("rest", 4, 2)])
+}
+
+#[test]
+fn the_schema_is_a_schema() {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    assert!(jsonschema::meta::is_valid(&schema));
+}
+
+fn errors(report: &Value) -> Vec<String> {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors = validator.iter_errors(report);
+    errors
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect()
+}
+
+#[test]
+fn an_eventful_report_matches_the_schema_and_shows_everything() {
+    let plan = eventful_plan();
+    let (ledger, facts) = (eventful(&plan), facts(Exit::SomeUnknown));
+    let report = json(&Report::build(&plan, &ledger, &facts));
+    assert_eq!(errors(&report), Vec::<String>::new());
+    insta::assert_json_snapshot!(report);
+}
+
+#[test]
+fn the_schema_refuses_what_the_types_cannot_say() {
+    let plan = eventful_plan();
+    let (ledger, facts) = (eventful(&plan), facts(Exit::SomeUnknown));
+    let report = json(&Report::build(&plan, &ledger, &facts));
+    for (pointer, bad) in [
+        ("/servers/0/reason", Value::from("busy")),
+        ("/servers/1/reason", Value::from("answer_lost")),
+        ("/servers/2/reason", Value::Null),
+        ("/servers/0/outcome", Value::from("pending")),
+        ("/exit_code", Value::from(1)),
+        ("/run_id", Value::from("../x")),
+        ("/totals", serde_json::json!({ "targets": 1 })),
+    ] {
+        let mut report = report.clone();
+        *report.pointer_mut(pointer).unwrap() = bad;
+        assert_ne!(errors(&report), Vec::<String>::new(), "{pointer}");
+    }
+}
+
+#[test]
+fn every_server_has_a_line_of_its_own() {
+    let plan = eventful_plan();
+    let (ledger, facts) = (eventful(&plan), facts(Exit::SomeUnknown));
+    let mut out = Vec::new();
+    let report = Report::build(&plan, &ledger, &facts);
+    report.write_json(&mut out).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    let rows = text.lines().filter(|line| line.starts_with("    {\"id\":"));
+    assert_eq!(rows.count(), 7);
+    assert!(text.ends_with("}\n"));
+}
+
+#[test]
+fn a_summary_names_what_needs_a_person_and_escapes_it() {
+    let plan = eventful_plan();
+    let ledger = eventful(&plan);
+    let facts = RunFacts {
+        next: Some("lightsout run weekly-stop.yaml".to_owned()),
+        ..facts(Exit::SomeUnknown)
+    };
+    insta::assert_snapshot!(summary(&Report::build(&plan, &ledger, &facts)));
+}
+
+#[test]
+fn a_summary_of_thousands_of_failures_stays_short() {
+    let plan = plan(&[("all", 2000, 1000)]);
+    let failed = |batch| {
+        let outcome = Outcome::NotSent(Reason::Unreachable);
+        settled(batch, vec![(outcome, Slots::all(1000))])
+    };
+    let ledger = ledger(&plan, vec![failed(0), failed(1)]);
+    let facts = facts(Exit::Refused);
+    let text = summary(&Report::build(&plan, &ledger, &facts));
+    assert!(text.starts_with("refused: nothing was stopped: 2,000 not sent of 2,000 targets\n"));
+    assert!(text.ends_with("    and 1,990 more"), "{text}");
+    assert_eq!(text.lines().count(), 13);
+}
+
+#[test]
+fn a_dry_run_has_no_run_id() {
+    let plan = plan(&[("all", 1, 1)]);
+    let ledger = ledger(&plan, Vec::new());
+    let facts = RunFacts {
+        mode: Mode::DryRun,
+        ..facts(Exit::Success)
+    };
+    let report = json(&Report::build(&plan, &ledger, &facts));
+    assert_eq!(
+        (&report["mode"], &report["run_id"]),
+        (&"dry-run".into(), &Value::Null)
+    );
+}
+
+#[test]
+fn labels_of_the_command_line_win() {
+    let plan = plan(&[("all", 1, 1)]);
+    let ledger = ledger(&plan, Vec::new());
+    let mut facts = facts(Exit::Success);
+    facts
+        .labels
+        .insert("change".to_owned(), "CHG0043".to_owned());
+    let report = json(&Report::build(&plan, &ledger, &facts));
+    let expected = serde_json::json!({ "change": "CHG0043", "ticket": "7" });
+    assert_eq!(report["labels"], expected);
+}
+
+#[test]
+fn a_target_without_an_outcome_is_unknown_once_its_request_may_have_left() {
+    let plan = plan(&[("all", 2, 2)]);
+    let ledger = ledger(&plan, vec![intended(0, 1, slots(&[1]))]);
+    let facts = facts(Exit::Internal);
+    let report = Report::build(&plan, &ledger, &facts);
+    let outcomes: Vec<Outcome> = report.targets().map(|target| target.outcome()).collect();
+    let expected = [
+        Outcome::NotSent(Reason::Interrupted),
+        Outcome::Unknown(Reason::Interrupted),
+    ];
+    assert_eq!(outcomes, expected);
+    assert_eq!(report.totals().of(OutcomeKind::Unknown), 1);
+}
+
+fn any_outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        Just(Outcome::Stopped(Proof::Job)),
+        Just(Outcome::Stopped(Proof::AnswerLost)),
+        Just(Outcome::AlreadyOff),
+        Just(Outcome::Skipped(Reason::Locked)),
+        Just(Outcome::Failed(Reason::StillOn)),
+        Just(Outcome::Unknown(Reason::JobGone)),
+        Just(Outcome::NotSent(Reason::Throttled)),
+    ]
+}
+
+/// Events of any kind about any targets of a plan of three batches of 4, 3 and 2.
+fn any_events() -> impl Strategy<Value = Vec<Event>> {
+    let size = |batch: u32| [4u16, 3, 2][batch as usize];
+    let event = (0u32..3, any::<u8>(), any_outcome(), any::<bool>());
+    prop::collection::vec(event, 0..30).prop_map(move |choices| {
+        let mut attempts = [0; 3];
+        let mut events = Vec::new();
+        for (batch, bits, outcome, send) in choices {
+            let places: Slots = (0..size(batch)).filter(|at| bits >> at & 1 == 1).collect();
+            if send && !places.is_empty() {
+                attempts[batch as usize] += 1;
+                let attempt = attempts[batch as usize];
+                events.push(intended(batch, attempt, places));
+                events.push(answered(batch, attempt, job(&format!("job-{bits}")), None));
+            } else {
+                events.push(settled(batch, vec![(outcome, places)]));
+            }
+        }
+        events
+    })
+}
+
+proptest! {
+    #[test]
+    fn totals_balance_whatever_happened(events in any_events()) {
+        let plan = plan(&[("first", 7, 4), ("second", 2, 2)]);
+        let (ledger, facts) = (ledger(&plan, events), facts(Exit::SomeFailed));
+        let report = json(&Report::build(&plan, &ledger, &facts));
+        prop_assert_eq!(errors(&report), Vec::<String>::new());
+        let servers = report["servers"].as_array().unwrap();
+        prop_assert_eq!(servers.len(), 9);
+        for kind in OutcomeKind::ALL {
+            let rows = servers.iter().filter(|row| row["outcome"] == kind.as_str()).count();
+            prop_assert_eq!(&report["totals"][kind.as_str()], &Value::from(rows));
+            let groups = report["groups"].as_array().unwrap().iter();
+            let sum: u64 = groups.map(|group| group["totals"][kind.as_str()].as_u64().unwrap()).sum();
+            prop_assert_eq!(sum, rows as u64);
+        }
+        let sent = servers.iter().filter_map(|row| row["job_id"].as_str());
+        let known = report["job_ids"].as_array().unwrap();
+        for job in sent {
+            prop_assert!(known.iter().any(|known| known == job));
+        }
+    }
+}

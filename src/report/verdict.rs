@@ -1,0 +1,56 @@
+//! A whole run in one word, for reports and for the first line of a summary.
+//!
+//! Owns the closed set of words, which `schemas/report.schema.json` lists. Invariant: the word follows
+//! from the exit code alone, so the two can never contradict each other.
+
+use serde::Serialize;
+
+use crate::exit::Exit;
+
+/// How a run ended, in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every target stopped, already off or skipped; or a dry run that found nothing against it.
+    Succeeded,
+    /// Some targets failed or were not sent.
+    SomeFailed,
+    /// Some outcomes are unknown.
+    SomeUnknown,
+    /// The cloud refused or could not be reached, before anything was accepted.
+    Refused,
+    /// A guard forbids it.
+    Forbidden,
+    /// The plan or what surrounds it was not usable.
+    Invalid,
+    /// The program itself failed.
+    InternalError,
+}
+
+impl Verdict {
+    /// The word that belongs to an exit code.
+    pub fn of(exit: Exit) -> Self {
+        match exit {
+            Exit::Success | Exit::ReportNotWritten => Self::Succeeded,
+            Exit::SomeFailed => Self::SomeFailed,
+            Exit::SomeUnknown => Self::SomeUnknown,
+            Exit::Refused => Self::Refused,
+            Exit::Guard => Self::Forbidden,
+            Exit::Invalid | Exit::PlanMismatch => Self::Invalid,
+            Exit::Internal => Self::InternalError,
+        }
+    }
+
+    /// The beginning of a sentence for people.
+    pub fn phrase(self) -> &'static str {
+        match self {
+            Self::Succeeded => "all well",
+            Self::SomeFailed => "finished, but some targets were not stopped",
+            Self::SomeUnknown => "finished, but some outcomes are unknown",
+            Self::Refused => "refused: nothing was stopped",
+            Self::Forbidden => "forbidden: nothing was sent",
+            Self::Invalid => "invalid: nothing was sent",
+            Self::InternalError => "broken off by an internal error",
+        }
+    }
+}

@@ -11,5 +11,6 @@ pub mod ledger;
 pub mod outcome;
 pub mod plan;
 pub mod report;
+pub mod state;
 pub mod untrusted;
 pub mod workflow;

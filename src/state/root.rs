@@ -1,0 +1,104 @@
+//! Where the state folder is (design §8).
+//!
+//! Owns the order of the candidates. Invariant: an explicit wish always wins, and the system's folder is
+//! used only where this user can really write there.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use super::{StateError, atomic};
+
+/// The folder of the whole machine.
+const SYSTEM: &str = "/var/lib/lightsout";
+
+/// What flags and environment say about the state folder. Empty values count as absent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wishes<'a> {
+    /// `--state-dir`.
+    pub flag: Option<&'a Path>,
+    /// `LIGHTSOUT_STATE_DIR`.
+    pub variable: Option<&'a OsStr>,
+    /// `XDG_STATE_HOME`.
+    pub xdg_state_home: Option<&'a OsStr>,
+    /// `HOME`.
+    pub home: Option<&'a OsStr>,
+}
+
+/// The state folder; `usable` tells whether a folder is there and can be written.
+pub fn locate(
+    wishes: Wishes<'_>,
+    usable: impl FnOnce(&Path) -> bool,
+) -> Result<PathBuf, StateError> {
+    let given = |value: Option<&OsStr>| value.filter(|v| !v.is_empty()).map(PathBuf::from);
+    if let Some(folder) = wishes.flag {
+        return Ok(folder.to_owned());
+    }
+    if let Some(folder) = given(wishes.variable) {
+        return Ok(folder);
+    }
+    if usable(Path::new(SYSTEM)) {
+        return Ok(PathBuf::from(SYSTEM));
+    }
+    let xdg = given(wishes.xdg_state_home).filter(|folder| folder.is_absolute());
+    let home = || given(wishes.home).map(|home| home.join(".local/state"));
+    xdg.or_else(home)
+        .map(|folder| folder.join("lightsout"))
+        .ok_or(StateError::NoPlace)
+}
+
+/// Whether `folder` is there and this process can write in it.
+pub fn is_usable(folder: &Path) -> bool {
+    folder.is_dir() && atomic::prove(&folder.join("probe")).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const ALL: [Option<&str>; 4] = [Some("/flag"), Some("/var"), Some("/xdg"), Some("/home/me")];
+
+    fn place(wishes: [Option<&str>; 4], system: bool) -> Option<String> {
+        let wishes = Wishes {
+            flag: wishes[0].map(Path::new),
+            variable: wishes[1].map(OsStr::new),
+            xdg_state_home: wishes[2].map(OsStr::new),
+            home: wishes[3].map(OsStr::new),
+        };
+        let found = locate(wishes, |_| system).ok()?;
+        Some(found.to_str().unwrap().to_owned())
+    }
+
+    #[rstest]
+    #[case(0, true, Some("/flag"))]
+    #[case(1, true, Some("/var"))]
+    #[case(2, true, Some("/var/lib/lightsout"))]
+    #[case(2, false, Some("/xdg/lightsout"))]
+    #[case(3, false, Some("/home/me/.local/state/lightsout"))]
+    #[case(4, true, Some("/var/lib/lightsout"))]
+    #[case(4, false, None)]
+    fn the_first_candidate_that_is_there_wins(
+        #[case] missing: usize,
+        #[case] system: bool,
+        #[case] expected: Option<&str>,
+    ) {
+        let mut wishes = ALL;
+        wishes[..missing].fill(None);
+        assert_eq!(place(wishes, system).as_deref(), expected);
+    }
+
+    #[test]
+    fn empty_variables_and_a_relative_xdg_folder_do_not_count() {
+        let wishes = [None, Some(""), Some("state"), Some("/home/me")];
+        let expected = Some("/home/me/.local/state/lightsout".to_owned());
+        assert_eq!(place(wishes, false), expected);
+    }
+
+    #[test]
+    fn a_folder_is_usable_if_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(is_usable(folder.path()));
+        assert!(!is_usable(&folder.path().join("missing")));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

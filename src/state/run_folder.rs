@@ -1,0 +1,151 @@
+//! A run's own folder, `STATE/runs/RUN_ID/` or `STATE/rehearsals/RUN_ID/`.
+//!
+//! Owns making the folder and the names of the files in it. Invariant: each folder was made by exactly
+//! one run, and only its owner can read it.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::{StateError, atomic};
+use crate::ids::RunId;
+
+/// How many runs may begin in the same second before a new one gives up on an ID of its own.
+const ATTEMPTS: usize = 100;
+
+/// Which of the state folder's lists a run belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// Runs against real servers.
+    Runs,
+    /// Rehearsals.
+    Rehearsals,
+}
+
+/// The folder of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunFolder {
+    run: RunId,
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Makes the folder of a run that begins at `at`, under an ID that no other run has.
+    pub fn create(state: &Path, keep: Keep, at: Timestamp) -> Result<Self, StateError> {
+        Self::with_salts(
+            state,
+            keep,
+            at,
+            std::iter::repeat_with(|| fastrand::u32(..)),
+        )
+    }
+
+    fn with_salts(
+        state: &Path,
+        keep: Keep,
+        at: Timestamp,
+        salts: impl Iterator<Item = u32>,
+    ) -> Result<Self, StateError> {
+        let list = state.join(match keep {
+            Keep::Runs => "runs",
+            Keep::Rehearsals => "rehearsals",
+        });
+        let failed = |error| StateError::Folder(list.clone(), error);
+        private().recursive(true).create(&list).map_err(failed)?;
+        for salt in salts.take(ATTEMPTS) {
+            let run = RunId::new(at, salt);
+            let path = list.join(run.as_str());
+            match private().create(&path) {
+                Ok(()) => {
+                    atomic::sync_folder(&list).map_err(failed)?;
+                    return Ok(Self { run, path });
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(StateError::Folder(path, error)),
+            }
+        }
+        Err(failed(io::Error::other("too many runs in one second")))
+    }
+
+    /// The run's ID.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// Where the plan is kept.
+    pub fn plan(&self) -> PathBuf {
+        self.path.join("plan.json")
+    }
+
+    /// Where the report is kept.
+    pub fn report(&self) -> PathBuf {
+        let path = fs::canonicalize(&self.path);
+        path.as_ref().unwrap_or(&self.path).join("report.json")
+    }
+
+    /// Writes the plan.
+    pub fn write_plan(
+        &self,
+        content: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), StateError> {
+        atomic::write_new(&self.plan(), content)
+    }
+
+    /// Writes the report.
+    pub fn write_report(
+        &self,
+        content: impl FnOnce(&mut File) -> io::Result<()>,
+    ) -> Result<(), StateError> {
+        atomic::write_new(&self.report(), content)
+    }
+}
+
+fn private() -> DirBuilder {
+    let mut builder = DirBuilder::new();
+    builder.mode(0o700);
+    builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn at() -> Timestamp {
+        "2026-11-28T17:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_run_folder_is_private_and_named_by_its_run() {
+        let state = tempfile::tempdir().unwrap();
+        let root = state.path().join("deep/state");
+        let folder = RunFolder::create(&root, Keep::Rehearsals, at()).unwrap();
+        let path = root.join("rehearsals").join(folder.run().as_str());
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        assert_eq!(folder.plan(), path.join("plan.json"));
+    }
+
+    #[test]
+    fn two_runs_of_the_same_second_have_folders_of_their_own() {
+        let state = tempfile::tempdir().unwrap();
+        let make = |salts: &[u32]| {
+            let salts = salts.iter().copied();
+            RunFolder::with_salts(state.path(), Keep::Runs, at(), salts)
+        };
+        let (first, second) = (make(&[7, 8]).unwrap(), make(&[7, 8]).unwrap());
+        assert_eq!(first.run().as_str(), "20261128T170000Z-000007");
+        assert_eq!(second.run().as_str(), "20261128T170000Z-000008");
+        assert!(matches!(make(&[7, 8]), Err(StateError::Folder(..))));
+    }
+
+    #[test]
+    fn a_state_folder_that_cannot_be_made_is_an_error() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = RunFolder::create(file.path(), Keep::Runs, at()).unwrap_err();
+        assert!(matches!(error, StateError::Folder(..)));
+    }
+}

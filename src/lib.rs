@@ -5,6 +5,7 @@ pub mod diagnostic;
 pub mod duration;
 pub mod event;
 pub mod exit;
+pub mod http;
 pub mod ids;
 pub mod inventory;
 pub mod ledger;

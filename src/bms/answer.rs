@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::error_body::{evidence, fault, request_id, shorten};
+use super::retry_after::retry_after;
+use crate::http::{Failure, Response};
 use crate::ids::JobId;
 
 /// Class of one answer to the stop call.
@@ -57,3 +60,158 @@ pub struct Evidence {
     /// Error text: the cloud's, or the transport's.
     pub message: Option<String>,
 }
+
+/// Class and evidence of what came back for one stop request.
+pub fn classify_stop(result: &Result<Response, Failure>) -> (StopAnswer, Evidence) {
+    let response = match result {
+        Ok(response) => response,
+        Err(failure) => return (of_failure(failure), failure_evidence(failure)),
+    };
+    if (200..300).contains(&response.status) {
+        return of_success(response);
+    }
+    let fault = fault(response);
+    let meaning = meaning(response.status, &fault.code);
+    let answer = match meaning {
+        Meaning::Busy => StopAnswer::Throttled {
+            retry_after: retry_after(response),
+        },
+        Meaning::Conflict(conflict) => StopAnswer::Conflict(conflict),
+        Meaning::Unclear => StopAnswer::Ambiguous,
+        Meaning::Credentials => StopAnswer::Credentials,
+        Meaning::Refused => StopAnswer::RefusedForAll,
+        Meaning::Rejected { one_server } => StopAnswer::Rejected { one_server },
+    };
+    (answer, evidence(response, fault))
+}
+
+fn of_failure(failure: &Failure) -> StopAnswer {
+    match failure {
+        Failure::NotConnected { .. } => StopAnswer::NotSent,
+        Failure::TimedOut { .. } | Failure::Broken { .. } | Failure::TooLarge { .. } => {
+            StopAnswer::Ambiguous
+        }
+    }
+}
+
+/// What the transport has to say, as evidence.
+pub(super) fn failure_evidence(failure: &Failure) -> Evidence {
+    let (code, http_status) = match failure {
+        Failure::NotConnected { .. } => ("not-connected", None),
+        Failure::TimedOut { .. } => ("timeout", None),
+        Failure::Broken { .. } => ("broken", None),
+        Failure::TooLarge { status, .. } => ("too-large", Some(*status)),
+    };
+    Evidence {
+        http_status,
+        request_id: None,
+        code: Some(code.to_owned()),
+        message: Some(shorten(&failure.to_string())),
+    }
+}
+
+fn of_success(response: &Response) -> (StopAnswer, Evidence) {
+    #[derive(Deserialize)]
+    struct Accepted {
+        job_id: JobId,
+    }
+    match serde_json::from_slice::<Accepted>(&response.body) {
+        Ok(Accepted { job_id }) => (StopAnswer::Accepted(job_id), plain_evidence(response)),
+        // Whatever it says: a success without a job may have been acted on.
+        Err(_) => (StopAnswer::Ambiguous, odd_evidence(response)),
+    }
+}
+
+fn plain_evidence(response: &Response) -> Evidence {
+    Evidence {
+        http_status: Some(response.status),
+        request_id: request_id(response),
+        ..Evidence::default()
+    }
+}
+
+/// Evidence of a success whose body is not what it should be.
+pub(super) fn odd_evidence(response: &Response) -> Evidence {
+    let fault = fault(response);
+    let code = if fault.recognised {
+        fault.code
+    } else {
+        "unexpected-body".to_owned()
+    };
+    Evidence {
+        code: Some(code),
+        message: Some(fault.message).filter(|text| !text.is_empty()),
+        ..plain_evidence(response)
+    }
+}
+
+/// What an error answer means, for stops and reads alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Busy,
+    Conflict(Conflict),
+    Unclear,
+    Credentials,
+    Refused,
+    Rejected { one_server: bool },
+}
+
+/// By error code first, then by status; redirects are unclear whatever they say.
+pub(super) fn meaning(status: u16, code: &str) -> Meaning {
+    if !(400..600).contains(&status) {
+        return Meaning::Unclear;
+    }
+    let code = gateway_spelling(code);
+    by_code(&code).unwrap_or_else(|| by_status(status, &code))
+}
+
+/// Dedicated gateways write `APIG.` where the shared one writes `APIGW.`.
+fn gateway_spelling(code: &str) -> String {
+    match code.strip_prefix("APIG.") {
+        Some(number) => format!("APIGW.{number}"),
+        None => code.to_owned(),
+    }
+}
+
+fn by_code(code: &str) -> Option<Meaning> {
+    let meaning = match code {
+        "APIGW.0308" | "BMS.0212" | "BMS.1006" => Meaning::Busy,
+        "BMS.0036" | "BMS.0039" => Meaning::Conflict(Conflict::StoppingOrOff),
+        "BMS.0035" | "BMS.0037" | "BMS.0040" | "BMS.0605" => Meaning::Conflict(Conflict::Other),
+        "BMS.0006" | "BMS.1007" => Meaning::Unclear,
+        "BMS.0032" | "APIGW.0301" => Meaning::Credentials,
+        "BMS.0004" | "BMS.0005" | "BMS.0033" | "BMS.0288" | "APIGW.0101" | "Common.0018" => {
+            Meaning::Refused
+        }
+        _ => return None,
+    };
+    Some(meaning)
+}
+
+fn by_status(status: u16, code: &str) -> Meaning {
+    match status {
+        401 => Meaning::Credentials,
+        403 => Meaning::Refused,
+        408 => Meaning::Unclear,
+        429 => Meaning::Busy,
+        400..500 => Meaning::Rejected {
+            one_server: may_be_one_server(status, code),
+        },
+        503 if code.starts_with("APIGW.") => Meaning::Busy,
+        _ => Meaning::Unclear,
+    }
+}
+
+/// Whether one server of the request may be what the cloud objects to.
+fn may_be_one_server(status: u16, code: &str) -> bool {
+    match code {
+        // About the request as a whole, or its type.
+        "BMS.0001" | "BMS.0002" | "BMS.0018" | "BMS.0022" | "BMS.0205" => false,
+        _ if code.starts_with("APIGW.") || code.starts_with("Common.") => false,
+        _ if code.starts_with("BMS.") => true,
+        _ => matches!(status, 404 | 409 | 423),
+    }
+}
+
+#[cfg(test)]
+mod tests;

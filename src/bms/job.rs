@@ -3,8 +3,13 @@
 //! Owns the shape after parsing and what counts as final. Results per server come from the sub-jobs,
 //! never from the parent alone. Invariant: a status that is not understood is not final.
 
+use std::fmt;
+
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::error_body::shorten;
+use super::scalar::Scalar;
 use crate::ids::ServerId;
 
 /// Status of a job or a sub-job.
@@ -99,3 +104,174 @@ pub struct JobError {
     /// The cloud's text; untrusted.
     pub message: String,
 }
+
+/// Reads the answer to a job query; `None` if it is not one.
+pub(super) fn parse(body: &[u8]) -> Option<Job> {
+    let wire: Wire<'_> = serde_json::from_slice(body).ok()?;
+    wire.status.get()?;
+    let mut sub_jobs: Vec<SubJob> = wire.entities.sub_jobs.0.iter().map(Wire::sub_job).collect();
+    // A job of one server may have no sub-jobs and name the server itself.
+    if sub_jobs.is_empty() && wire.entities.server_id.get().is_some() {
+        sub_jobs.push(wire.sub_job());
+    }
+    Some(Job {
+        status: wire.job_status(),
+        error: wire.error(),
+        sub_jobs,
+    })
+}
+
+/// The members of a job or a sub-job that are read.
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow, default)]
+    status: Scalar<'a>,
+    #[serde(borrow, default)]
+    error_code: Scalar<'a>,
+    #[serde(borrow, default)]
+    fail_reason: Scalar<'a>,
+    #[serde(borrow, default)]
+    code: Scalar<'a>,
+    #[serde(borrow, default)]
+    message: Scalar<'a>,
+    #[serde(borrow, default)]
+    entities: Entities<'a>,
+}
+
+impl Wire<'_> {
+    fn job_status(&self) -> JobStatus {
+        JobStatus::from(self.status.get().unwrap_or_default().to_owned())
+    }
+
+    fn sub_job(&self) -> SubJob {
+        SubJob {
+            server: self.entities.server_id.get().and_then(|id| id.parse().ok()),
+            status: self.job_status(),
+            error: self.error(),
+        }
+    }
+
+    fn error(&self) -> Option<JobError> {
+        let code = self.error_code.get().or(self.code.get());
+        let message = self
+            .fail_reason
+            .get()
+            .or(self.message.get())
+            .or(self.entities.errorcode_message.get());
+        (code.is_some() || message.is_some()).then(|| JobError {
+            code: shorten(code.unwrap_or_default()),
+            message: shorten(message.unwrap_or_default()),
+        })
+    }
+}
+
+/// `entities`: an object, a list of which the object that names a server counts, or nothing.
+#[derive(Default)]
+struct Entities<'a> {
+    server_id: Scalar<'a>,
+    errorcode_message: Scalar<'a>,
+    sub_jobs: SubJobs<'a>,
+}
+
+#[derive(Deserialize)]
+struct EntityMembers<'a> {
+    #[serde(borrow, default)]
+    server_id: Scalar<'a>,
+    #[serde(borrow, default)]
+    errorcode_message: Scalar<'a>,
+    #[serde(borrow, default)]
+    sub_jobs: SubJobs<'a>,
+}
+
+impl<'a> From<EntityMembers<'a>> for Entities<'a> {
+    fn from(members: EntityMembers<'a>) -> Self {
+        Self {
+            server_id: members.server_id,
+            errorcode_message: members.errorcode_message,
+            sub_jobs: members.sub_jobs,
+        }
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Entities<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+        impl<'de> Visitor<'de> for Members {
+            type Value = Entities<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object, a list of objects, or nothing")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let members = de::value::MapAccessDeserializer::new(map);
+                EntityMembers::deserialize(members).map(Entities::from)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut found = Entities::default();
+                while let Some(members) = list.next_element::<EntityMembers<'de>>()? {
+                    if found.server_id.get().is_none() {
+                        found = members.into();
+                    }
+                }
+                Ok(found)
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                blank(text, &self)
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(Entities::default())
+            }
+        }
+        deserializer.deserialize_any(Members)
+    }
+}
+
+/// `sub_jobs`: a list, or nothing, which the cloud also writes as an empty text.
+#[derive(Default)]
+struct SubJobs<'a>(Vec<Wire<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for SubJobs<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct List;
+        impl<'de> Visitor<'de> for List {
+            type Value = SubJobs<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of sub-jobs, or nothing")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut sub_jobs = Vec::with_capacity(list.size_hint().unwrap_or_default());
+                while let Some(sub_job) = list.next_element()? {
+                    sub_jobs.push(sub_job);
+                }
+                Ok(SubJobs(sub_jobs))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                blank(text, &self)
+            }
+
+            fn visit_unit<E>(self) -> Result<Self::Value, E> {
+                Ok(SubJobs::default())
+            }
+        }
+        deserializer.deserialize_any(List)
+    }
+}
+
+/// Nothing, if that is what the text says.
+fn blank<T: Default, E: de::Error>(text: &str, expected: &dyn de::Expected) -> Result<T, E> {
+    if text.trim().is_empty() {
+        Ok(T::default())
+    } else {
+        Err(E::invalid_value(de::Unexpected::Str(text), expected))
+    }
+}
+
+#[cfg(test)]
+mod tests;

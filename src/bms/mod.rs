@@ -1,10 +1,32 @@
 //! The BMS API as the rest of the crate sees it: calls, answers and what they mean.
+//!
+//! [`Client`] makes one call at a time: it waits for the quota, signs, sends, and says which class the
+//! answer is of. Trying again is decided by the caller with [`next_wait`]. Invariant: no secret is in
+//! anything that leaves this stage but the request itself.
 
 mod answer;
+mod client;
+mod credentials;
+mod error_body;
+mod hosts;
 mod job;
+mod listing;
+mod quota;
+mod read;
+pub mod request;
+mod retry;
+mod retry_after;
+mod scalar;
 pub mod signing;
 mod state;
 
-pub use answer::{Conflict, Evidence, StopAnswer};
+pub use answer::{Conflict, Evidence, StopAnswer, classify_stop};
+pub use client::{Client, ClientSettings, StopSlot};
+pub use credentials::{Credentials, CredentialsChoice, CredentialsError, Environment, Secrets};
+pub use hosts::{HostRefused, named_hosts, permitted};
 pub use job::{Job, JobError, JobStatus, SubJob};
+pub use listing::{Page, ServerRow};
+pub use quota::{Quota, Slot};
+pub use read::{ReadError, ReadFailure, classify_read};
+pub use retry::next_wait;
 pub use state::{StateClass, Vitals, classify};

@@ -17,12 +17,9 @@ fn text(value: &Value) -> String {
 fn pairs(query: &Value) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     for pair in query.as_array().unwrap() {
-        match &pair[1] {
-            Value::Array(values) => {
-                pairs.extend(values.iter().map(|value| (text(&pair[0]), text(value))));
-            }
-            value => pairs.push((text(&pair[0]), text(value))),
-        }
+        let one = std::slice::from_ref(&pair[1]);
+        let values = pair[1].as_array().map_or(one, Vec::as_slice);
+        pairs.extend(values.iter().map(|value| (text(&pair[0]), text(value))));
     }
     pairs
 }

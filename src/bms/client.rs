@@ -1,0 +1,279 @@
+//! The calls that a run makes, one attempt each: quota, signature, transport, class of the answer.
+//!
+//! Owns how a request is put together and authenticated. Never tries again, but for a read whose
+//! credentials were refused: those are read anew once. Invariant: every attempt is signed afresh, a
+//! stop travels alone on its connection, and nothing that is returned holds a secret.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use secrecy::{ExposeSecret, SecretString};
+use tracing::debug;
+
+use super::answer::{Evidence, StopAnswer, classify_stop};
+use super::credentials::{Credentials, CredentialsError, Secrets};
+use super::job::{self, Job};
+use super::listing::{self, Page, ServerRow};
+use super::quota::{Quota, Slot};
+use super::read::{ReadError, ReadFailure, classify_read, unreadable};
+use super::request::{self, Call};
+use super::signing::{self, Message};
+use crate::clock::Clock;
+use crate::http::{Connection, Failure, Header, Request, Response, Transport};
+use crate::ids::{Endpoint, JobId, ProjectId, ServerId};
+use crate::workflow::{Rate, StopType};
+
+const CONTENT_TYPE: &str = "application/json;charset=utf-8";
+const DATE_FORMAT: &str = "%Y%m%dT%H%M%SZ";
+
+/// What a client is made for.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// Where the calls go; its host is the one that is signed.
+    pub endpoint: Endpoint,
+    /// The project that owns the servers.
+    pub project: ProjectId,
+    /// Requests a minute, by kind of call.
+    pub rate: Rate,
+    /// Tells the date of signatures and counts the quotas.
+    pub clock: Clock,
+}
+
+/// Makes calls. Copies share quotas, connections and credentials.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: ClientSettings,
+    transport: Transport,
+    credentials: RwLock<Credentials>,
+    quotas: Quotas,
+}
+
+#[derive(Debug)]
+struct Quotas {
+    stop: Quota,
+    job: Quota,
+    list: Quota,
+    show: Quota,
+}
+
+/// Leave to make one stop request. Dropped unused, it does not count.
+#[derive(Debug)]
+pub struct StopSlot(Slot);
+
+impl Client {
+    /// A client; opens no connection.
+    pub fn new(settings: ClientSettings, transport: Transport, credentials: Credentials) -> Self {
+        let quota = |per_minute| Quota::new(per_minute, settings.clock);
+        let quotas = Quotas {
+            stop: quota(settings.rate.stop),
+            job: quota(settings.rate.job),
+            list: quota(settings.rate.list),
+            show: quota(settings.rate.show),
+        };
+        Self {
+            shared: Arc::new(Shared {
+                settings,
+                transport,
+                credentials: RwLock::new(credentials),
+                quotas,
+            }),
+        }
+    }
+
+    /// Waits until the quota admits one more stop request.
+    pub async fn stop_slot(&self) -> StopSlot {
+        StopSlot(self.shared.quotas.stop.slot().await)
+    }
+
+    /// Asks once for these servers to be stopped, over a connection of its own.
+    pub async fn stop(
+        &self,
+        slot: StopSlot,
+        stop_type: StopType,
+        servers: &[ServerId],
+    ) -> (StopAnswer, Evidence) {
+        let StopSlot(mut slot) = slot;
+        let call = request::stop(&self.shared.settings.project, stop_type, servers);
+        slot.begin();
+        let secrets = self.secrets();
+        let result = self.shared.send(&call, Connection::Fresh, &secrets).await;
+        drop(slot);
+        let (answer, evidence) = classify_stop(&result);
+        (answer, redacted(evidence, &secrets))
+    }
+
+    /// Asks once how a job is doing.
+    pub async fn job(&self, id: &JobId) -> Result<Job, ReadError> {
+        let call = request::job(&self.shared.settings.project, id);
+        let response = self.read(&call, &self.shared.quotas.job).await?;
+        job::parse(&response.body).ok_or_else(|| unreadable(&response))
+    }
+
+    /// Asks once for page `page` of the project's servers; the first page is 1.
+    pub async fn list_page(&self, page: u32) -> Result<Page, ReadError> {
+        let call = request::list(&self.shared.settings.project, page);
+        let response = self.read(&call, &self.shared.quotas.list).await?;
+        listing::parse_page(&response.body).ok_or_else(|| unreadable(&response))
+    }
+
+    /// Asks once for one server; `None` if the service says that there is no such server.
+    pub async fn show(&self, id: ServerId) -> Result<Option<ServerRow>, ReadError> {
+        let call = request::show(&self.shared.settings.project, id);
+        match self.read(&call, &self.shared.quotas.show).await {
+            Ok(response) => listing::parse_server(&response.body, id)
+                .map(Some)
+                .ok_or_else(|| unreadable(&response)),
+            Err(error) if error.class == ReadFailure::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the credentials anew from where they came.
+    pub fn renew_credentials(&self) -> Result<(), CredentialsError> {
+        self.shared
+            .credentials
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .renew()
+    }
+
+    fn secrets(&self) -> Secrets {
+        let credentials = self.shared.credentials.read();
+        credentials
+            .unwrap_or_else(PoisonError::into_inner)
+            .secrets()
+            .clone()
+    }
+
+    /// One read; with credentials read anew, a second.
+    async fn read(&self, call: &Call, quota: &Quota) -> Result<Response, ReadError> {
+        match self.read_once(call, quota).await {
+            Err(error) if error.class == ReadFailure::Credentials => {
+                if self.renew_credentials().is_err() {
+                    return Err(error);
+                }
+                self.read_once(call, quota).await
+            }
+            result => result,
+        }
+    }
+
+    async fn read_once(&self, call: &Call, quota: &Quota) -> Result<Response, ReadError> {
+        let mut slot = quota.slot().await;
+        slot.begin();
+        let secrets = self.secrets();
+        let result = self.shared.send(call, Connection::Pooled, &secrets).await;
+        drop(slot);
+        classify_read(result).map_err(|error| ReadError {
+            evidence: redacted(error.evidence, &secrets),
+            ..error
+        })
+    }
+}
+
+impl Shared {
+    async fn send(
+        &self,
+        call: &Call,
+        connection: Connection,
+        secrets: &Secrets,
+    ) -> Result<Response, Failure> {
+        let began = self.settings.clock.elapsed();
+        let request = self.request(call, connection, secrets);
+        let result = self.transport.send(request).await;
+        let millis = self.settings.clock.elapsed().since(began).as_millis();
+        let (method, path) = (call.method.as_str(), call.path.as_str());
+        match &result {
+            Ok(response) => {
+                let request_id = response.header("x-request-id").unwrap_or("none");
+                debug!(
+                    method,
+                    path,
+                    status = response.status,
+                    millis,
+                    request_id,
+                    "answer"
+                );
+            }
+            Err(failure) => debug!(method, path, %failure, millis, "no answer"),
+        }
+        result
+    }
+
+    fn request(&self, call: &Call, connection: Connection, secrets: &Secrets) -> Request {
+        Request {
+            method: call.method,
+            url: self.settings.endpoint.join(&call.target()),
+            headers: self.headers(call, secrets),
+            body: call.body.clone().into(),
+            connection,
+        }
+    }
+
+    /// All headers of a call: few, since what is signed must arrive unchanged.
+    fn headers(&self, call: &Call, secrets: &Secrets) -> Vec<Header> {
+        let mut headers = vec![
+            Header::open("Host", self.settings.endpoint.authority()),
+            Header::open("Content-Type", CONTENT_TYPE),
+            Header::open("X-Project-Id", self.settings.project.as_str()),
+        ];
+        match secrets {
+            Secrets::Token(token) => {
+                headers.push(Header::secret("X-Auth-Token", token.expose_secret()));
+            }
+            Secrets::Keys {
+                access_key,
+                secret_key,
+                security_token,
+            } => {
+                let date = self.settings.clock.now().strftime(DATE_FORMAT);
+                headers.push(Header::open("X-Sdk-Date", date.to_string()));
+                if let Some(token) = security_token {
+                    headers.push(Header::secret("X-Security-Token", token.expose_secret()));
+                }
+                let signature = self.authorization(call, &headers, access_key, secret_key);
+                headers.extend(signature.map(|value| Header::secret("Authorization", value)));
+            }
+        }
+        headers
+    }
+
+    fn authorization(
+        &self,
+        call: &Call,
+        headers: &[Header],
+        access_key: &SecretString,
+        secret_key: &SecretString,
+    ) -> Option<String> {
+        let pairs: Vec<(String, String)> = headers
+            .iter()
+            .map(|header| (header.name.clone(), header.value.clone()))
+            .collect();
+        let message = Message {
+            method: call.method.as_str(),
+            path: &format!("{}{}", self.settings.endpoint.base_path(), call.path),
+            query: &call.query,
+            headers: &pairs,
+            body: &call.body,
+        };
+        let (access_key, secret_key) = (access_key.expose_secret(), secret_key.expose_secret());
+        signing::authorize(&message, access_key, secret_key).map(|signed| signed.to_header())
+    }
+}
+
+fn redacted(evidence: Evidence, secrets: &Secrets) -> Evidence {
+    let clean = |text: Option<String>| text.map(|text| secrets.redact(text));
+    Evidence {
+        http_status: evidence.http_status,
+        request_id: clean(evidence.request_id),
+        code: clean(evidence.code),
+        message: clean(evidence.message),
+    }
+}
+
+#[cfg(test)]
+mod tests;

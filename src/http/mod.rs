@@ -1,0 +1,13 @@
+//! Seam 2: one HTTP request, one answer or one failure. The only user of reqwest.
+//!
+//! Owns connections, TLS, proxies, time-outs and the limit on bodies; never tries anything again and
+//! knows nothing of the cloud. Invariant: a failure is [`Failure::NotConnected`] only if no byte of
+//! the request can have left.
+
+mod failure;
+mod message;
+mod transport;
+
+pub use failure::{Failure, HttpError};
+pub use message::{Connection, Header, Method, Request, Response};
+pub use transport::{BODY_LIMIT, CaFile, Reach, Transport, TransportSettings};

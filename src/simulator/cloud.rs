@@ -1,0 +1,414 @@
+//! The simulated cloud: takes a request that has arrived and says what goes back, and how.
+//!
+//! Owns the state of the project and the order of the gateway's checks: faults that strike before,
+//! credentials, project, quota, and only then the call. Knows nothing of connections. Invariant: one
+//! request is handled at a time and completely, so what the record says is what was answered.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::draw::Draw;
+use super::faults::{Befallen, Fault, Faults, Point};
+use super::fleet::{Fleet, StopTerms};
+use super::jobs::Job;
+use super::quota::{Kind, Meter, Quotas};
+use super::reply::{Refusal, Reply};
+use super::routes::{Call, Route};
+use super::rows::Rows;
+use super::stats::{AnswerSeen, JobSeen, Record, Stats, StopSeen};
+use super::strict::{self, Received, StopRequest};
+use super::{Keys, Settings};
+use crate::clock::{Clock, Moment};
+use crate::ids::{ProjectId, ServerId};
+
+/// The cloud behind the simulator's address.
+pub(super) struct Cloud {
+    project: ProjectId,
+    keys: Keys,
+    quotas: Option<Quotas>,
+    faults: Faults,
+    draw: Draw,
+    clock: Clock,
+    job_duration: Duration,
+    rows: Rows,
+    state: Mutex<State>,
+}
+
+struct State {
+    fleet: Fleet,
+    jobs: Jobs,
+    meter: Meter,
+    record: Record,
+    requests: u64,
+}
+
+#[derive(Default)]
+struct Jobs {
+    list: Vec<(Job, u64)>,
+    places: HashMap<String, usize>,
+}
+
+/// How an answer travels back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    Whole,
+    /// The head and half of the body, then the connection breaks.
+    Half,
+    /// The connection breaks without an answer.
+    Cut,
+    /// Nothing, for ever.
+    Never,
+}
+
+impl Cloud {
+    pub(super) fn new(settings: Settings) -> Self {
+        let draw = Draw::new(settings.seed);
+        let (clock, faults) = (settings.clock, settings.faults);
+        let now = clock.elapsed();
+        let fleet = Fleet::new(settings.servers, &faults.servers, draw, now);
+        Self {
+            rows: Rows::new(settings.project.as_str(), now, clock.now()),
+            project: settings.project,
+            keys: settings.keys,
+            quotas: settings.quotas,
+            faults,
+            draw,
+            clock,
+            job_duration: settings.job_duration,
+            state: Mutex::new(State {
+                fleet,
+                jobs: Jobs::default(),
+                meter: Meter::default(),
+                record: Record::default(),
+                requests: 0,
+            }),
+        }
+    }
+
+    pub(super) fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a request whose head has arrived: its request ID, and what befalls it.
+    pub(super) fn arrived(&self, route: &Route) -> (String, Befallen) {
+        let mut state = self.state();
+        let id = format!("{:032x}", self.draw.wide("request", state.requests));
+        state.requests += 1;
+        let befallen = match route {
+            Route::Api { call, .. } => {
+                let number = state.record.arrived(call.kind());
+                self.faults.on_call(self.draw, call.kind(), number)
+            }
+            Route::Unknown => {
+                state.record.stats.unknown_paths += 1;
+                Befallen::default()
+            }
+            Route::Stats => Befallen::default(),
+        };
+        (id, befallen)
+    }
+
+    /// Records a request that was cut off before it was read.
+    pub(super) fn cut_off(&self, route: &Route) {
+        if let Route::Api {
+            call: Call::Action, ..
+        } = route
+        {
+            let seen = self.stop_seen(None);
+            self.state().record.stats.stops.push(seen);
+        }
+    }
+
+    /// Handles a request that was read whole.
+    pub(super) fn serve(
+        &self,
+        route: &Route,
+        received: &Received,
+        fault: Option<Fault>,
+        request_id: &str,
+    ) -> (Reply, Delivery) {
+        let (project, call) = match route {
+            Route::Stats => return (Reply::json(self.stats_body()), Delivery::Whole),
+            Route::Unknown => {
+                let refusal = Refusal::unknown_path();
+                return (Reply::refusal(refusal, request_id), Delivery::Whole);
+            }
+            Route::Api { project, call } => (project, call),
+        };
+        let stop = (*call == Call::Action).then(|| strict::stop_request(received));
+        let mut state = self.state();
+        if let Some(stop) = &stop {
+            state
+                .record
+                .stats
+                .stops
+                .push(self.stop_seen(stop.as_ref().ok()));
+        }
+        let acted = self
+            .admit(&mut state, received, project, call.kind())
+            .map(|()| self.act(&mut state, received, call, stop, fault));
+        let (reply, delivery) = match acted {
+            Err(refusal) => (Reply::refusal(refusal, request_id), Delivery::Whole),
+            Ok(acted) => spoil(acted, fault, request_id),
+        };
+        note(&mut state.record, call, &reply, delivery, fault);
+        (reply, delivery)
+    }
+
+    /// The gateway's checks, in its order.
+    fn admit(
+        &self,
+        state: &mut State,
+        received: &Received,
+        project: &str,
+        kind: Kind,
+    ) -> Result<(), Refusal> {
+        strict::authenticate(received, &self.keys, self.clock.now())?;
+        strict::check_project(received, project, &self.project)?;
+        if let Some(quotas) = &self.quotas {
+            let limit = *quotas.of(kind);
+            if !state.meter.admits(kind, limit, self.clock.elapsed()) {
+                return Err(throttled(limit));
+            }
+        }
+        Ok(())
+    }
+
+    /// The call itself; `None` where a fault strikes before it.
+    fn act(
+        &self,
+        state: &mut State,
+        received: &Received,
+        call: &Call,
+        stop: Option<Result<StopRequest, Refusal>>,
+        fault: Option<Fault>,
+    ) -> Option<Result<Vec<u8>, Refusal>> {
+        if fault.is_some_and(|fault| fault.point() == Point::Before) {
+            return None;
+        }
+        let now = self.clock.elapsed();
+        let lag = self.faults.state_lag.0;
+        Some(match (call, stop) {
+            (Call::Action, Some(Ok(stop))) => self.stop(state, &stop, now),
+            (Call::Action, Some(Err(refusal))) => Err(refusal),
+            (Call::Action, None) => Err(Refusal::unknown_path()),
+            (Call::List, _) => strict::list_request(received)
+                .map(|request| state.fleet.page(&request, &self.rows, now, lag)),
+            (Call::Show(id), _) => {
+                strict::bare_read(received).and_then(|()| self.show(state, id, now))
+            }
+            (Call::Job(id), _) => {
+                strict::bare_read(received).and_then(|()| self.job(state, id, now))
+            }
+        })
+    }
+
+    fn stop(&self, state: &mut State, stop: &StopRequest, now: Moment) -> Result<Vec<u8>, Refusal> {
+        let terms = StopTerms {
+            now,
+            takes: self.job_duration,
+            conflicts: self.faults.conflicts,
+            draw: self.draw,
+        };
+        let State {
+            fleet,
+            record,
+            jobs,
+            ..
+        } = state;
+        let sub_jobs = fleet.stop(stop, terms)?;
+        for sub in &sub_jobs {
+            let started = |earlier| fleet.started_between(sub.server, earlier, now);
+            record.accepted(sub.server, now, started);
+        }
+        let number = jobs.list.len() as u64;
+        let id = Job::id_of(self.draw, number);
+        if let Some(seen) = record.stats.stops.last_mut() {
+            seen.job_id = Some(id.clone());
+        }
+        jobs.places.insert(id.clone(), jobs.list.len());
+        let body = serde_json::json!({"job_id": &id}).to_string();
+        let job = Job {
+            id,
+            number,
+            accepted: now,
+            accepted_at: self.clock.now(),
+            takes: self.job_duration,
+            stuck: self.faults.jobs.is_stuck(self.draw, number),
+            sub_jobs,
+        };
+        jobs.list.push((job, 0));
+        Ok(body.into_bytes())
+    }
+
+    fn show(&self, state: &State, id: &str, now: Moment) -> Result<Vec<u8>, Refusal> {
+        let known = id
+            .parse::<ServerId>()
+            .ok()
+            .and_then(|id| state.fleet.find(id));
+        let server = known.ok_or_else(|| {
+            let message = format!("Instance {id} could not be found.");
+            Refusal::new(404, "itemNotFound", message)
+        })?;
+        let mut body = Vec::with_capacity(2_048);
+        body.extend_from_slice(b"{\"server\":");
+        self.rows
+            .write(&mut body, server, now, self.faults.state_lag.0);
+        body.push(b'}');
+        Ok(body)
+    }
+
+    fn job(&self, state: &mut State, id: &str, now: Moment) -> Result<Vec<u8>, Refusal> {
+        let Jobs { list, places } = &mut state.jobs;
+        let found = places.get(id).and_then(|place| list.get_mut(*place));
+        match found {
+            Some((job, polls)) => {
+                *polls += 1;
+                if self.faults.jobs.is_forgotten(self.draw, job.number) {
+                    return Err(no_job(id));
+                }
+                Ok(job.body(now, self.draw, self.faults.partial_failure))
+            }
+            None => Err(no_job(id)),
+        }
+    }
+
+    fn stop_seen(&self, request: Option<&StopRequest>) -> StopSeen {
+        let servers = request
+            .map(|request| &request.servers[..])
+            .unwrap_or_default();
+        StopSeen {
+            at: self.clock.now(),
+            size: servers.len(),
+            servers: servers
+                .iter()
+                .filter_map(|id| id.as_ref().ok())
+                .copied()
+                .collect(),
+            job_id: None,
+            http_status: None,
+            code: None,
+            answer: AnswerSeen::Lost,
+        }
+    }
+
+    /// Everything seen so far.
+    pub(super) fn stats(&self) -> Stats {
+        let state = self.state();
+        let now = self.clock.elapsed();
+        let seen = |(job, polls): &(Job, u64)| JobSeen {
+            id: job.id.clone(),
+            accepted_at: job.accepted_at,
+            size: job.sub_jobs.len(),
+            status: job.status(now, self.faults.partial_failure).to_owned(),
+            polls: *polls,
+        };
+        Stats {
+            jobs: state.jobs.list.iter().map(seen).collect(),
+            ..state.record.stats.clone()
+        }
+    }
+
+    fn stats_body(&self) -> Vec<u8> {
+        // Every part is a plain struct with text keys, which always has a JSON form.
+        serde_json::to_vec(&self.stats()).unwrap_or_default()
+    }
+}
+
+fn throttled(limit: u32) -> Refusal {
+    let message = format!(
+        "The throttling threshold has been reached: policy user over ratelimit,limit:{limit},time:1 minute"
+    );
+    Refusal::new(429, "APIGW.0308", message)
+}
+
+fn no_job(id: &str) -> Refusal {
+    Refusal::new(404, "BMS.0022", format!("The job {id} does not exist."))
+}
+
+/// What the fault makes of an answer; `acted` is `None` if it struck before the call.
+fn spoil(
+    acted: Option<Result<Vec<u8>, Refusal>>,
+    fault: Option<Fault>,
+    request_id: &str,
+) -> (Reply, Delivery) {
+    let reply = match acted {
+        Some(Ok(body)) => Reply::json(body),
+        Some(Err(refusal)) => Reply::refusal(refusal, request_id),
+        None => Reply::page(502),
+    };
+    match fault {
+        None | Some(Fault::Slow(_)) => (reply, Delivery::Whole),
+        Some(Fault::Throttle { retry_after }) => {
+            let reply = Reply::refusal(throttled(10), request_id);
+            (
+                Reply {
+                    retry_after,
+                    ..reply
+                },
+                Delivery::Whole,
+            )
+        }
+        Some(Fault::NotFound) => (
+            Reply::refusal(no_job("asked for"), request_id),
+            Delivery::Whole,
+        ),
+        Some(Fault::Error { status, point }) => {
+            (server_error(status, point, request_id), Delivery::Whole)
+        }
+        Some(Fault::Html(point)) => {
+            let status = if point == Point::Before { 502 } else { 200 };
+            (Reply::page(status), Delivery::Whole)
+        }
+        Some(Fault::BrokenBody) => (reply, Delivery::Half),
+        Some(Fault::Reset(_)) => (reply, Delivery::Cut),
+        Some(Fault::Hang(_)) => (reply, Delivery::Never),
+    }
+}
+
+/// A 5xx. Only the gateway's own 503, with its code, says that nothing was passed on.
+fn server_error(status: u16, point: Point, request_id: &str) -> Reply {
+    match (status, point) {
+        (503, Point::Before) => {
+            let refusal = Refusal::new(503, "APIGW.0801", "The service is unavailable.");
+            Reply::refusal(refusal, request_id)
+        }
+        (503, Point::After) => Reply::page(503),
+        (500, _) => {
+            let refusal = Refusal::new(500, "BMS.1007", "The interface call failed.");
+            Reply::refusal(refusal, request_id)
+        }
+        (_, _) => {
+            let refusal = Refusal::new(status, "APIGW.0201", "The backend does not answer.");
+            Reply::refusal(refusal, request_id)
+        }
+    }
+}
+
+fn note(record: &mut Record, call: &Call, reply: &Reply, delivery: Delivery, fault: Option<Fault>) {
+    let told = matches!(delivery, Delivery::Whole | Delivery::Half);
+    if reply.status >= 400 && told {
+        record.refused(reply.status, reply.code.as_deref());
+    }
+    if *call == Call::Action
+        && let Some(seen) = record.stats.stops.last_mut()
+    {
+        let replaced = fault.is_some_and(|fault| match fault {
+            Fault::Error { point, .. } | Fault::Html(point) => point == Point::After,
+            Fault::Throttle { .. } | Fault::NotFound | Fault::Slow(_) => false,
+            Fault::Reset(_) | Fault::Hang(_) | Fault::BrokenBody => true,
+        });
+        seen.http_status = told.then_some(reply.status);
+        seen.code.clone_from(&reply.code);
+        seen.answer = if replaced {
+            AnswerSeen::Lost
+        } else {
+            AnswerSeen::Sent
+        };
+    }
+}

@@ -1,0 +1,480 @@
+//! What goes wrong: the faults file, and which call or server a fault falls on.
+//!
+//! Owns the file's shape and the decisions; what a fault does to a call or a server is carried out
+//! elsewhere. Invariant: every decision follows from the seed and from what it is about (the number of
+//! the call among its kind, the ID of the server, the number of the job), so a run can be repeated.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::draw::{Draw, key_of};
+use super::model::{Condition, Fate};
+use super::presets;
+use super::quota::{Kind, PerKind};
+use crate::ids::ServerId;
+
+/// Why faults cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FaultsError {
+    /// No preset has this name.
+    #[error("no faults named `{name}`")]
+    Unknown {
+        /// The name as given.
+        name: String,
+        /// A preset of nearly this name.
+        near: Option<&'static str>,
+    },
+    /// The text does not describe faults.
+    #[error("not a description of faults")]
+    Invalid(#[source] serde_json::Error),
+}
+
+impl FaultsError {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unknown {
+                near: Some(near), ..
+            } => Some(format!("did you mean `{near}`?")),
+            Self::Unknown { near: None, .. } => {
+                let names: Vec<String> = presets::names()
+                    .iter()
+                    .map(|(name, _)| format!("`{name}`"))
+                    .collect();
+                Some(format!("known names are {}", names.join(", ")))
+            }
+            Self::Invalid(_) => None,
+        }
+    }
+}
+
+/// Everything that goes wrong, and how the simulator settles what the documentation leaves open.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Faults {
+    /// What happens to calls: for each kind, rules in order; delays add up, the first other rule that
+    /// falls on a call counts.
+    pub calls: CallFaults,
+    /// What is the matter with servers.
+    pub servers: ServerFaults,
+    /// What is the matter with jobs.
+    pub jobs: JobFaults,
+    /// How long readings of states lag behind the truth.
+    pub state_lag: Span,
+    /// What a stop of a server in the wrong state does.
+    pub conflicts: Conflicts,
+    /// What a job reports whose sub-jobs failed in part.
+    pub partial_failure: PartialFailure,
+}
+
+impl Faults {
+    /// The faults of a preset.
+    pub fn named(name: &str) -> Result<Self, FaultsError> {
+        presets::named(name)
+    }
+
+    /// Reads a faults file in JSON.
+    pub fn from_json(text: &str) -> Result<Self, FaultsError> {
+        serde_json::from_str(text).map_err(FaultsError::Invalid)
+    }
+
+    /// Reads faults from a document that has been parsed already, for example from YAML.
+    pub fn from_value(value: serde_json::Value) -> Result<Self, FaultsError> {
+        serde_json::from_value(value).map_err(FaultsError::Invalid)
+    }
+
+    /// What befalls the call with this number (from 0) among its kind.
+    pub(super) fn on_call(&self, draw: Draw, kind: Kind, number: u64) -> Befallen {
+        let mut befallen = Befallen::default();
+        for (place, rule) in self.calls.of(kind).iter().enumerate() {
+            let purpose = format!("{}-{place}", kind.as_str());
+            if !rule.when.hits(draw, &purpose, number) {
+                continue;
+            }
+            match rule.fault {
+                Fault::Slow(delay) => befallen.delay += delay,
+                Fault::Throttle { .. }
+                | Fault::NotFound
+                | Fault::Error { .. }
+                | Fault::Reset(_)
+                | Fault::Html(_)
+                | Fault::Hang(_)
+                | Fault::BrokenBody => {
+                    befallen.fault = Some(rule.fault);
+                    return befallen;
+                }
+            }
+        }
+        befallen
+    }
+}
+
+/// What befalls one call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Befallen {
+    pub(super) delay: Duration,
+    pub(super) fault: Option<Fault>,
+}
+
+/// Rules for each kind of call.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CallFaults {
+    /// For stop requests.
+    pub stop: Vec<Rule>,
+    /// For job queries.
+    pub job: Vec<Rule>,
+    /// For list pages.
+    pub list: Vec<Rule>,
+    /// For single reads.
+    pub show: Vec<Rule>,
+}
+
+impl CallFaults {
+    fn of(&self, kind: Kind) -> &[Rule] {
+        PerKind {
+            stop: &self.stop,
+            job: &self.job,
+            list: &self.list,
+            show: &self.show,
+        }
+        .of(kind)
+    }
+}
+
+/// A fault and the calls that it falls on.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(try_from = "RuleText")]
+pub struct Rule {
+    when: When,
+    fault: Fault,
+}
+
+/// Which calls a rule falls on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum When {
+    Rate(f64),
+    First(u64),
+    Every(u64),
+}
+
+impl When {
+    fn hits(self, draw: Draw, purpose: &str, number: u64) -> bool {
+        match self {
+            Self::Rate(share) => draw.hits(purpose, number, share),
+            Self::First(count) => number < count,
+            Self::Every(count) => (number + 1).is_multiple_of(count),
+        }
+    }
+}
+
+/// Whether a fault strikes before the cloud has acted, or after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Point {
+    Before,
+    After,
+}
+
+/// What goes wrong with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Throttle { retry_after: Option<Duration> },
+    NotFound,
+    Slow(Duration),
+    Error { status: u16, point: Point },
+    Reset(Point),
+    Html(Point),
+    Hang(Point),
+    BrokenBody,
+}
+
+impl Fault {
+    pub(super) fn point(self) -> Point {
+        match self {
+            Self::Throttle { .. } | Self::NotFound => Point::Before,
+            Self::Slow(_) | Self::BrokenBody => Point::After,
+            Self::Error { point, .. }
+            | Self::Reset(point)
+            | Self::Html(point)
+            | Self::Hang(point) => point,
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FaultWord {
+    Throttle,
+    NotFound,
+    Slow,
+    Error,
+    Reset,
+    Html,
+    Hang,
+    BrokenBody,
+}
+
+/// A rule as it is written: `{ fault: error, status: 502, accepted: true, rate: 0.3 }`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RuleText {
+    fault: FaultWord,
+    rate: Option<f64>,
+    first: Option<u64>,
+    every: Option<u64>,
+    status: Option<u16>,
+    accepted: Option<bool>,
+    delay: Option<Span>,
+    retry_after: Option<Span>,
+}
+
+impl RuleText {
+    fn when(&self) -> Result<When, &'static str> {
+        match (self.rate, self.first, self.every) {
+            (Some(rate), None, None) if (0.0..=1.0).contains(&rate) => Ok(When::Rate(rate)),
+            (None, Some(first), None) => Ok(When::First(first)),
+            (None, None, Some(every)) if every > 0 => Ok(When::Every(every)),
+            (Some(_), None, None) => Err("`rate` is not a number from 0 to 1"),
+            (None, None, Some(_)) => Err("`every` is not at least 1"),
+            _ => Err("a rule has exactly one of `rate`, `first` and `every`"),
+        }
+    }
+
+    fn fault(&self) -> Result<Fault, &'static str> {
+        let point = match self.accepted {
+            Some(true) => Point::After,
+            Some(false) | None => Point::Before,
+        };
+        Ok(match self.fault {
+            FaultWord::Throttle => Fault::Throttle {
+                retry_after: self.retry_after.map(|span| span.0),
+            },
+            FaultWord::NotFound => Fault::NotFound,
+            FaultWord::Slow => Fault::Slow(self.delay.ok_or("`slow` needs `delay`")?.0),
+            FaultWord::Error => match self.status {
+                Some(status @ (500 | 502 | 503 | 504)) => Fault::Error { status, point },
+                Some(_) | None => return Err("`error` needs a `status` of 500, 502, 503 or 504"),
+            },
+            FaultWord::Reset => Fault::Reset(point),
+            FaultWord::Html => Fault::Html(point),
+            FaultWord::Hang => Fault::Hang(point),
+            FaultWord::BrokenBody => Fault::BrokenBody,
+        })
+    }
+
+    /// The first member that means nothing to this fault.
+    fn idle_member(&self) -> Option<&'static str> {
+        let takes_point = matches!(
+            self.fault,
+            FaultWord::Error | FaultWord::Reset | FaultWord::Html | FaultWord::Hang
+        );
+        let idle = [
+            (
+                self.accepted.is_some() && !takes_point,
+                "`accepted` does not go with this fault",
+            ),
+            (
+                self.status.is_some() && self.fault != FaultWord::Error,
+                "only `error` has a `status`",
+            ),
+            (
+                self.delay.is_some() && self.fault != FaultWord::Slow,
+                "only `slow` has a `delay`",
+            ),
+            (
+                self.retry_after.is_some() && self.fault != FaultWord::Throttle,
+                "only `throttle` has `retry_after`",
+            ),
+        ];
+        idle.into_iter()
+            .find_map(|(wrong, why)| wrong.then_some(why))
+    }
+}
+
+impl TryFrom<RuleText> for Rule {
+    type Error = &'static str;
+
+    fn try_from(text: RuleText) -> Result<Self, Self::Error> {
+        match text.idle_member() {
+            Some(why) => Err(why),
+            None => Ok(Self {
+                when: text.when()?,
+                fault: text.fault()?,
+            }),
+        }
+    }
+}
+
+/// A duration in the spelling of workflow files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+pub struct Span(#[serde(with = "crate::duration")] pub Duration);
+
+/// A number from 0 to 1.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Share(f64);
+
+impl TryFrom<f64> for Share {
+    type Error = &'static str;
+
+    fn try_from(share: f64) -> Result<Self, Self::Error> {
+        if (0.0..=1.0).contains(&share) {
+            Ok(Self(share))
+        } else {
+            Err("a share is a number from 0 to 1")
+        }
+    }
+}
+
+/// Which servers a fault falls on: a share of all, chosen by the seed, and these.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Chosen {
+    /// Share of all servers.
+    pub share: Share,
+    /// Servers by ID.
+    pub ids: Vec<ServerId>,
+    /// How long it lasts, or how long after; for ever or at once where it is left out.
+    #[serde(rename = "for")]
+    pub lasts: Option<Span>,
+}
+
+impl Chosen {
+    fn has(&self, draw: Draw, purpose: &str, id: ServerId) -> bool {
+        self.ids.contains(&id) || draw.hits(purpose, key_of(id), self.share.0)
+    }
+
+    fn span(&self) -> Option<Duration> {
+        self.lasts.map(|span| span.0)
+    }
+}
+
+/// Servers whose sub-job fails.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Failing {
+    /// Share of all servers.
+    pub share: Share,
+    /// Servers by ID.
+    pub ids: Vec<ServerId>,
+    /// The error code; `BMS.1007` where it is left out.
+    pub code: Option<String>,
+}
+
+/// What is the matter with servers. A server is in the first of the states that falls on it.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerFaults {
+    /// Unknown to the cloud.
+    pub missing: Chosen,
+    /// In status ERROR.
+    pub error: Chosen,
+    /// On, and locked.
+    pub locked: Chosen,
+    /// Off already.
+    pub off: Chosen,
+    /// Being powered off, `for` so long.
+    pub stopping: Chosen,
+    /// Being rebooted, `for` so long.
+    pub busy: Chosen,
+    /// Has another name than expected.
+    pub renamed: Chosen,
+    /// Its sub-job fails, and it stays on.
+    pub failing: Failing,
+    /// Its sub-job succeeds, and it stays on.
+    pub ignored: Chosen,
+    /// Is being powered off for ever.
+    pub stuck: Chosen,
+    /// Is started again by somebody else, so long after it has gone off.
+    pub restarted: Chosen,
+}
+
+impl ServerFaults {
+    /// The condition of this server at the start, if a fault gives it one.
+    pub(super) fn condition(&self, draw: Draw, id: ServerId) -> Option<Condition> {
+        let states = [
+            ("missing", &self.missing, Condition::Missing),
+            ("error", &self.error, Condition::Error),
+            ("locked", &self.locked, Condition::Locked),
+            ("off", &self.off, Condition::Off),
+            (
+                "stopping",
+                &self.stopping,
+                Condition::Stopping(self.stopping.span()),
+            ),
+            ("busy", &self.busy, Condition::Rebooting(self.busy.span())),
+        ];
+        let hit = states
+            .into_iter()
+            .find(|(purpose, chosen, _)| chosen.has(draw, purpose, id));
+        hit.map(|(_, _, condition)| condition)
+    }
+
+    /// What this server does with a stop.
+    pub(super) fn fate(&self, draw: Draw, id: ServerId) -> Fate {
+        let Failing { share, ids, code } = &self.failing;
+        if ids.contains(&id) || draw.hits("failing", key_of(id), share.0) {
+            Fate::Fails(code.clone().unwrap_or_else(|| "BMS.1007".to_owned()))
+        } else if self.ignored.has(draw, "ignored", id) {
+            Fate::Ignores
+        } else if self.stuck.has(draw, "stuck", id) {
+            Fate::Sticks
+        } else {
+            Fate::Stops
+        }
+    }
+
+    /// How long after it has gone off somebody else starts it.
+    pub(super) fn restarted_after(&self, draw: Draw, id: ServerId) -> Option<Duration> {
+        let hit = self.restarted.has(draw, "restarted", id);
+        hit.then(|| self.restarted.span().unwrap_or_default())
+    }
+
+    /// Whether its live name differs from the expected one.
+    pub(super) fn is_renamed(&self, draw: Draw, id: ServerId) -> bool {
+        self.renamed.has(draw, "renamed", id)
+    }
+}
+
+/// What is the matter with jobs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct JobFaults {
+    /// Share of jobs that never become final, though their servers go off.
+    pub stuck: Share,
+    /// Share of jobs that the cloud no longer knows when it is asked.
+    pub forgotten: Share,
+}
+
+impl JobFaults {
+    pub(super) fn is_stuck(&self, draw: Draw, number: u64) -> bool {
+        draw.hits("stuck-job", number, self.stuck.0)
+    }
+
+    pub(super) fn is_forgotten(&self, draw: Draw, number: u64) -> bool {
+        draw.hits("forgotten-job", number, self.forgotten.0)
+    }
+}
+
+/// What a stop of a server in the wrong state does; the documentation does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Conflicts {
+    /// The whole request is refused with the code of the first such server.
+    #[default]
+    Reject,
+    /// The request is accepted, and the server's sub-job fails with the code.
+    Subjob,
+}
+
+/// Status of a job whose sub-jobs failed in part; the documentation does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PartialFailure {
+    /// The job has failed.
+    #[default]
+    Fail,
+    /// The job has succeeded all the same.
+    Success,
+}

@@ -1,0 +1,153 @@
+//! What the simulator saw: the record that tests and benchmarks compare a client's report with.
+//!
+//! Owns the shape of `GET /__stats` and the counting. It only listens; no answer depends on it.
+//! Invariant: every stop request that arrived is in `stops` once, in order, whatever became of it.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::quota::{Kind, PerKind};
+use crate::clock::Moment;
+use crate::ids::ServerId;
+
+/// Everything that was seen since the start.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// Requests that arrived, by kind, also those that were refused or cut off.
+    pub requests: PerKind<u64>,
+    /// Requests to paths that the API does not have.
+    pub unknown_paths: u64,
+    /// Errors that were answered, by code; invented ones without a code by HTTP status.
+    pub errors: BTreeMap<String, u64>,
+    /// How many accepted stop requests named each server.
+    pub accepted: BTreeMap<ServerId, u32>,
+    /// Servers accepted once more, though nobody else had started them since; one entry each time.
+    pub double_stops: Vec<ServerId>,
+    /// Every stop request, in order of arrival.
+    pub stops: Vec<StopSeen>,
+    /// Every job, in order.
+    pub jobs: Vec<JobSeen>,
+}
+
+/// One stop request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StopSeen {
+    /// When it was handled, by the simulator's clock.
+    pub at: Timestamp,
+    /// How many servers it named; 0 if its body was not read.
+    pub size: usize,
+    /// Those servers, where their IDs are IDs.
+    pub servers: Vec<ServerId>,
+    /// The job, if it was accepted.
+    pub job_id: Option<String>,
+    /// The answer's HTTP status, if an answer was made.
+    pub http_status: Option<u16>,
+    /// The answer's error code, if it has one.
+    pub code: Option<String>,
+    /// Whether the client was told.
+    pub answer: AnswerSeen,
+}
+
+/// What became of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnswerSeen {
+    /// It was sent as it is.
+    Sent,
+    /// It was lost, cut or replaced.
+    Lost,
+}
+
+/// One job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobSeen {
+    /// Its ID.
+    pub id: String,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+    /// How many servers it concerns.
+    pub size: usize,
+    /// Its status when the statistics were asked for.
+    pub status: String,
+    /// How often it was queried.
+    pub polls: u64,
+}
+
+/// The running record.
+#[derive(Debug, Default)]
+pub(super) struct Record {
+    pub(super) stats: Stats,
+    last_accepted: BTreeMap<ServerId, Moment>,
+}
+
+impl Record {
+    /// Counts a request and returns its number among its kind, from 0.
+    pub(super) fn arrived(&mut self, kind: Kind) -> u64 {
+        let count = self.stats.requests.of_mut(kind);
+        *count += 1;
+        *count - 1
+    }
+
+    /// Counts an error answer.
+    pub(super) fn refused(&mut self, status: u16, code: Option<&str>) {
+        let name = code.map_or_else(|| status.to_string(), str::to_owned);
+        *self.stats.errors.entry(name).or_default() += 1;
+    }
+
+    /// Counts an acceptance of `server`; `started_since` tells whether others started it after a moment.
+    pub(super) fn accepted(
+        &mut self,
+        server: ServerId,
+        now: Moment,
+        started_since: impl Fn(Moment) -> bool,
+    ) {
+        *self.stats.accepted.entry(server).or_default() += 1;
+        if let Some(earlier) = self.last_accepted.insert(server, now)
+            && !started_since(earlier)
+        {
+            self.stats.double_stops.push(server);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_acceptance_is_double_unless_others_started_the_server() {
+        let mut record = Record::default();
+        let server = ServerId::from_bytes([1; 16]);
+        record.accepted(server, Moment::default(), |_| false);
+        assert_eq!(record.stats.double_stops, []);
+        record.accepted(server, Moment::default(), |_| true);
+        assert_eq!(record.stats.double_stops, []);
+        record.accepted(server, Moment::default(), |_| false);
+        assert_eq!(record.stats.double_stops, [server]);
+        assert_eq!(record.stats.accepted[&server], 3);
+    }
+
+    #[test]
+    fn the_record_reads_back_from_json() {
+        let mut record = Record::default();
+        assert_eq!(
+            (record.arrived(Kind::Job), record.arrived(Kind::Job)),
+            (0, 1)
+        );
+        record.refused(429, Some("APIGW.0308"));
+        record.refused(502, None);
+        let text = serde_json::to_string(&record.stats).unwrap();
+        let read: Stats = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, record.stats);
+        assert_eq!(
+            (
+                read.requests.job,
+                read.errors["APIGW.0308"],
+                read.errors["502"]
+            ),
+            (2, 1, 1)
+        );
+    }
+}

@@ -1,5 +1,41 @@
 //! Stage 2: the workflow's groups → [`Targets`], by reading inventory files.
+//!
+//! Each group is listed, held against duplicates, narrowed by `exclude` and split; then the groups are
+//! held against each other. Reads files and nothing else, and only inside the git work tree that holds
+//! the workflow. Invariant: either every target is known with certainty, or there is a finding.
 
+mod array;
+mod exclude;
+mod expect;
+mod findings;
+mod folders;
+mod group;
+mod library;
+mod lines;
 mod model;
+mod overlap;
+mod reading;
+mod split;
+mod table;
+#[cfg(test)]
+mod tests;
 
+pub use folders::Folders;
 pub use model::{TargetGroup, Targets};
+
+use crate::diagnostic::Diagnostic;
+use crate::workflow::{Definition, Workflow};
+
+/// Every target of `workflow`, or all that is wrong, in the order of the file and up to a limit.
+pub fn resolve(workflow: &Workflow, root: &Folders) -> Result<Targets, Vec<Diagnostic>> {
+    resolve_definition(workflow, root)
+}
+
+fn resolve_definition(workflow: &Definition, root: &Folders) -> Result<Targets, Vec<Diagnostic>> {
+    let mut resolver = group::Resolver::new(workflow, root);
+    for group in &workflow.groups {
+        resolver.add(group);
+    }
+    overlap::across_groups(&mut resolver);
+    resolver.finish()
+}

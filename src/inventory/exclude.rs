@@ -1,0 +1,120 @@
+//! What a group leaves out: single IDs, the IDs of a file, the targets of earlier groups.
+//!
+//! Owns collecting these, and the warning about single IDs that protect nothing. An earlier group that
+//! was split can be named as a whole or by one part. Invariant: a name that is no earlier group is an
+//! error, so an exclusion is never lost to a typing mistake.
+
+use std::collections::HashSet;
+
+use super::group::Resolver;
+use super::reading::{Reading, nearest};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::ids::ServerId;
+use crate::workflow::{Exclude, Group};
+
+/// Single IDs that groups exclude, and which of them were there to be excluded.
+#[derive(Default)]
+pub(super) struct Exclusions<'a> {
+    asked: Vec<(ServerId, &'a Group, usize)>,
+    matched: HashSet<ServerId>,
+}
+
+impl<'a> Resolver<'a> {
+    /// Every server that the group leaves out.
+    pub(super) fn excluded(&mut self, group: &'a Group) -> HashSet<ServerId> {
+        let Exclude {
+            servers,
+            servers_from,
+            groups,
+        } = &group.exclude;
+        let mut excluded: HashSet<ServerId> = servers.iter().copied().collect();
+        if let Some(inventory) = servers_from {
+            let reading = Reading {
+                inventory,
+                split_by: None,
+            };
+            let count = self.read(reading, &mut |entry| {
+                excluded.insert(entry.server);
+            });
+            if count == Some(0) {
+                let warning = self.empty(inventory, Severity::Warning);
+                self.warnings.push(warning);
+            }
+        }
+        for (at, name) in groups.iter().enumerate() {
+            self.exclude_group(group, (at, name), &mut excluded);
+        }
+        let asked = servers.iter().enumerate();
+        self.exclusions
+            .asked
+            .extend(asked.map(|(at, server)| (*server, group, at)));
+        excluded
+    }
+
+    /// Adds an earlier group: by its own name, or all parts of one that was split.
+    fn exclude_group(
+        &mut self,
+        group: &Group,
+        (at, name): (usize, &str),
+        excluded: &mut HashSet<ServerId>,
+    ) {
+        let mut found = self.is_earlier(group, name);
+        for done in &self.done {
+            if done.group.name == name || done.origin.name == name {
+                found = true;
+                excluded.extend(&done.group.targets);
+            }
+        }
+        if !found {
+            let place = self.place(&group.origin, &format!("/exclude/groups/{at}"));
+            let names: Vec<&str> = self.done.iter().map(|done| &*done.group.name).collect();
+            let error = Diagnostic::error(
+                "unknown-group",
+                format!(
+                    "`{}` excludes `{name}`, which is no earlier group",
+                    group.name
+                ),
+            )
+            .at(place);
+            self.findings.add(|| match nearest(name, &names) {
+                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+                None => error,
+            });
+        }
+    }
+
+    /// Whether the workflow has this group before `group`, even if it could not be resolved.
+    fn is_earlier(&self, group: &Group, name: &str) -> bool {
+        let earlier = self.workflow.groups.iter();
+        earlier
+            .take_while(|other| other.name != group.name)
+            .any(|other| other.name == name)
+    }
+
+    /// Single exclusions that never took anything out: most likely a wrong ID, and its server is stopped.
+    pub(super) fn unmatched(&self) -> Vec<Diagnostic> {
+        let mut told = HashSet::new();
+        let asked = self.exclusions.asked.iter();
+        asked
+            .filter(|(server, _, _)| !self.exclusions.matched.contains(server))
+            .filter(|(server, _, _)| told.insert(*server))
+            .map(|(server, group, at)| {
+                let message =
+                    format!("`{server}` is excluded but not listed by any group that excludes it");
+                let place = self.place(&group.origin, &format!("/exclude/servers/{at}"));
+                Diagnostic::warning("exclude-unmatched", message)
+                    .at(place)
+                    .with_hint("check the ID: a mistyped exclusion protects nothing")
+            })
+            .collect()
+    }
+}
+
+impl Exclusions<'_> {
+    pub(super) fn see(&mut self, servers: &[ServerId], excluded: &HashSet<ServerId>) {
+        if !self.asked.is_empty() {
+            let matched = servers.iter().filter(|server| excluded.contains(server));
+            self.matched.extend(matched);
+        }
+    }
+}

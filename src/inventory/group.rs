@@ -1,0 +1,305 @@
+//! One group: its list, without what it excludes, split where it asks for that.
+//!
+//! Owns the order of these steps: list, refuse repetitions, exclude, split, count. Excluding comes
+//! before groups are held against each other, so that a group may leave out what an earlier one has.
+//! Invariant: the targets of a finished group are distinct and stand in the order of their list.
+
+use std::collections::{BTreeMap, HashSet};
+use std::rc::Rc;
+
+use super::exclude::Exclusions;
+use super::findings::Findings;
+use super::folders::Folders;
+use super::library::{Library, Loaded};
+use super::model::{TargetGroup, Targets};
+use super::overlap;
+use super::reading::{Entry, Reading, Sink, read};
+use super::split::{self, Part, Values};
+use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::ids::ServerId;
+use crate::workflow::{Definition, Group, InventoryFile};
+
+/// What is known while the groups are gone through.
+pub(super) struct Resolver<'a> {
+    pub(super) workflow: &'a Definition,
+    pub(super) findings: Findings,
+    pub(super) done: Vec<Resolved<'a>>,
+    library: Library<'a>,
+    names: BTreeMap<ServerId, String>,
+    pub(super) warnings: Vec<Diagnostic>,
+    pub(super) exclusions: Exclusions<'a>,
+}
+
+/// A finished group; several come from one group of the workflow where that is split.
+pub(super) struct Resolved<'a> {
+    pub(super) origin: &'a Group,
+    pub(super) group: TargetGroup,
+}
+
+/// What a group lists, before anything is taken out.
+#[derive(Default)]
+pub(super) struct Listing {
+    servers: Vec<ServerId>,
+    names: Vec<(ServerId, String)>,
+    values: Values,
+}
+
+impl<'a> Resolver<'a> {
+    pub(super) fn new(workflow: &'a Definition, folders: &'a Folders) -> Self {
+        Self {
+            workflow,
+            findings: Findings::default(),
+            done: Vec::new(),
+            library: Library::new(folders, workflow.source.name()),
+            names: BTreeMap::new(),
+            warnings: Vec::new(),
+            exclusions: Exclusions::default(),
+        }
+    }
+
+    /// Resolves one group. After an error in its lists, what depends on them is not looked at.
+    pub(super) fn add(&mut self, group: &'a Group) {
+        let errors = self.findings.count();
+        let listing = self.list(group);
+        if self.findings.count() == errors {
+            overlap::within_group(self, group, &listing.servers);
+        }
+        let excluded = self.excluded(group);
+        if self.findings.count() > errors {
+            return;
+        }
+        let finished = self.cut(group, listing, &excluded);
+        if self.findings.count() == errors {
+            self.check_expected(group, &finished);
+        }
+        let finished = finished.into_iter();
+        self.done.extend(finished.map(|done| Resolved {
+            origin: group,
+            group: done,
+        }));
+    }
+
+    pub(super) fn finish(mut self) -> Result<Targets, Vec<Diagnostic>> {
+        self.warnings.extend(self.unmatched());
+        let errors = self.findings.into_errors();
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        Ok(Targets {
+            groups: self.done.into_iter().map(|done| done.group).collect(),
+            names: self.names,
+            warnings: self.warnings,
+        })
+    }
+
+    pub(super) fn place(&self, origin: &str, member: &str) -> Place {
+        locate(self.workflow, &format!("{origin}{member}"))
+    }
+
+    fn list(&mut self, group: &'a Group) -> Listing {
+        let mut listing = Listing {
+            servers: group.servers.clone(),
+            ..Listing::default()
+        };
+        if let Some(inventory) = &group.servers_from {
+            let reading = Reading {
+                inventory,
+                split_by: group.split_by.as_deref(),
+            };
+            let count = self.read(reading, &mut |entry| listing.push(entry, group));
+            if count == Some(0) && group.expect.min != Some(0) {
+                let error = self.empty(inventory, Severity::Error);
+                self.findings.add(|| error);
+            }
+        }
+        if group.split_by.is_some() && (!group.servers.is_empty() || group.servers_from.is_none()) {
+            let place = self.place(&group.origin, "/split_by");
+            self.findings.add(|| {
+                let message = "only servers of a `.csv` or `.json` inventory can be split";
+                Diagnostic::error("split-by-inline", message).at(place)
+            });
+        }
+        listing
+    }
+
+    /// Reads an inventory and holds it against `sha256` and `expect_count`; how much it gives if all is well.
+    pub(super) fn read(
+        &mut self,
+        reading: Reading<'_>,
+        take: &mut dyn FnMut(Entry<'_>),
+    ) -> Option<u32> {
+        let inventory = reading.inventory;
+        let loaded = self.open(inventory)?;
+        self.check_sha256(inventory, &loaded);
+        let errors = self.findings.count();
+        let mut count = 0;
+        let mut counted = |entry: Entry<'_>| {
+            count += 1;
+            take(entry);
+        };
+        let mut sink = Sink {
+            entry: &mut counted,
+            findings: &mut self.findings,
+        };
+        read(&loaded, reading, &mut sink);
+        if self.findings.count() == errors {
+            self.check_count(inventory, &loaded, count);
+        }
+        (self.findings.count() == errors).then_some(count)
+    }
+
+    /// The finding that an inventory gives nothing, which most likely is not meant.
+    pub(super) fn empty(&self, inventory: &InventoryFile, severity: Severity) -> Diagnostic {
+        let message = format!("the inventory `{}` gives no servers", inventory.file);
+        let finding = match severity {
+            Severity::Error => Diagnostic::error("inventory-empty", message)
+                .with_hint("if that is meant, say `expect: { min: 0 }`"),
+            Severity::Warning => Diagnostic::warning("inventory-empty", message),
+        };
+        finding.at(self.place(&inventory.origin, "/file"))
+    }
+
+    pub(super) fn open(&mut self, inventory: &InventoryFile) -> Option<Rc<Loaded>> {
+        match self.library.open(&inventory.file) {
+            Ok(loaded) => Some(loaded),
+            Err(error) => {
+                let place = self.place(&inventory.origin, "/file");
+                self.findings.add(|| match error.place.clone() {
+                    Some(_) => error.with_related(place, "named here"),
+                    None => error.at(place),
+                });
+                None
+            }
+        }
+    }
+
+    fn check_sha256(&mut self, inventory: &InventoryFile, loaded: &Loaded) {
+        let Some(stated) = &inventory.sha256 else {
+            return;
+        };
+        let found = loaded.sha256();
+        if !stated.eq_ignore_ascii_case(found) {
+            let place = self.place(&inventory.origin, "/sha256");
+            let message = format!("the inventory `{}` has changed", loaded.name());
+            self.findings.add(|| {
+                Diagnostic::error("inventory-changed", message)
+                    .at(place)
+                    .with_hint(format!("its SHA-256 is now {found}"))
+            });
+        }
+    }
+}
+
+impl<'a> Resolver<'a> {
+    fn check_count(&mut self, inventory: &InventoryFile, loaded: &Loaded, count: u32) {
+        let Some(expected) = inventory.expect_count else {
+            return;
+        };
+        if expected != count {
+            let place = self.place(&inventory.origin, "/expect_count");
+            let message = format!(
+                "the inventory `{}` gives {}, {expected} expected",
+                loaded.name(),
+                servers(count)
+            );
+            self.findings
+                .add(|| Diagnostic::error("inventory-count", message).at(place));
+        }
+    }
+
+    /// Takes out what is excluded, and splits.
+    fn cut(
+        &mut self,
+        group: &'a Group,
+        listing: Listing,
+        excluded: &HashSet<ServerId>,
+    ) -> Vec<TargetGroup> {
+        let Listing {
+            servers,
+            names,
+            values,
+        } = listing;
+        self.exclusions.see(&servers, excluded);
+        let names = names.into_iter();
+        self.names
+            .extend(names.filter(|(server, _)| !excluded.contains(server)));
+        if group.split_by.is_none() {
+            return vec![target_group(group, group.name.clone(), servers, excluded)];
+        }
+        let mut finished = Vec::new();
+        for part in values.split(&servers) {
+            match split::part_name(&group.name, &part.value) {
+                Ok(name) => finished.push(target_group(group, name, part.servers, excluded)),
+                Err(error) => self.refuse_part(group, &part, error),
+            }
+        }
+        finished
+    }
+
+    fn refuse_part(&mut self, group: &Group, part: &Part, error: Diagnostic) {
+        let first = part.servers.first().copied();
+        let place = overlap::places(self, group, first.as_slice())
+            .into_values()
+            .flatten()
+            .next();
+        let split_by = self.place(&group.origin, "/split_by");
+        self.findings.add(|| match place {
+            Some(place) => error
+                .at(place)
+                .with_related(split_by, "split by this column"),
+            None => error.at(split_by),
+        });
+    }
+}
+
+fn target_group(
+    group: &Group,
+    name: String,
+    mut servers: Vec<ServerId>,
+    excluded: &HashSet<ServerId>,
+) -> TargetGroup {
+    let listed = servers.len();
+    if !excluded.is_empty() {
+        servers.retain(|server| !excluded.contains(server));
+    }
+    let inline = (!group.servers.is_empty()).then(|| "inline".to_owned());
+    let file = group.servers_from.as_ref().map(|from| from.file.clone());
+    TargetGroup {
+        name,
+        excluded: count(listed - servers.len()),
+        targets: servers,
+        source: inline.into_iter().chain(file).collect(),
+        batch_size: group.batch_size,
+        in_flight: group.in_flight,
+    }
+}
+
+pub(super) fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+pub(super) fn servers(count: u32) -> String {
+    match count {
+        0 => "no servers".to_owned(),
+        1 => "1 server".to_owned(),
+        _ => format!("{count} servers"),
+    }
+}
+
+/// Where a JSON pointer of the workflow is.
+fn locate(workflow: &Definition, pointer: &str) -> Place {
+    let _ = pointer;
+    workflow.source.place(0..0)
+}
+
+impl Listing {
+    fn push(&mut self, entry: Entry<'_>, group: &Group) {
+        self.servers.push(entry.server);
+        if let Some(name) = entry.name {
+            self.names.push((entry.server, name.into_owned()));
+        }
+        if group.split_by.is_some() {
+            self.values.push(entry.value.unwrap_or_default());
+        }
+    }
+}

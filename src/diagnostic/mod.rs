@@ -4,9 +4,13 @@
 //! live beside it. Knows nothing of YAML or servers. Invariant: a [`Diagnostic`] carries all that is
 //! needed to show it, so rendering never reads the file again.
 
+mod json;
 mod source;
+mod text;
 
+pub use json::to_json;
 pub use source::{Place, SourceFile};
+pub use text::{escape, to_text};
 
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]

@@ -14,15 +14,20 @@ const EXCERPT: usize = 200;
 pub struct SourceFile {
     name: Arc<str>,
     text: Arc<str>,
+    mark: bool,
 }
+
+/// The byte-order mark that some editors put before the text.
+const MARK: &str = "\u{feff}";
 
 impl SourceFile {
     /// A file with this display name and content. A byte-order mark at its start is dropped.
     pub fn new(name: &str, text: &str) -> Self {
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let unmarked = text.strip_prefix(MARK);
         Self {
             name: name.into(),
-            text: text.into(),
+            text: unmarked.unwrap_or(text).into(),
+            mark: unmarked.is_some(),
         }
     }
 
@@ -34,6 +39,12 @@ impl SourceFile {
     /// The content, without byte-order mark.
     pub fn text(&self) -> &str {
         &self.text
+    }
+
+    /// The file's bytes in two parts, for hashing: the byte-order mark if it has one, and the text.
+    pub fn parts(&self) -> [&[u8]; 2] {
+        let mark = if self.mark { MARK } else { "" };
+        [mark.as_bytes(), self.text.as_bytes()]
     }
 
     /// The place of these bytes of the text; cut down to the first line that they touch.

@@ -2,11 +2,197 @@
 //!
 //! The text is parsed, checked against `schemas/workflow.schema.json`, its templates are expanded, and
 //! the result is checked again and turned into typed settings. Reads no file: the caller brings every
-//! text and the environment. Invariant: a [`Workflow`] needs no further check of its own.
+//! text and the environment. Invariant: a [`Workflow`] needs no further check of its own, and all that
+//! is wrong with a file is found in one go.
 
+mod expand;
+mod finding;
+mod meaning;
+mod messages;
 mod model;
+mod origins;
+mod outline;
+mod read;
+mod render;
+mod schema;
+mod template;
+mod variables;
+mod yaml;
 
 pub use model::{
     BatchSize, Checks, Definition, Exclude, Expect, FailOrSkip, FailSkipOrSend, Group, Guards,
     InFlight, InventoryFile, Jobs, OnState, Rate, Rollout, StopType, Workflow,
 };
+pub use schema::SCHEMA;
+pub use variables::Inputs;
+
+use serde_json::{Value, json};
+
+use crate::diagnostic::{Diagnostic, Place, Severity, SourceFile};
+use crate::ids::RunId;
+use finding::{Finding, Spot, diagnose};
+use origins::Origins;
+use outline::Outline;
+
+/// Reads a workflow; what does not forbid it is in [`Definition::warnings`].
+///
+/// # Errors
+/// Everything that is wrong with the file, warnings included, in the order of the places.
+pub fn parse(source: &SourceFile, inputs: &Inputs) -> Result<Workflow, Vec<Diagnostic>> {
+    let expanded = expanded(source, inputs)?;
+    let mut definition = read::read(source, expanded.value, &expanded.origins)
+        .map_err(|error| vec![defect(&error)])?;
+    definition.warnings = expanded.warnings;
+    Ok(Workflow::new(definition))
+}
+
+/// The file with every template expanded, as YAML that means the same.
+///
+/// # Errors
+/// As [`parse`].
+pub fn render(source: &SourceFile, inputs: &Inputs) -> Result<String, Vec<Diagnostic>> {
+    let expanded = expanded(source, inputs)?;
+    render::write(&expanded.value).map_err(|error| vec![defect(&error.to_string())])
+}
+
+/// Fills in a `report` template. `date` is the day of the run, such as `2026-11-28`.
+///
+/// # Errors
+/// A fragment that says what the template has wrong.
+pub fn expand_report(
+    template: &str,
+    workflow: &str,
+    run: &RunId,
+    date: &str,
+) -> Result<String, String> {
+    let values = json!({
+        "workflow": { "name": workflow },
+        "run": { "id": run.as_str(), "date": date },
+    });
+    template::fill(template, values).map_err(|error| error.to_string())
+}
+
+/// The place of the value at a JSON pointer, or of its nearest ancestor that exists.
+pub fn locate(source: &SourceFile, pointer: &str) -> Place {
+    source.place(Outline::of(source.text()).value(pointer))
+}
+
+/// The places of several values; much cheaper than [`locate`] for each.
+pub fn locate_all(source: &SourceFile, pointers: &[String]) -> Vec<Place> {
+    let outline = Outline::of(source.text());
+    let place = |pointer: &String| source.place(outline.value(pointer));
+    pointers.iter().map(place).collect()
+}
+
+/// The place of the key at a JSON pointer, or of the value where it has no key.
+pub fn locate_key(source: &SourceFile, pointer: &str) -> Place {
+    source.place(Outline::of(source.text()).key(pointer))
+}
+
+struct Expanded {
+    value: Value,
+    origins: Origins,
+    warnings: Vec<Diagnostic>,
+}
+
+fn expanded(source: &SourceFile, inputs: &Inputs) -> Result<Expanded, Vec<Diagnostic>> {
+    let reading = yaml::read(source.text());
+    let mut findings = reading.findings;
+    let Some(mut value) = reading.value else {
+        return Err(diagnose(source, findings));
+    };
+    findings.extend(schema::check(&value, &Origins::default()));
+    let vars = match &mut value {
+        Value::Object(fields) => fields.remove("vars"),
+        _ => None,
+    };
+    let names = names(vars.as_ref());
+    let variables = variables::resolve(vars, inputs);
+    let mut templates = variables.templates;
+    findings.extend(variables.findings);
+    let (origins, of_templates) = expand::expand(&mut value, &mut templates);
+    let mut later = of_templates;
+    expand::add_labels(&mut value, &inputs.labels);
+    if !origins.is_empty() {
+        later.extend(schema::check(&value, &origins));
+    }
+    later.extend(meaning::check(&value, &origins));
+    let raw = |finding: Finding| Finding {
+        spot: finding.spot.translate(|pointer| origins.raw(pointer)),
+        related: finding
+            .related
+            .map(|(spot, label)| (spot.translate(|pointer| origins.raw(pointer)), label)),
+        ..finding
+    };
+    findings.extend(later.into_iter().map(raw));
+    if findings.is_empty() {
+        let idle = names.into_iter().filter(|name| !templates.was_used(name));
+        findings.extend(idle.map(unused));
+    }
+    let mut diagnostics = diagnose(source, findings);
+    diagnostics.extend(variables.elsewhere);
+    if diagnostics
+        .iter()
+        .any(|finding| finding.severity == Severity::Error)
+    {
+        return Err(diagnostics);
+    }
+    Ok(Expanded {
+        value,
+        origins,
+        warnings: diagnostics,
+    })
+}
+
+fn names(vars: Option<&Value>) -> Vec<String> {
+    let vars = vars.and_then(Value::as_object);
+    vars.into_iter()
+        .flat_map(|vars| vars.keys().cloned())
+        .collect()
+}
+
+fn unused(name: String) -> Finding {
+    let spot = Spot::Key(format!("/vars/{}", messages::escape_token(&name)));
+    Finding::warning(
+        "unused-variable",
+        spot,
+        format!("the variable `{name}` is not used"),
+    )
+}
+
+/// A file that passed every check and still cannot be read: the checks are at fault.
+fn defect(error: &str) -> Diagnostic {
+    Diagnostic::error(
+        "internal",
+        format!("the file passed every check but cannot be read: {error}"),
+    )
+    .with_hint("this is a defect of lightsout; please report it with the file")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALLEST: &str = "version: 1\nname: az1-weekly-stop\nproject: bbf1946d374b44a0a2a95533562ba954\nregion: ap-southeast-1\nstop_type: HARD\ngroups:\n  - name: canary\n    servers:\n      - 616FB98F-46ca-475e-917e-2563e5a8cd19\n";
+
+    fn file(text: &str) -> SourceFile {
+        SourceFile::new("weekly.yaml", text)
+    }
+
+    #[test]
+    fn the_smallest_workflow_has_every_default() {
+        let workflow = parse(&file(SMALLEST), &Inputs::default()).unwrap();
+        assert_eq!(workflow.name, "az1-weekly-stop");
+        assert_eq!(
+            workflow.endpoint.to_string(),
+            "https://bms.ap-southeast-1.myhuaweicloud.com"
+        );
+        assert_eq!(workflow.rollout, Rollout::default());
+        assert_eq!(
+            workflow.groups[0].servers[0].to_string(),
+            "616fb98f-46ca-475e-917e-2563e5a8cd19"
+        );
+        assert_eq!(workflow.groups[0].origin, "/groups/0");
+        assert!(workflow.warnings.is_empty());
+    }
+}

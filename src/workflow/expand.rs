@@ -1,0 +1,240 @@
+//! Raw file → expanded file: every template filled in, every `for_each` unrolled, in place.
+//!
+//! Owns the walk over the value; what an expression means is the work of `template`. `report` stays as
+//! it is, since the run fills it in. Invariant: without findings, no expression is left elsewhere.
+
+use serde_json::{Map, Value};
+
+use super::finding::{Finding, Spot};
+use super::messages::{escape_token, nearest, one_of};
+use super::origins::{Given, Origins};
+use super::template::{Templates, has_expression};
+
+/// Most groups, and most values in them, that `for_each` may make.
+const MOST_GROUPS: usize = 10_000;
+const MOST_VALUES: usize = 5_000_000;
+
+/// Where a value stands, as a chain through the callers.
+#[derive(Clone, Copy)]
+struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    token: Token<'a>,
+}
+
+#[derive(Clone, Copy)]
+enum Token<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl<'a> Path<'a> {
+    fn root(key: &'a str) -> Self {
+        Self {
+            parent: None,
+            token: Token::Key(key),
+        }
+    }
+
+    fn then(&'a self, token: Token<'a>) -> Self {
+        Self {
+            parent: Some(self),
+            token,
+        }
+    }
+
+    fn pointer(&self) -> String {
+        let parent = self.parent.map(Path::pointer).unwrap_or_default();
+        match self.token {
+            Token::Key(key) => format!("{parent}/{}", escape_token(key)),
+            Token::Index(index) => format!("{parent}/{index}"),
+        }
+    }
+}
+
+/// Expands `root` in place; findings have pointers into the expanded file.
+pub(super) fn expand(root: &mut Value, templates: &mut Templates) -> (Origins, Vec<Finding>) {
+    let mut walk = Walk {
+        templates,
+        origins: Origins::default(),
+        findings: Vec::new(),
+    };
+    if let Value::Object(fields) = root {
+        for (key, value) in fields.iter_mut() {
+            match (key.as_str(), value) {
+                ("report" | "vars", _) => {}
+                ("groups", Value::Array(groups)) => walk.groups(groups),
+                (_, value) => walk.value(value, &Path::root(key)),
+            }
+        }
+    }
+    (walk.origins, walk.findings)
+}
+
+struct Walk<'a> {
+    templates: &'a mut Templates,
+    origins: Origins,
+    findings: Vec<Finding>,
+}
+
+impl Walk<'_> {
+    fn value(&mut self, value: &mut Value, path: &Path<'_>) {
+        match value {
+            Value::String(text) => {
+                if has_expression(text) {
+                    *value = self.text(std::mem::take(text), path);
+                }
+            }
+            Value::Array(items) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    self.value(item, &path.then(Token::Index(index)));
+                }
+            }
+            Value::Object(fields) => {
+                for (key, field) in fields.iter_mut() {
+                    self.value(field, &path.then(Token::Key(key)));
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    fn text(&mut self, template: String, path: &Path<'_>) -> Value {
+        let pointer = path.pointer();
+        match self.templates.expand(&template) {
+            Ok(expanded) => {
+                let secret = expanded.secret;
+                self.origins.add(pointer, Given { template, secret });
+                expanded.value
+            }
+            Err(error) => {
+                let spot = match error.needle() {
+                    Some(needle) => Spot::Within(pointer, needle.to_owned()),
+                    None => Spot::Value(pointer),
+                };
+                let finding = Finding::error(error.code(), spot, error.to_string());
+                self.findings.push(finding.maybe_hint(error.hint()));
+                Value::String(template)
+            }
+        }
+    }
+
+    fn groups(&mut self, groups: &mut Vec<Value>) {
+        let mut expanded = Vec::with_capacity(groups.len());
+        for (index, mut group) in std::mem::take(groups).into_iter().enumerate() {
+            let unrolled = match &mut group {
+                Value::Object(fields) => fields.remove("for_each"),
+                _ => None,
+            };
+            match unrolled {
+                Some(Value::String(list)) => self.unroll((index, group), &list, &mut expanded),
+                Some(_) | None => self.group(index, group, &mut expanded),
+            }
+        }
+        *groups = expanded;
+    }
+
+    fn group(&mut self, raw: usize, mut group: Value, expanded: &mut Vec<Value>) {
+        self.origins.add_group(raw);
+        let groups = Path::root("groups");
+        self.value(&mut group, &groups.then(Token::Index(expanded.len())));
+        expanded.push(group);
+    }
+
+    fn unroll(&mut self, (raw, group): (usize, Value), list: &str, expanded: &mut Vec<Value>) {
+        let elements = match self.elements(raw, list, expanded.len()) {
+            Ok(elements) => elements,
+            Err(finding) => return self.give_up((raw, group), *finding, expanded),
+        };
+        let too_many = expanded.len() + elements.len() > MOST_GROUPS
+            || count(&group).saturating_mul(elements.len()) > MOST_VALUES;
+        if too_many {
+            let spot = Spot::Value(format!("/groups/{}/for_each", expanded.len()));
+            let message = format!(
+                "`for_each` over the {} elements of `{list}` makes too many groups",
+                elements.len()
+            );
+            let finding = Finding::error("too-large", spot, message);
+            return self.give_up((raw, group), finding, expanded);
+        }
+        let secret = self.templates.is_secret(list);
+        for element in elements {
+            self.templates.set_each(Some((element, secret)));
+            self.group(raw, group.clone(), expanded);
+        }
+        self.templates.set_each(None);
+    }
+
+    /// Keeps one group for the one that could not be unrolled, so that pointers stay right.
+    fn give_up(
+        &mut self,
+        (raw, group): (usize, Value),
+        finding: Finding,
+        expanded: &mut Vec<Value>,
+    ) {
+        self.findings.push(finding);
+        self.origins.add_group(raw);
+        expanded.push(group);
+    }
+
+    fn elements(&self, raw: usize, list: &str, at: usize) -> Result<Vec<Value>, Box<Finding>> {
+        let _ = raw;
+        let spot = Spot::Value(format!("/groups/{at}/for_each"));
+        let wrong = |message: String| Box::new(Finding::error("for-each", spot.clone(), message));
+        match self.templates.variable(list) {
+            Some(Value::Array(elements)) if elements.is_empty() => Err(wrong(format!(
+                "`for_each` names `{list}`, which is an empty list"
+            ))),
+            Some(Value::Array(elements)) => Ok(elements.clone()),
+            Some(_) => Err(wrong(format!(
+                "`for_each` names `{list}`, which is not a list"
+            ))),
+            None if self.templates.declared().contains(list) => {
+                let hint = format!("give it with `--var {list}='[…]'`, or give it a `default`");
+                Err(Box::new(
+                    wrong(format!("the variable `{list}` has no value")).hint(hint),
+                ))
+            }
+            None => Err(Box::new(self.undeclared(list, *wrong(String::new())))),
+        }
+    }
+
+    fn undeclared(&self, list: &str, mut finding: Finding) -> Finding {
+        finding.code = "undeclared-variable";
+        finding.message = format!("the variable `{list}` is not declared");
+        let lists: Vec<&str> = self
+            .templates
+            .declared()
+            .iter()
+            .map(String::as_str)
+            .collect();
+        finding.hint(match nearest(list, &lists) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if lists.is_empty() => format!("declare `{list}` under `vars` as a list"),
+            None => format!("declared are {}", one_of(&lists).replace(" or ", " and ")),
+        })
+    }
+}
+
+/// How many values a tree holds.
+fn count(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(count).sum::<usize>(),
+        Value::Object(fields) => 1 + fields.values().map(count).sum::<usize>(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 1,
+    }
+}
+
+/// Adds labels given beside the file.
+pub(super) fn add_labels(root: &mut Value, labels: &[(String, String)]) {
+    let (Value::Object(fields), false) = (root, labels.is_empty()) else {
+        return;
+    };
+    let existing = fields
+        .entry("labels")
+        .or_insert_with(|| Value::Object(Map::new()));
+    if let Value::Object(existing) = existing {
+        for (name, text) in labels {
+            existing.insert(name.clone(), Value::String(text.clone()));
+        }
+    }
+}

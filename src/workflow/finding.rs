@@ -1,0 +1,205 @@
+//! What a check found, in terms of JSON pointers, and its way to a [`Diagnostic`] with a place.
+//!
+//! Checks know pointers only; the places are looked up once, at the end, and only if there is anything
+//! to show. Invariant: the diagnostics come sorted by place, without repetition, and at most [`LIMIT`].
+
+use std::ops::Range;
+
+use crate::diagnostic::{Diagnostic, Severity, SourceFile};
+
+use super::outline::Outline;
+
+/// Most errors of one file that are shown.
+pub(super) const LIMIT: usize = 200;
+
+/// One finding about a file whose values are known by JSON pointers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) code: &'static str,
+    pub(super) severity: Severity,
+    pub(super) spot: Spot,
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+    pub(super) related: Option<(Spot, String)>,
+}
+
+/// What of the file a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Spot {
+    /// The value at a pointer.
+    Value(String),
+    /// The key at a pointer.
+    Key(String),
+    /// The first occurrence of a text within the value at a pointer.
+    Within(String, String),
+    /// These bytes.
+    Bytes(Range<usize>),
+    /// Nothing of the file: the finding is about what was given beside it.
+    Outside,
+}
+
+impl Spot {
+    /// The same spot with its pointer translated.
+    pub(super) fn translate(self, to: impl Fn(&str) -> String) -> Self {
+        match self {
+            Self::Value(pointer) => Self::Value(to(&pointer)),
+            Self::Key(pointer) => Self::Key(to(&pointer)),
+            Self::Within(pointer, text) => Self::Within(to(&pointer), text),
+            Self::Bytes(_) | Self::Outside => self,
+        }
+    }
+
+    fn bytes(&self, text: &str, outline: &Outline) -> Option<Range<usize>> {
+        match self {
+            Self::Value(pointer) => Some(outline.value(pointer)),
+            Self::Key(pointer) => Some(outline.key(pointer)),
+            Self::Within(pointer, needle) => Some(within(text, outline.value(pointer), needle)),
+            Self::Bytes(bytes) => Some(bytes.clone()),
+            Self::Outside => None,
+        }
+    }
+}
+
+fn within(text: &str, bytes: Range<usize>, needle: &str) -> Range<usize> {
+    match text.get(bytes.clone()).and_then(|part| part.find(needle)) {
+        Some(at) => bytes.start + at..bytes.start + at + needle.len(),
+        None => bytes,
+    }
+}
+
+impl Finding {
+    pub(super) fn error(code: &'static str, spot: Spot, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            severity: Severity::Error,
+            spot,
+            message: message.into(),
+            hint: None,
+            related: None,
+        }
+    }
+
+    pub(super) fn warning(code: &'static str, spot: Spot, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            ..Self::error(code, spot, message)
+        }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint.or(self.hint);
+        self
+    }
+
+    pub(super) fn related(mut self, spot: Spot, label: impl Into<String>) -> Self {
+        self.related = Some((spot, label.into()));
+        self
+    }
+}
+
+/// The findings as diagnostics of `source`, in the order of their places.
+pub(super) fn diagnose(source: &SourceFile, findings: Vec<Finding>) -> Vec<Diagnostic> {
+    if findings.is_empty() {
+        return Vec::new();
+    }
+    let text = source.text();
+    let outline = Outline::of(text);
+    let mut placed: Vec<_> = findings
+        .into_iter()
+        .map(|finding| (finding.spot.bytes(text, &outline), finding))
+        .collect();
+    placed.sort_by_key(|(bytes, finding)| (bytes.as_ref().map(|b| (b.start, b.end)), finding.code));
+    placed.dedup_by(|(b, two), (a, one)| {
+        a == b && one.code == two.code && one.message == two.message
+    });
+    let beyond = placed.len().saturating_sub(LIMIT);
+    placed.truncate(LIMIT);
+    let mut shown: Vec<_> = placed
+        .into_iter()
+        .map(|(bytes, finding)| diagnostic(source, &outline, bytes, finding))
+        .collect();
+    if beyond > 0 {
+        shown.push(not_shown(beyond));
+    }
+    shown
+}
+
+fn not_shown(count: usize) -> Diagnostic {
+    let (noun, verb) = if count == 1 {
+        ("finding", "is")
+    } else {
+        ("findings", "are")
+    };
+    Diagnostic::error(
+        "too-many",
+        format!("at least {count} more {noun} {verb} not shown"),
+    )
+}
+
+fn diagnostic(
+    source: &SourceFile,
+    outline: &Outline,
+    bytes: Option<Range<usize>>,
+    finding: Finding,
+) -> Diagnostic {
+    let mut diagnostic = match finding.severity {
+        Severity::Error => Diagnostic::error(finding.code, finding.message),
+        Severity::Warning => Diagnostic::warning(finding.code, finding.message),
+    };
+    diagnostic.place = bytes.map(|bytes| source.place(bytes));
+    diagnostic.hint = finding.hint;
+    if let Some((spot, label)) = finding.related
+        && let Some(bytes) = spot.bytes(source.text(), outline)
+    {
+        diagnostic = diagnostic.with_related(source.place(bytes), label);
+    }
+    diagnostic
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(pointer: &str) -> Finding {
+        Finding::error("test", Spot::Value(pointer.to_owned()), "wrong")
+    }
+
+    #[test]
+    fn diagnostics_come_in_the_order_of_the_file_and_once_each() {
+        let source = SourceFile::new("a.yaml", "a: 1\nb: 2\n");
+        let lines: Vec<_> = diagnose(&source, vec![at("/b"), at("/a"), at("/b")])
+            .iter()
+            .map(|d| d.place.as_ref().unwrap().to_string())
+            .collect();
+        assert_eq!(lines, ["a.yaml:1:4", "a.yaml:2:4"]);
+    }
+
+    #[test]
+    fn what_is_beyond_the_limit_is_counted() {
+        let text = "- x\n".repeat(LIMIT + 1);
+        let findings = (0..=LIMIT).map(|n| at(&format!("/{n}"))).collect();
+        let shown = diagnose(&SourceFile::new("a", &text), findings);
+        assert_eq!(shown.len(), LIMIT + 1);
+        assert_eq!(shown[LIMIT].message, "at least 1 more finding is not shown");
+    }
+
+    #[test]
+    fn a_text_within_a_value_is_found_or_else_the_value_is_shown() {
+        let source = SourceFile::new("a", "a: 'x {{ rakc }}'\n");
+        let spot = |needle: &str| Spot::Within("/a".to_owned(), needle.to_owned());
+        let findings = vec![
+            Finding::error("one", spot("rakc"), ""),
+            Finding::error("two", spot("none"), ""),
+        ];
+        let columns: Vec<_> = diagnose(&source, findings)
+            .iter()
+            .map(|d| (d.code, d.place.as_ref().unwrap().column))
+            .collect();
+        assert_eq!(columns, [("two", 4), ("one", 10)]);
+    }
+}

@@ -1,0 +1,225 @@
+//! What the schema cannot say: rules between the fields of an expanded file.
+//!
+//! Looks at the value before it is typed and skips what has the wrong shape, so that its findings come
+//! together with those of the schema. Invariant: a value that passes this and the schema can be read.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::finding::{Finding, Spot};
+use super::messages::{nearest, one_of};
+use super::origins::{Origins, shorten};
+use super::template::{has_expression, names_in};
+use crate::duration;
+use crate::ids::Endpoint;
+
+/// Names that a `report` template may use.
+pub(super) const REPORT_NAMES: [&str; 3] = ["workflow.name", "run.id", "run.date"];
+
+/// Everything that the rules have against the file.
+pub(super) fn check(root: &Value, origins: &Origins) -> Vec<Finding> {
+    let mut rules = Rules {
+        root,
+        origins,
+        findings: Vec::new(),
+    };
+    rules.stop_type();
+    rules.endpoint();
+    rules.durations();
+    rules.report();
+    rules.groups();
+    rules.findings
+}
+
+struct Rules<'a> {
+    root: &'a Value,
+    origins: &'a Origins,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Rules<'a> {
+    fn text(&self, pointer: &str) -> Option<&'a str> {
+        let text = self.root.pointer(pointer).and_then(Value::as_str)?;
+        (!has_expression(text)).then_some(text)
+    }
+
+    fn error(&mut self, code: &'static str, pointer: &str, message: String) -> &mut Finding {
+        let spot = Spot::Value(pointer.to_owned());
+        self.findings.push(Finding::error(code, spot, message));
+        let last = self.findings.len() - 1;
+        &mut self.findings[last]
+    }
+
+    /// How a message names a text of the file, unless that would show a secret.
+    fn named(&self, pointer: &str, text: &str) -> String {
+        match self.origins.given(pointer) {
+            Some(given) if given.secret => format!("that `{}` gives", shorten(&given.template)),
+            Some(_) | None => format!("`{}`", shorten(text)),
+        }
+    }
+
+    fn stop_type(&mut self) {
+        if self.text("/stop_type") == Some("SOFT") {
+            let spot = Spot::Value("/stop_type".to_owned());
+            let message = "the API documents the stop type `SOFT` as invalid; it is sent as given";
+            let finding = Finding::warning("soft-stop-invalid", spot, message);
+            self.findings
+                .push(finding.hint("use `HARD` unless your cloud is known to accept `SOFT`"));
+        }
+    }
+
+    fn endpoint(&mut self) {
+        let Some(text) = self.text("/endpoint") else {
+            return;
+        };
+        if !text.starts_with("http://") && !text.starts_with("https://") {
+            return; // the schema says so already
+        }
+        if let Err(error) = text.parse::<Endpoint>() {
+            let message = format!(
+                "`endpoint` must be an `https` URL, or `http` to a loopback address: this is {error}"
+            );
+            self.error("endpoint", "/endpoint", message);
+        }
+    }
+
+    fn durations(&mut self) {
+        for pointer in ["/jobs/timeout", "/jobs/poll", "/rollout/retry_for"] {
+            if self
+                .text(pointer)
+                .and_then(|text| duration::parse(text).ok())
+                .is_some_and(|d| d.is_zero())
+            {
+                let name = pointer.rsplit('/').next().unwrap_or_default();
+                let message = format!("`{name}` must be longer than nothing");
+                self.error("invalid-value", pointer, message);
+            }
+        }
+    }
+
+    fn report(&mut self) {
+        let Some(template) = self.root.pointer("/report").and_then(Value::as_str) else {
+            return;
+        };
+        let names = match names_in(template) {
+            Ok(names) => names,
+            Err(error) => {
+                let message = format!("in `report`, {error}");
+                self.error("report-template", "/report", message);
+                return;
+            }
+        };
+        for name in names {
+            if !REPORT_NAMES.contains(&name.as_str()) {
+                let hint = match nearest(&name, &REPORT_NAMES) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("`report` may use {}", one_of(&REPORT_NAMES)),
+                };
+                let spot = Spot::Within("/report".to_owned(), name.clone());
+                let message = format!("`report` cannot use `{name}`");
+                self.findings
+                    .push(Finding::error("report-template", spot, message).hint(hint));
+            }
+        }
+    }
+
+    fn groups(&mut self) {
+        let Some(Value::Array(groups)) = self.root.get("groups") else {
+            return;
+        };
+        let mut earlier: HashMap<&str, usize> = HashMap::new();
+        let mut split: Vec<&str> = Vec::new();
+        for (index, group) in groups.iter().enumerate() {
+            self.expect(index, group);
+            self.excluded_groups(index, group, &earlier, &split);
+            let pointer = format!("/groups/{index}/name");
+            let Some(name) = self.text(&pointer) else {
+                continue;
+            };
+            match earlier.get(name) {
+                Some(first) => self.same_name(name, *first, index),
+                None => {
+                    earlier.insert(name, index);
+                }
+            }
+            if group.get("split_by").is_some() {
+                split.push(name);
+            }
+        }
+    }
+
+    fn same_name(&mut self, name: &str, first: usize, second: usize) {
+        let pointer = |group: usize| format!("/groups/{group}/name");
+        let shown = self.named(&pointer(second), name);
+        let unrolled = self.origins.raw(&pointer(first)) == self.origins.raw(&pointer(second));
+        let finding = self.error(
+            "duplicate-group",
+            &pointer(second),
+            format!("the group name {shown} is used twice"),
+        );
+        if unrolled {
+            finding.hint = Some(
+                "tell the elements of `for_each` apart, as in `name: \"rack-{{ each }}\"`"
+                    .to_owned(),
+            );
+        } else {
+            finding.related = Some((Spot::Value(pointer(first)), "first used here".to_owned()));
+        }
+    }
+
+    fn expect(&mut self, index: usize, group: &Value) {
+        let limit = |name: &str| {
+            group
+                .pointer(&format!("/expect/{name}"))
+                .and_then(Value::as_u64)
+        };
+        if let (Some(min), Some(max)) = (limit("min"), limit("max"))
+            && min > max
+        {
+            let pointer = format!("/groups/{index}/expect/min");
+            self.error(
+                "invalid-value",
+                &pointer,
+                format!("`min` is {min}, which is more than `max`, {max}"),
+            );
+        }
+    }
+
+    fn excluded_groups(
+        &mut self,
+        index: usize,
+        group: &'a Value,
+        earlier: &HashMap<&str, usize>,
+        split: &[&str],
+    ) {
+        let Some(Value::Array(names)) = group.pointer("/exclude/groups") else {
+            return;
+        };
+        for (at, name) in names.iter().enumerate() {
+            let Some(name) = name.as_str().filter(|name| !has_expression(name)) else {
+                continue;
+            };
+            let part = |of: &&str| {
+                name.strip_prefix(*of)
+                    .is_some_and(|rest| rest.starts_with('-'))
+            };
+            if earlier.contains_key(name) || split.iter().any(|of| part(of)) {
+                continue;
+            }
+            let pointer = format!("/groups/{index}/exclude/groups/{at}");
+            let shown = self.named(&pointer, name);
+            let known: Vec<&str> = earlier.keys().copied().collect();
+            let hint = match nearest(name, &known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "only groups that stand earlier in the file can be left out".to_owned(),
+            };
+            let finding = self.error(
+                "unknown-group",
+                &pointer,
+                format!("there is no earlier group {shown}"),
+            );
+            finding.hint = Some(hint);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! The wording of what the schema has against a file.
+//!
+//! The schema's titles say what is expected; this file puts them into sentences and adds advice.
+//! Invariant: a message names the field, what it must be, and a short piece of what it is.
+
+use jsonschema::error::ValidationErrorKind as Kind;
+use serde_json::Value;
+
+use super::finding::{Finding, Spot};
+use super::origins::{Origins, shorten};
+use super::schema::Mismatch;
+
+/// A JSON pointer's token for this key.
+pub(super) fn escape_token(key: &str) -> String {
+    key.replace('~', "~0").replace('/', "~1")
+}
+
+/// The known word that `word` was probably meant to be.
+pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+    if word.len() > 64 {
+        return None;
+    }
+    let folded = word.to_lowercase().replace(['-', ' '], "_");
+    known
+        .iter()
+        .map(|name| (strsim::osa_distance(&folded, &name.to_lowercase()), *name))
+        .filter(|(distance, name)| *distance <= 1.max(name.len().min(folded.len()) / 3))
+        .min()
+        .map(|(_, name)| name)
+}
+
+/// Words in back-ticks, as in "`a`, `b` or `c`".
+pub(super) fn one_of<T: AsRef<str>>(words: &[T]) -> String {
+    let ticked: Vec<String> = words
+        .iter()
+        .map(|word| format!("`{}`", word.as_ref()))
+        .collect();
+    match ticked.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => "nothing".to_owned(),
+    }
+}
+
+/// A key that the mapping at `pointer` does not have.
+pub(super) fn unknown_key(
+    spot: Spot,
+    pointer: &str,
+    key: &str,
+    (near, known): (Option<&str>, &[&str]),
+) -> Finding {
+    let owner = match field(pointer) {
+        Field::Root => "a workflow".to_owned(),
+        Field::Item(list) => format!("an item of `{list}`"),
+        Field::Named(name) => format!("`{name}`"),
+    };
+    let message = format!("unknown key `{}` in {owner}", shorten(key));
+    Finding::error("unknown-key", spot, message).hint(match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("expected {}", one_of(known)),
+    })
+}
+
+/// A key that is not spelled as the keys of its mapping must be.
+pub(super) fn key_name(spot: Spot, key: &str, schema: &Value) -> Finding {
+    let message = format!(
+        "the name `{}` must consist of {}",
+        shorten(key),
+        expected(schema, schema)
+    );
+    Finding::error("invalid-name", spot, message)
+}
+
+/// A key that the mapping at `pointer` must have; any one of `keys`.
+pub(super) fn missing(pointer: &str, keys: &[String]) -> Finding {
+    let message = match field(pointer) {
+        Field::Root => format!("missing key {}", one_of(keys)),
+        Field::Item(list) => format!("missing key {} in an item of `{list}`", one_of(keys)),
+        Field::Named(name) => format!("missing key {} in `{name}`", one_of(keys)),
+    };
+    Finding::error("missing-key", Spot::Key(pointer.to_owned()), message)
+}
+
+/// A value that is not what it must be.
+pub(super) fn mismatch(
+    mismatch: &Mismatch<'_>,
+    kind: &Kind,
+    root: &Value,
+    origins: &Origins,
+) -> Finding {
+    let expected = match kind {
+        Kind::MinItems { .. } => "a list with at least one item".to_owned(),
+        _ => expected(mismatch.schema, root),
+    };
+    let spot = Spot::Value(mismatch.pointer.clone());
+    let subject = match field(&mismatch.pointer) {
+        Field::Root => "a workflow file".to_owned(),
+        Field::Item(list) => format!("an item of `{list}`"),
+        Field::Named(name) => format!("`{name}`"),
+    };
+    if mismatch.value.is_null() {
+        return Finding::error(
+            "no-value",
+            Spot::Key(mismatch.pointer.clone()),
+            format!("{subject} has no value"),
+        )
+        .hint(format!("expected {expected}"));
+    }
+    let shown = match kind {
+        Kind::MinItems { .. } => "an empty one".to_owned(),
+        _ => origins.shown(&mismatch.pointer, mismatch.value),
+    };
+    let message = format!("{subject} must be {expected}, not {shown}");
+    let hint = match origins.given(&mismatch.pointer) {
+        Some(_) => None,
+        None => hint(mismatch, kind),
+    };
+    Finding::error(code(kind), spot, message).maybe_hint(hint)
+}
+
+fn code(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Type { .. } | Kind::AnyOf { .. } => "wrong-type",
+        _ => "invalid-value",
+    }
+}
+
+enum Field<'a> {
+    Root,
+    Item(&'a str),
+    Named(String),
+}
+
+fn field(pointer: &str) -> Field<'_> {
+    let Some((parent, token)) = pointer.rsplit_once('/') else {
+        return Field::Root;
+    };
+    if token.bytes().all(|byte| byte.is_ascii_digit()) && !token.is_empty() {
+        let list = parent.rsplit_once('/').map_or("", |(_, list)| list);
+        return Field::Item(list);
+    }
+    Field::Named(shorten(&token.replace("~1", "/").replace("~0", "~")))
+}
+
+/// What a node of the schema expects, as a noun phrase.
+fn expected(schema: &Value, root: &Value) -> String {
+    if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+        let target = reference.strip_prefix('#').and_then(|to| root.pointer(to));
+        return target.map_or_else(String::new, |target| expected(target, root));
+    }
+    if let Some(title) = schema.get("title").and_then(Value::as_str) {
+        return title.to_owned();
+    }
+    if let Some(words) = schema.get("enum").and_then(Value::as_array) {
+        let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+        return one_of(&words);
+    }
+    let branches = schema.get("anyOf").and_then(Value::as_array);
+    let phrases: Vec<String> = branches
+        .into_iter()
+        .flatten()
+        .filter(|branch| branch.get("$ref").and_then(Value::as_str) != Some("#/$defs/expression"))
+        .map(|branch| expected(branch, root))
+        .collect();
+    phrases.join(" or ")
+}
+
+fn hint(mismatch: &Mismatch<'_>, kind: &Kind) -> Option<String> {
+    match (mismatch.value, kind) {
+        (Value::String(word), Kind::Enum { options }) => near_option(word, options),
+        (Value::Bool(word), Kind::Enum { .. }) => Some(format!(
+            "`{word}` is read as a boolean; use one of the words"
+        )),
+        (Value::String(word), Kind::Type { .. }) => unquote(word, mismatch.schema),
+        (Value::Number(number), Kind::Type { .. }) if refers_to_duration(mismatch.schema) => {
+            Some(format!("add a unit, as in `{number}m` or `{number}s`"))
+        }
+        (Value::Number(_) | Value::Bool(_), Kind::Type { .. }) => {
+            wants(mismatch.schema, "string").then(|| "put the value in quotes".to_owned())
+        }
+        _ => None,
+    }
+}
+
+fn near_option(word: &str, options: &Value) -> Option<String> {
+    let known: Vec<&str> = options
+        .as_array()?
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    nearest(word, &known).map(|near| format!("did you mean `{near}`?"))
+}
+
+fn refers_to_duration(schema: &Value) -> bool {
+    let title = schema.get("title").and_then(Value::as_str);
+    title.is_some_and(|title| title.starts_with("a duration"))
+}
+
+fn wants(schema: &Value, kind: &str) -> bool {
+    schema.get("type").and_then(Value::as_str) == Some(kind)
+}
+
+fn unquote(word: &str, schema: &Value) -> Option<String> {
+    if wants(schema, "boolean") {
+        return match word.to_ascii_lowercase().as_str() {
+            "yes" | "on" | "y" | "true" => Some("write `true`".to_owned()),
+            "no" | "off" | "n" | "false" => Some("write `false`".to_owned()),
+            _ => None,
+        };
+    }
+    let number = wants(schema, "integer") && word.parse::<i64>().is_ok();
+    if number {
+        return Some(format!("remove the quotes: `{word}`"));
+    }
+    wants(schema, "array").then(|| format!("write it as a list: `[{}]`", shorten(word)))
+}

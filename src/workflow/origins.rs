@@ -1,0 +1,104 @@
+//! Which parts of the expanded file were written as templates, and where.
+//!
+//! Owns the way back from the expanded file to the raw one. Invariant: a value that the environment
+//! had a part in is marked secret, and no message may show it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// What became of the raw file's templates and groups.
+#[derive(Debug, Default)]
+pub(super) struct Origins {
+    given: BTreeMap<String, Given>,
+    /// For each group of the expanded file, its index in the raw file; empty while none was unrolled.
+    groups: Vec<usize>,
+}
+
+/// A value that came out of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Given {
+    /// The template as written.
+    pub(super) template: String,
+    /// Whether a value from the environment is part of it.
+    pub(super) secret: bool,
+}
+
+impl Origins {
+    /// Notes that the value at `pointer` of the expanded file came out of a template.
+    pub(super) fn add(&mut self, pointer: String, given: Given) {
+        self.given.insert(pointer, given);
+    }
+
+    /// Notes that the next group of the expanded file is this one of the raw file.
+    pub(super) fn add_group(&mut self, raw: usize) {
+        self.groups.push(raw);
+    }
+
+    /// Whether the expanded file is the raw one.
+    pub(super) fn is_empty(&self) -> bool {
+        self.given.is_empty() && self.groups.iter().enumerate().all(|(at, raw)| at == *raw)
+    }
+
+    /// The template that gave the value at `pointer`, or one that the value is part of.
+    pub(super) fn given(&self, pointer: &str) -> Option<&Given> {
+        let mut pointer = pointer;
+        loop {
+            if let Some(given) = self.given.get(pointer) {
+                return Some(given);
+            }
+            pointer = pointer.rsplit_once('/')?.0;
+        }
+    }
+
+    /// The pointer into the raw file for one into the expanded file.
+    pub(super) fn raw(&self, pointer: &str) -> String {
+        let parts = pointer
+            .strip_prefix("/groups/")
+            .map(|rest| match rest.split_once('/') {
+                Some((index, rest)) => (index, format!("/{rest}")),
+                None => (rest, String::new()),
+            });
+        let index = |index: &str| self.groups.get(index.parse::<usize>().ok()?).copied();
+        match parts {
+            Some((group, rest)) => match index(group) {
+                Some(raw) => format!("/groups/{raw}{rest}"),
+                None => pointer.to_owned(),
+            },
+            None => pointer.to_owned(),
+        }
+    }
+
+    /// How a message may name the value at `pointer`.
+    pub(super) fn shown(&self, pointer: &str, value: &Value) -> String {
+        match self.given(pointer) {
+            None => shown(value),
+            Some(given) if given.secret => {
+                let template = shorten(&given.template);
+                format!("what `{template}` gives (not shown, as it comes from the environment)")
+            }
+            Some(given) => format!("{} from `{}`", shown(value), shorten(&given.template)),
+        }
+    }
+}
+
+/// A short, safe rendering of a value for a message.
+pub(super) fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "nothing".to_owned(),
+        Value::Bool(_) | Value::Number(_) => format!("`{value}`"),
+        Value::String(text) if text.is_empty() => "an empty text".to_owned(),
+        Value::String(text) => format!("the text `{}`", shorten(text)),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "a mapping".to_owned(),
+    }
+}
+
+/// The text, or its beginning where it is long.
+pub(super) fn shorten(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

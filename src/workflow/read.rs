@@ -1,0 +1,192 @@
+//! Expanded, checked file → [`Definition`].
+//!
+//! Owns the step from JSON value to typed settings, taking every string by value. Invariant: what the
+//! schema and `meaning` let pass can be read; anything else is a defect of theirs and reported as such.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::model::{
+    BatchSize, Checks, Definition, Exclude, Expect, Group, Guards, InFlight, InventoryFile, Jobs,
+    Rate, Rollout, StopType,
+};
+use super::origins::Origins;
+use crate::diagnostic::SourceFile;
+use crate::ids::{Endpoint, ProjectId, ServerId};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawWorkflow {
+    #[serde(rename = "version")]
+    _version: u8,
+    name: String,
+    description: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, Value>,
+    project: ProjectId,
+    region: Option<String>,
+    endpoint: Option<Endpoint>,
+    stop_type: StopType,
+    groups: Vec<RawGroup>,
+    #[serde(default)]
+    rollout: Rollout,
+    #[serde(default)]
+    guards: Guards,
+    #[serde(default)]
+    jobs: Jobs,
+    #[serde(default)]
+    checks: Checks,
+    #[serde(default)]
+    rate: Rate,
+    report: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawGroup {
+    name: String,
+    #[serde(default)]
+    servers: Vec<ServerId>,
+    servers_from: Option<Value>,
+    split_by: Option<String>,
+    #[serde(default)]
+    expect: Expect,
+    #[serde(default)]
+    exclude: RawExclude,
+    batch_size: Option<BatchSize>,
+    in_flight: Option<InFlight>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RawExclude {
+    servers: Vec<ServerId>,
+    servers_from: Option<Value>,
+    groups: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawInventory {
+    file: String,
+    column: Option<String>,
+    name_column: Option<String>,
+    #[serde(default, rename = "where")]
+    matching: BTreeMap<String, Value>,
+    expect_count: Option<u32>,
+    sha256: Option<String>,
+}
+
+/// Reads the value of a file that passed every check.
+pub(super) fn read(
+    source: &SourceFile,
+    value: Value,
+    origins: &Origins,
+) -> Result<Definition, String> {
+    let raw: RawWorkflow = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let endpoint = match (raw.endpoint, &raw.region) {
+        (Some(endpoint), _) => endpoint,
+        (None, Some(region)) => Endpoint::of_region(region).map_err(|error| error.to_string())?,
+        (None, None) => return Err("neither region nor endpoint".to_owned()),
+    };
+    let groups = raw.groups.into_iter().enumerate();
+    let groups = groups.map(|(index, group)| {
+        let origin = origins.raw(&format!("/groups/{index}"));
+        read_group(group, origin, &raw.rollout)
+    });
+    Ok(Definition {
+        source: source.clone(),
+        sha256: sha256(source),
+        name: raw.name,
+        description: raw.description,
+        labels: texts(raw.labels),
+        project: raw.project,
+        region: raw.region,
+        endpoint,
+        stop_type: raw.stop_type,
+        groups: groups.collect::<Result<_, _>>()?,
+        rollout: raw.rollout,
+        guards: raw.guards,
+        jobs: raw.jobs,
+        checks: raw.checks,
+        rate: raw.rate,
+        report: raw.report,
+        warnings: Vec::new(),
+    })
+}
+
+fn read_group(raw: RawGroup, origin: String, rollout: &Rollout) -> Result<Group, String> {
+    Ok(Group {
+        name: raw.name,
+        servers: raw.servers,
+        servers_from: inventory(raw.servers_from, format!("{origin}/servers_from"))?,
+        split_by: raw.split_by,
+        expect: raw.expect,
+        exclude: Exclude {
+            servers: raw.exclude.servers,
+            servers_from: inventory(
+                raw.exclude.servers_from,
+                format!("{origin}/exclude/servers_from"),
+            )?,
+            groups: raw.exclude.groups,
+        },
+        batch_size: raw.batch_size.unwrap_or(rollout.batch_size),
+        in_flight: raw.in_flight.unwrap_or(rollout.in_flight),
+        origin,
+    })
+}
+
+fn inventory(value: Option<Value>, origin: String) -> Result<Option<InventoryFile>, String> {
+    let raw = match value {
+        None => return Ok(None),
+        Some(Value::String(file)) => RawInventory {
+            file,
+            column: None,
+            name_column: None,
+            matching: BTreeMap::new(),
+            expect_count: None,
+            sha256: None,
+        },
+        Some(value) => serde_json::from_value(value).map_err(|error| error.to_string())?,
+    };
+    Ok(Some(InventoryFile {
+        file: raw.file,
+        column: raw.column,
+        name_column: raw.name_column,
+        matching: texts(raw.matching),
+        expect_count: raw.expect_count,
+        sha256: raw.sha256.map(|hash| hash.to_ascii_lowercase()),
+        origin,
+    }))
+}
+
+/// Numbers and booleans count as the text that they are written with.
+fn texts(values: BTreeMap<String, Value>) -> BTreeMap<String, String> {
+    let text = |value| match value {
+        Value::String(text) => text,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
+    };
+    values
+        .into_iter()
+        .map(|(name, value)| (name, text(value)))
+        .collect()
+}
+
+fn sha256(source: &SourceFile) -> String {
+    let mut hasher = Sha256::new();
+    source.parts().iter().for_each(|part| hasher.update(part));
+    hasher
+        .finalize()
+        .iter()
+        .fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}

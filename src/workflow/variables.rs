@@ -1,0 +1,371 @@
+//! The variables of a workflow: declared under `vars`, given from four sides, strongest first.
+//!
+//! Owns precedence (`--var`, vars files, environment, default), conversion to the default's type, and
+//! the declarations' own rules. Invariant: only declared variables get a value, and what the
+//! environment gave is marked secret.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::diagnostic::{Diagnostic, SourceFile};
+
+use super::finding::{Finding, Spot, diagnose};
+use super::messages::{escape_token, nearest, one_of};
+use super::origins::{Origins, shorten};
+use super::template::{Templates, has_expression, is_reserved};
+use super::yaml;
+
+/// What the caller brings beside the workflow file.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// `--var name=value`; the last one of a name counts.
+    pub vars: Vec<(String, String)>,
+    /// `--vars-file`, weakest first: YAML mappings of names to values.
+    pub vars_files: Vec<SourceFile>,
+    /// The environment, of which only variables named by an `env:` are read.
+    pub env: BTreeMap<String, String>,
+    /// `--label name=text`, added to the workflow's labels.
+    pub labels: Vec<(String, String)>,
+}
+
+/// The variables' values, and what is wrong with them.
+pub(super) struct Variables {
+    pub(super) templates: Templates,
+    /// Findings about the workflow file.
+    pub(super) findings: Vec<Finding>,
+    /// Findings about vars files, already with places in those files.
+    pub(super) elsewhere: Vec<Diagnostic>,
+}
+
+/// Finds the value of every variable declared in `vars`, the workflow's mapping of that name.
+pub(super) fn resolve(vars: Option<Value>, inputs: &Inputs) -> Variables {
+    let declared = match vars {
+        Some(Value::Object(declared)) => declared,
+        Some(_) | None => Map::new(),
+    };
+    let names: BTreeSet<String> = declared.keys().cloned().collect();
+    let mut resolver = Resolver {
+        given: Given::default(),
+        values: Map::new(),
+        secret: BTreeSet::new(),
+        findings: Vec::new(),
+    };
+    let elsewhere = resolver.given.read_files(&inputs.vars_files, &names);
+    resolver.read_arguments(&inputs.vars, &names);
+    for (name, declaration) in declared {
+        resolver.declare(&name, Declaration::read(declaration), &inputs.env);
+    }
+    Variables {
+        templates: Templates::new(resolver.values, names, resolver.secret),
+        findings: resolver.findings,
+        elsewhere,
+    }
+}
+
+/// One entry of `vars`, in full.
+#[derive(Default)]
+struct Declaration {
+    default: Option<Value>,
+    env: Option<String>,
+    required: bool,
+    pattern: Option<String>,
+    admitted: Option<Vec<Value>>,
+}
+
+impl Declaration {
+    fn read(value: Value) -> Self {
+        let Value::Object(mut fields) = value else {
+            return Self {
+                default: Some(value),
+                ..Self::default()
+            };
+        };
+        let text = |name: &str| match fields.get(name) {
+            Some(Value::String(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let (env, pattern) = (text("env"), text("pattern"));
+        let admitted = match fields.remove("enum") {
+            Some(Value::Array(values)) => Some(values),
+            _ => None,
+        };
+        Self {
+            required: fields.get("required") == Some(&Value::Bool(true)),
+            default: fields.remove("default"),
+            env,
+            pattern,
+            admitted,
+        }
+    }
+}
+
+/// Where a variable's value came from.
+enum GivenBy<'a> {
+    Argument,
+    File,
+    Environment(&'a str),
+    Default,
+}
+
+impl GivenBy<'_> {
+    fn name(&self, variable: &str) -> String {
+        match self {
+            Self::Argument => format!("`--var {variable}`"),
+            Self::File => format!("`{variable}` in the vars file"),
+            Self::Environment(name) => format!("the environment variable `{name}`"),
+            Self::Default => format!("the default of `{variable}`"),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Given {
+    arguments: BTreeMap<String, String>,
+    files: BTreeMap<String, Value>,
+}
+
+impl Given {
+    fn read_files(&mut self, files: &[SourceFile], names: &BTreeSet<String>) -> Vec<Diagnostic> {
+        let read = |file: &SourceFile| diagnose(file, self.read_file(file, names));
+        files.iter().flat_map(read).collect()
+    }
+
+    fn read_file(&mut self, file: &SourceFile, names: &BTreeSet<String>) -> Vec<Finding> {
+        let reading = yaml::read(file.text());
+        let mut findings = reading.findings;
+        match reading.value {
+            Some(Value::Object(values)) => {
+                for (name, value) in values {
+                    let pointer = format!("/{}", escape_token(&name));
+                    if !names.contains(&name) {
+                        findings.push(undeclared(Spot::Key(pointer), &name, names));
+                    } else if value.is_null() {
+                        let message = format!("`{name}` has no value");
+                        findings.push(Finding::error("no-value", Spot::Key(pointer), message));
+                    } else {
+                        self.files.insert(name, value);
+                    }
+                }
+            }
+            Some(_) => {
+                let message = "a vars file must be a mapping of variable names to values";
+                findings.push(Finding::error(
+                    "wrong-type",
+                    Spot::Value(String::new()),
+                    message,
+                ));
+            }
+            None => {}
+        }
+        findings
+    }
+}
+
+fn undeclared(spot: Spot, name: &str, names: &BTreeSet<String>) -> Finding {
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    let message = format!("the workflow declares no variable `{}`", shorten(name));
+    Finding::error("undeclared-variable", spot, message).hint(match nearest(name, &known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if known.is_empty() => "the workflow has no `vars`".to_owned(),
+        None => format!("declared are {}", one_of(&known).replace(" or ", " and ")),
+    })
+}
+
+struct Resolver {
+    given: Given,
+    values: Map<String, Value>,
+    secret: BTreeSet<String>,
+    findings: Vec<Finding>,
+}
+
+impl Resolver {
+    fn read_arguments(&mut self, arguments: &[(String, String)], names: &BTreeSet<String>) {
+        for (name, text) in arguments {
+            if names.contains(name) {
+                self.given.arguments.insert(name.clone(), text.clone());
+            } else {
+                let mut finding = undeclared(Spot::Outside, name, names);
+                finding.message = format!("`--var {}`: {}", shorten(name), finding.message);
+                self.findings.push(finding);
+            }
+        }
+    }
+
+    fn report(&mut self, code: &'static str, pointer: String, message: String) {
+        self.findings
+            .push(Finding::error(code, Spot::Key(pointer), message));
+    }
+
+    fn declare(&mut self, name: &str, declaration: Declaration, env: &BTreeMap<String, String>) {
+        let pointer = format!("/vars/{}", escape_token(name));
+        if is_reserved(name) {
+            let message = format!(
+                "`{name}` has a meaning of its own in expressions and cannot be a variable"
+            );
+            self.report("reserved-name", pointer.clone(), message);
+        }
+        if declaration.required && declaration.default.is_some() {
+            let message = format!("`{name}` is `required` and has a `default`");
+            let finding =
+                Finding::error("required-with-default", Spot::Key(pointer.clone()), message);
+            self.findings.push(finding.hint("remove one of the two"));
+        }
+        if declaration.default.as_ref().is_some_and(holds_expression) {
+            let message = format!("the default of `{name}` holds an expression");
+            let finding =
+                Finding::error("expression-in-vars", Spot::Value(pointer.clone()), message);
+            self.findings
+                .push(finding.hint("variables are values; combine them where they are used"));
+            return;
+        }
+        match self.value(name, &declaration, env) {
+            Ok(Some((value, from))) => self.keep((name, pointer), value, &from, &declaration),
+            Ok(None) if declaration.required => {
+                let message = format!("the variable `{name}` is required and has no value");
+                let finding = Finding::error("unset-variable", Spot::Key(pointer), message);
+                self.findings
+                    .push(finding.hint(way_to_give(name, &declaration)));
+            }
+            Ok(None) => {}
+            Err(message) => self.report("wrong-type", pointer, message),
+        }
+    }
+
+    /// The strongest value of a variable, converted, and where it came from.
+    fn value<'d>(
+        &mut self,
+        name: &str,
+        declaration: &'d Declaration,
+        env: &BTreeMap<String, String>,
+    ) -> Result<Option<(Value, GivenBy<'d>)>, String> {
+        let default = declaration.default.as_ref();
+        if let Some(text) = self.given.arguments.remove(name) {
+            let wrong = |kind| {
+                format!(
+                    "`--var {name}={}` is not {kind}, as the default is",
+                    shorten(&text)
+                )
+            };
+            let value = convert(&text, default).map_err(wrong)?;
+            return Ok(Some((value, GivenBy::Argument)));
+        }
+        if let Some(value) = self.given.files.remove(name) {
+            return Ok(Some((value, GivenBy::File)));
+        }
+        let variable = declaration.env.as_deref();
+        if let Some((variable, text)) = variable.and_then(|name| Some((name, env.get(name)?))) {
+            let wrong = |kind| {
+                format!(
+                    "the environment variable `{variable}` is not {kind}, as the default of `{name}` is"
+                )
+            };
+            let value = convert(text, default).map_err(wrong)?;
+            return Ok(Some((value, GivenBy::Environment(variable))));
+        }
+        Ok(default.map(|value| (value.clone(), GivenBy::Default)))
+    }
+
+    fn keep(
+        &mut self,
+        (name, pointer): (&str, String),
+        value: Value,
+        from: &GivenBy<'_>,
+        declaration: &Declaration,
+    ) {
+        let secret = matches!(from, GivenBy::Environment(_));
+        let shown = |value: &Value| match secret {
+            true => from.name(name),
+            false => format!(
+                "{}: {}",
+                from.name(name),
+                Origins::default().shown("", value)
+            ),
+        };
+        if let Some(admitted) = &declaration.admitted
+            && !admitted.contains(&value)
+        {
+            let words: Vec<String> = admitted.iter().map(plain).collect();
+            let message = format!("{} is not one of {}", shown(&value), one_of(&words));
+            self.report("not-admitted", pointer.clone(), message);
+        }
+        if let Some(pattern) = &declaration.pattern {
+            match matches(pattern, &value) {
+                Ok(true) => {}
+                Ok(false) => {
+                    let message =
+                        format!("{} does not match the pattern `{pattern}`", shown(&value));
+                    self.report("not-admitted", pointer, message);
+                }
+                Err(()) => {
+                    let spot = Spot::Value(format!("{pointer}/pattern"));
+                    let message = format!("`{pattern}` is not a regular expression");
+                    self.findings
+                        .push(Finding::error("invalid-pattern", spot, message));
+                }
+            }
+        }
+        if secret {
+            self.secret.insert(name.to_owned());
+        }
+        self.values.insert(name.to_owned(), value);
+    }
+}
+
+fn way_to_give(name: &str, declaration: &Declaration) -> String {
+    match &declaration.env {
+        Some(variable) => {
+            format!("give it with `--var {name}=…` or set `{variable}` in the environment")
+        }
+        None => format!("give it with `--var {name}=…`"),
+    }
+}
+
+/// A value as one would type it.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
+    }
+}
+
+/// The text as a value of the default's type; `Err` says what it should have been.
+fn convert(text: &str, default: Option<&Value>) -> Result<Value, &'static str> {
+    let kind = match default {
+        None | Some(Value::Null | Value::String(_)) => return Ok(Value::String(text.to_owned())),
+        Some(Value::Bool(_)) => "`true` or `false`",
+        Some(Value::Number(_)) => "a number",
+        Some(Value::Array(_)) => "a list in JSON",
+        Some(Value::Object(_)) => "a mapping in JSON",
+    };
+    let value: Value = serde_json::from_str(text).map_err(|_| kind)?;
+    match default {
+        Some(default) if std::mem::discriminant(default) == std::mem::discriminant(&value) => {
+            Ok(value)
+        }
+        _ => Err(kind),
+    }
+}
+
+fn matches(pattern: &str, value: &Value) -> Result<bool, ()> {
+    let schema = json!({ "type": "string", "pattern": pattern });
+    let validator = jsonschema::validator_for(&schema).map_err(|_| ())?;
+    let fits = |value: &Value| validator.is_valid(&Value::String(plain(value)));
+    Ok(match value {
+        Value::Array(items) => items.iter().all(fits),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            fits(value)
+        }
+    })
+}
+
+fn holds_expression(value: &Value) -> bool {
+    match value {
+        Value::String(text) => has_expression(text),
+        Value::Array(items) => items.iter().any(holds_expression),
+        Value::Object(members) => members.values().any(holds_expression),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}

@@ -1,0 +1,316 @@
+//! YAML text → JSON value, and everything about the text that the value cannot tell any more.
+//!
+//! Two parsers read the text: serde_yaml gives the value, granit-parser the structure. Owns the rules
+//! that keep them of one mind: one document, text keys, each once, no merges, no custom tags. Anchors
+//! and aliases are refused, as a reviewed file should say what it means where it says it; so an alias
+//! bomb is never unrolled. Invariant: a value without findings is what every YAML reader would read.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
+use serde_json::Value;
+
+use super::finding::{Finding, Spot};
+
+/// Deepest nesting of collections; workflows need six.
+const DEPTH: usize = 64;
+
+/// What a text holds: its value where it can be read, and what is wrong with it.
+pub(super) struct Reading {
+    pub(super) value: Option<Value>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// The events of `text` with their places.
+pub(super) fn events(text: &str) -> Parser<'_, StrInput<'_>> {
+    let options = granit_parser::options! {
+        emit_unresolved_aliases: true,
+        emit_anchor_events: true,
+        flow_nesting_limit: DEPTH,
+        block_nesting_limit: DEPTH,
+    };
+    Parser::new_from_str_with_options(text, options)
+}
+
+/// Reads `text`; there is no value where the two parsers might read two different things.
+pub(super) fn read(text: &str) -> Reading {
+    let mut structure = Structure::new(text);
+    structure.walk();
+    let (mut findings, readable) = (structure.findings, structure.readable);
+    if !readable {
+        return Reading {
+            value: None,
+            findings,
+        };
+    }
+    let value = match serde_yaml::from_str(text) {
+        Ok(value) => Some(value),
+        Err(error) if findings.is_empty() => {
+            findings.push(refused(text, &error));
+            None
+        }
+        Err(_) => None,
+    };
+    Reading { value, findings }
+}
+
+fn refused(text: &str, error: &serde_yaml::Error) -> Finding {
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let at = error.location().map_or(0, |location| {
+        let line = location.line().saturating_sub(1);
+        let lines = text.split_inclusive('\n').take(line).map(str::len);
+        lines.sum::<usize>() + location.column().saturating_sub(1)
+    });
+    Finding::error(
+        "syntax",
+        Spot::Bytes(at..at + 1),
+        format!("this is not valid YAML: {message}"),
+    )
+}
+
+enum Frame<'a> {
+    Sequence,
+    Mapping {
+        keys: HashMap<Cow<'a, str>, Range<usize>>,
+        key_next: bool,
+    },
+}
+
+struct Structure<'a> {
+    text: &'a str,
+    open: Vec<Frame<'a>>,
+    documents: usize,
+    readable: bool,
+    findings: Vec<Finding>,
+}
+
+impl<'a> Structure<'a> {
+    fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            open: Vec::new(),
+            documents: 0,
+            readable: true,
+            findings: Vec::new(),
+        }
+    }
+
+    fn walk(&mut self) {
+        for event in events(self.text) {
+            match event {
+                Ok((event, span)) => self.take(event, span),
+                Err(error) => return self.stop(syntax(self.text, &error)),
+            }
+            if self.documents > 1 || self.open.len() > DEPTH || self.findings.len() > 1000 {
+                self.readable = false;
+                return;
+            }
+        }
+        if self.documents == 0 {
+            let finding = Finding::error("empty-file", Spot::Bytes(0..0), "the file is empty");
+            self.stop(finding.hint("start with `version: 1`"));
+        }
+    }
+
+    fn stop(&mut self, finding: Finding) {
+        self.readable = false;
+        self.findings.push(finding);
+    }
+
+    fn take(&mut self, event: Event<'a>, span: Span) {
+        let bytes = span.byte_range().unwrap_or(0..0);
+        match event {
+            Event::DocumentStart(..) => self.document(bytes),
+            Event::Scalar(text, style, _, tag) => {
+                self.tag(tag.as_deref(), &span);
+                if self.enter() {
+                    self.key(text, style, bytes);
+                }
+            }
+            Event::Alias(_) | Event::UnresolvedAlias(_) => {
+                self.enter();
+                self.reference(bytes, "aliases");
+            }
+            Event::Anchor(..) => self.reference(bytes, "anchors"),
+            Event::SequenceStart(_, _, tag) => {
+                self.tag(tag.as_deref(), &span);
+                self.start(Frame::Sequence, bytes);
+            }
+            Event::MappingStart(_, _, tag) => {
+                self.tag(tag.as_deref(), &span);
+                let keys = HashMap::new();
+                let key_next = true;
+                self.start(Frame::Mapping { keys, key_next }, bytes);
+            }
+            Event::SequenceEnd | Event::MappingEnd => {
+                self.open.pop();
+            }
+            _ => {}
+        }
+    }
+
+    fn document(&mut self, bytes: Range<usize>) {
+        self.documents += 1;
+        if self.documents == 2 {
+            let message = "a second document begins here";
+            let finding = Finding::error("several-documents", Spot::Bytes(bytes), message);
+            self.stop(finding.hint("a workflow file holds one document; use a file for each"));
+        }
+    }
+
+    /// Notes that a node begins; tells whether it is a key.
+    fn enter(&mut self) -> bool {
+        match self.open.last_mut() {
+            Some(Frame::Mapping { key_next, .. }) => {
+                *key_next = !*key_next;
+                !*key_next
+            }
+            Some(Frame::Sequence) | None => false,
+        }
+    }
+
+    fn start(&mut self, frame: Frame<'a>, bytes: Range<usize>) {
+        if self.enter() {
+            self.collection_as_key(&bytes);
+        }
+        self.open.push(frame);
+        if self.open.len() > DEPTH {
+            self.stop(too_deep(bytes.start));
+        }
+    }
+
+    fn collection_as_key(&mut self, bytes: &Range<usize>) {
+        let before = self.text[..bytes.start].chars().next_back();
+        let finding = if before == Some('{') && self.text[bytes.start..].starts_with('{') {
+            unquoted(self.text, bytes.start - 1)
+        } else {
+            let message = "a key must be a text, not a list or a mapping";
+            Finding::error("key-not-text", Spot::Bytes(bytes.clone()), message)
+        };
+        self.stop(finding);
+    }
+
+    fn key(&mut self, key: Cow<'a, str>, style: ScalarStyle, bytes: Range<usize>) {
+        let spot = Spot::Bytes(bytes.clone());
+        if style == ScalarStyle::Plain && !is_text(&key) {
+            let message = format!("a key must be a text, but `{key}` is read as another type");
+            return self.stop(Finding::error("key-not-text", spot, message).hint("quote the key"));
+        }
+        if key == "<<" {
+            let finding = Finding::error("merge", spot, "`<<` merges are not supported");
+            return self.findings.push(finding.hint("write the keys out"));
+        }
+        if key.contains("{{") {
+            let message = "a key cannot hold an expression";
+            return self
+                .findings
+                .push(Finding::error("expression-in-key", spot, message));
+        }
+        self.once(key, bytes);
+    }
+
+    fn once(&mut self, key: Cow<'a, str>, bytes: Range<usize>) {
+        let Some(Frame::Mapping { keys, .. }) = self.open.last_mut() else {
+            return;
+        };
+        if let Some(first) = keys.get(&key) {
+            let message = format!("the key `{key}` stands twice in one mapping");
+            let finding = Finding::error("duplicate-key", Spot::Bytes(bytes), message)
+                .related(Spot::Bytes(first.clone()), "first given here")
+                .hint("remove one of the two");
+            self.findings.push(finding);
+        } else {
+            keys.insert(key, bytes);
+        }
+    }
+
+    fn tag(&mut self, tag: Option<&Tag>, span: &Span) {
+        let Some(tag) = tag else { return };
+        let bytes = span.tag_span().as_ref().unwrap_or(span).byte_range();
+        let message = format!("the tag `{}` is not supported", tag.original());
+        let finding = Finding::error("tag", Spot::Bytes(bytes.unwrap_or(0..0)), message);
+        self.stop(finding.hint("remove the tag; quote a value that must stay a text"));
+    }
+
+    /// Refuses an anchor or alias; only the first of each kind, as there may be thousands.
+    fn reference(&mut self, bytes: Range<usize>, what: &str) {
+        self.readable = false;
+        let message = format!("{what} are not supported in a workflow file");
+        if !self
+            .findings
+            .iter()
+            .any(|finding| finding.message == message)
+        {
+            let finding = Finding::error("anchor-or-alias", Spot::Bytes(bytes), message);
+            let hint = "write the value out, or declare it once under `vars`";
+            self.findings.push(finding.hint(hint));
+        }
+    }
+}
+
+fn too_deep(at: usize) -> Finding {
+    let message = format!("collections are nested more than {DEPTH} deep");
+    Finding::error("too-deep", Spot::Bytes(at..at + 1), message)
+}
+
+fn syntax(text: &str, error: &ScanError) -> Finding {
+    let at = error.marker().byte_offset().unwrap_or(text.len());
+    let message = error.info();
+    if message.contains("limit exceeded") {
+        return too_deep(at);
+    }
+    let line = text[..at.min(text.len())]
+        .rfind('\n')
+        .map_or(0, |end| end + 1);
+    let rest = text[line..].split('\n').next().unwrap_or_default();
+    match unquoted_expression(rest) {
+        Some(column) => unquoted(text, line + column),
+        None => Finding::error(
+            "syntax",
+            Spot::Bytes(at..at + 1),
+            format!("this is not valid YAML: {message}"),
+        )
+        .maybe_hint(advice(rest)),
+    }
+}
+
+fn advice(line: &str) -> Option<String> {
+    let indent = line.trim_start_matches(' ');
+    indent
+        .starts_with('\t')
+        .then(|| "indent with spaces; YAML does not allow tabs here".to_owned())
+}
+
+/// Where a value on this line begins with `{{` that no quote protects.
+fn unquoted_expression(line: &str) -> Option<usize> {
+    let at = line.find("{{")?;
+    let before = line[..at].trim_end();
+    (before.ends_with([':', '-', '[', ',']) || before.is_empty()).then_some(at)
+}
+
+fn unquoted(text: &str, at: usize) -> Finding {
+    let line = text[at..].split('\n').next().unwrap_or_default();
+    let length = line.find("}}").map_or(2, |end| end + 2);
+    let expression = &line[..length];
+    Finding::error(
+        "unquoted-expression",
+        Spot::Bytes(at..at + length),
+        "an expression without quotes is a YAML mapping",
+    )
+    .hint(format!("quote the expression: `\"{expression}\"`"))
+}
+
+/// Whether YAML reads this plain scalar as a text.
+fn is_text(plain: &str) -> bool {
+    let suspicious = |first: char| first.is_ascii_digit() || "+-.~nNtTfF".contains(first);
+    if !plain.starts_with(suspicious) {
+        return !plain.is_empty();
+    }
+    matches!(
+        serde_yaml::from_str(plain),
+        Ok(serde_yaml::Value::String(_))
+    )
+}

@@ -41,6 +41,11 @@ impl Moment {
     pub fn after(self, wait: Duration) -> Moment {
         Moment(self.0.saturating_add(wait))
     }
+
+    /// The moment `time` before this one; the clock's start if there is none.
+    pub fn before(self, time: Duration) -> Moment {
+        Moment(self.0.saturating_sub(time))
+    }
 }
 
 /// The time allowed for something ran out.

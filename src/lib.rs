@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod outcome;
 pub mod plan;
 pub mod report;
+pub mod run;
 pub mod simulator;
 pub mod state;
 pub mod untrusted;

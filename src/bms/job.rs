@@ -97,7 +97,7 @@ pub struct SubJob {
 }
 
 /// Why a job or a sub-job failed, in the cloud's words.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JobError {
     /// Error code such as `BMS.0039`.
     pub code: String,

@@ -14,7 +14,7 @@ use crate::bms::{Evidence, JobError, JobStatus, StateClass};
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::outcome::Outcome;
 
-pub use slots::{InvalidSlots, Slot, Slots};
+pub use slots::{InvalidSlots, Slot, Slots, grouped};
 
 /// An event and when it happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,8 +207,8 @@ pub enum JobResult {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StopCause {
-    /// Credentials, permission or project were refused.
-    Credentials,
+    /// Credentials, permission, project or every such request were refused.
+    Refused,
     /// The cloud could not be reached for as long as reads and sends are tried again.
     Unreachable,
 }

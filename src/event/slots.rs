@@ -3,7 +3,9 @@
 //! Owns the compact form that events carry: ranges such as `0-998,1000`, so that a batch of 1000 costs
 //! a few bytes on disk. Invariant: the places are distinct and in rising order.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hash;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -51,6 +53,27 @@ impl Slots {
     pub fn last(&self) -> Option<Slot> {
         self.0.last().map(|range| *range.end())
     }
+}
+
+/// Gathers places by what is said of each; in the order in which a thing is first said.
+pub fn grouped<K: Eq + Hash + Clone>(said: impl IntoIterator<Item = (K, Slot)>) -> Vec<(K, Slots)> {
+    let mut order: Vec<K> = Vec::new();
+    let mut places: HashMap<K, Vec<Slot>> = HashMap::new();
+    for (key, slot) in said {
+        match places.get_mut(&key) {
+            Some(slots) => slots.push(slot),
+            None => {
+                order.push(key.clone());
+                places.insert(key, vec![slot]);
+            }
+        }
+    }
+    let take = |key: K| {
+        places
+            .remove(&key)
+            .map(|slots| (key, slots.into_iter().collect()))
+    };
+    order.into_iter().filter_map(take).collect()
 }
 
 impl FromIterator<Slot> for Slots {

@@ -1,0 +1,196 @@
+//! Before a batch is sent: which of its targets are on, and what becomes of the others.
+//!
+//! Owns the readings of design §7, step 1, and the waiting for servers that are at work. Invariant:
+//! with `checks.before`, a target is ready only by a reading that said that it is on.
+
+use std::time::Duration;
+
+use super::batch::{Suspense, observed, servers_at, settle, settle_all};
+use super::patience::Unanswered;
+use super::states::Reading;
+use super::triage::{Step, triage};
+use super::verdict::Told;
+use super::{Context, RunError, reason_of};
+use crate::clock::Moment;
+use crate::event::{Event, Phase, Slot, Slots, StopCause, WaitReason};
+use crate::outcome::{Outcome, Reason};
+use crate::plan::Batch;
+
+/// How old a reading may be when the stop request leaves.
+pub(super) const READING_AGE: Duration = Duration::from_secs(60);
+/// How long to wait for a server that is at work.
+const BUSY_PATIENCE: Duration = Duration::from_secs(120);
+/// How often to look at a server that is at work.
+const BUSY_POLL: Duration = Duration::from_secs(5);
+
+/// The targets of a batch after their states were read.
+#[derive(Debug, Default)]
+pub(super) struct Ready {
+    /// Those to be sent.
+    pub(super) send: Slots,
+    /// When the oldest reading of these began; `None` without checks.
+    pub(super) read_at: Option<Moment>,
+    /// Those that are powering off already.
+    pub(super) stopping: Vec<Suspense>,
+}
+
+/// Finds out which targets of a batch are to be sent, and settles what is clear already.
+pub(super) async fn prepare(context: &Context, batch: &Batch) -> Result<Ready, RunError> {
+    let all = Slots::all(batch.servers().len());
+    if let Some(reason) = context.sending_stopped() {
+        settle_all(context, batch, &all, Outcome::NotSent(reason)).await?;
+        return Ok(Ready::default());
+    }
+    if !context.plan.checks.before {
+        return Ok(Ready {
+            send: all,
+            ..Ready::default()
+        });
+    }
+    let now = context.clock.elapsed();
+    sift(
+        context,
+        batch,
+        &all,
+        How::NotBefore(now.before(READING_AGE)),
+    )
+    .await
+}
+
+/// How to read states.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum How {
+    /// As is cheapest, by requests that began at this moment or later.
+    NotBefore(Moment),
+    /// Each server by itself, now.
+    Singly,
+}
+
+/// Reads the states of some targets until none is at work, and sorts them.
+pub(super) async fn sift(
+    context: &Context,
+    batch: &Batch,
+    slots: &Slots,
+    how: How,
+) -> Result<Ready, RunError> {
+    let began = context.clock.elapsed();
+    let mut ready = Ready::default();
+    let mut sorted = Sorted::default();
+    let (mut open, mut how) = (slots.clone(), how);
+    while !open.is_empty() {
+        let readings = match read(context, batch, &open, how).await {
+            Ok(readings) => readings,
+            Err(unanswered) => {
+                let unsettled = sorted.send.iter().copied().chain(open.iter()).collect();
+                give_up(context, batch, &unsettled, unanswered).await?;
+                return Ok(Ready {
+                    stopping: ready.stopping,
+                    ..Ready::default()
+                });
+            }
+        };
+        observed(
+            context,
+            batch,
+            Phase::Before,
+            readings.iter().map(|(slot, r)| (r.state, *slot)),
+        )
+        .await?;
+        sorted.wait.clear();
+        for (slot, reading) in readings {
+            sorted.sort(context, slot, reading);
+        }
+        settle(context, batch, sorted.settled.drain(..)).await?;
+        let now = context.clock.elapsed();
+        let suspense = |slot| Suspense {
+            slot,
+            told: Told::StoppingBefore,
+            since: now,
+        };
+        ready
+            .stopping
+            .extend(sorted.stopping.drain(..).map(suspense));
+        open = sorted.wait.iter().copied().collect();
+        if now.since(began) >= BUSY_PATIENCE {
+            settle_all(context, batch, &open, Outcome::Failed(Reason::Busy)).await?;
+            break;
+        }
+        if !open.is_empty() {
+            wait_for_busy(context, batch).await?;
+            how = How::NotBefore(context.clock.elapsed());
+        }
+    }
+    ready.send = sorted.send.into_iter().collect();
+    ready.read_at = sorted.oldest;
+    Ok(ready)
+}
+
+/// What has been made of the targets so far.
+#[derive(Default)]
+struct Sorted {
+    send: Vec<Slot>,
+    oldest: Option<Moment>,
+    stopping: Vec<Slot>,
+    wait: Vec<Slot>,
+    settled: Vec<(Outcome, Slot)>,
+}
+
+impl Sorted {
+    fn sort(&mut self, context: &Context, slot: Slot, reading: Reading) {
+        match triage(reading.state, reading.renamed, context.plan.checks.on_state) {
+            Step::Send => {
+                self.send.push(slot);
+                self.oldest = Some(self.oldest.map_or(reading.at, |at| at.min(reading.at)));
+            }
+            Step::Follow => self.stopping.push(slot),
+            Step::Wait => self.wait.push(slot),
+            Step::Settle(outcome) => self.settled.push((outcome, slot)),
+        }
+    }
+}
+
+async fn read(
+    context: &Context,
+    batch: &Batch,
+    slots: &Slots,
+    how: How,
+) -> Result<Vec<(Slot, Reading)>, Unanswered> {
+    let servers = servers_at(batch, slots.iter());
+    let readings = match how {
+        How::NotBefore(since) => context.states.read(context, &servers, since).await?,
+        How::Singly => context.states.read_singly(context, &servers).await?,
+    };
+    Ok(slots.iter().zip(readings).collect())
+}
+
+async fn wait_for_busy(context: &Context, batch: &Batch) -> Result<(), RunError> {
+    let milliseconds = BUSY_POLL.as_millis() as u64;
+    let reason = WaitReason::Busy;
+    context
+        .recorder
+        .record(Event::Waiting {
+            batch: batch.index(),
+            reason,
+            milliseconds,
+        })
+        .await?;
+    context.clock.sleep(BUSY_POLL).await;
+    Ok(())
+}
+
+/// States cannot be read: nothing of this batch, and nothing more of this run, is sent.
+async fn give_up(
+    context: &Context,
+    batch: &Batch,
+    slots: &Slots,
+    unanswered: Unanswered,
+) -> Result<(), RunError> {
+    let (cause, evidence) = match unanswered {
+        Unanswered::GaveUp(evidence) => (StopCause::Unreachable, evidence),
+        Unanswered::NotFound(evidence) | Unanswered::Refused(evidence) => {
+            (StopCause::Refused, evidence)
+        }
+    };
+    context.stop_sending(cause, evidence).await?;
+    settle_all(context, batch, slots, Outcome::NotSent(reason_of(cause))).await
+}

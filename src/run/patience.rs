@@ -1,0 +1,59 @@
+//! Reads that are tried again until they are answered or time is up.
+//!
+//! Owns the loop around one read; the decision is `bms::next_wait`. Invariant: a read that the cloud
+//! refuses is not repeated, and no read is repeated longer than `retry_for` after it was wanted.
+
+use std::future::Future;
+
+use super::Context;
+use crate::bms::{Evidence, ReadError, ReadFailure, next_wait};
+use crate::clock::Moment;
+
+/// Why there is no answer to a read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unanswered {
+    /// The time for trying again is over.
+    GaveUp(Evidence),
+    /// The cloud does not know what was asked for.
+    NotFound(Evidence),
+    /// The cloud refuses to answer.
+    Refused(Evidence),
+}
+
+/// Does `read` until it is answered; `wanted` is when the answer was first needed.
+pub(super) async fn patiently<T, F, R>(
+    context: &Context,
+    wanted: Moment,
+    read: R,
+) -> Result<T, Unanswered>
+where
+    R: Fn() -> F,
+    F: Future<Output = Result<T, ReadError>>,
+{
+    let mut tries = 0;
+    loop {
+        let ReadError { class, evidence } = match read().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        tries += 1;
+        let retry_after = match class {
+            ReadFailure::Retry { after } => after,
+            ReadFailure::NotFound => return Err(Unanswered::NotFound(evidence)),
+            ReadFailure::Credentials | ReadFailure::Refused | ReadFailure::Rejected => {
+                return Err(Unanswered::Refused(evidence));
+            }
+        };
+        let passed = context.clock.elapsed().since(wanted);
+        let retry_for = context.plan.rollout.retry_for;
+        let Some(pause) = next_wait(tries, passed, retry_for, retry_after, fastrand::f64()) else {
+            return Err(Unanswered::GaveUp(evidence));
+        };
+        tracing::debug!(
+            ?evidence,
+            pause_ms = pause.as_millis(),
+            "a read is tried again"
+        );
+        context.clock.sleep(pause).await;
+    }
+}

@@ -1,0 +1,222 @@
+//! The states of servers, read as cheaply as the quotas allow.
+//!
+//! Owns the choice between list pages and single reads, and shares one sweep of pages among all
+//! batches that wait for one. Deciding what a state means is not its work. Invariant: a reading is
+//! dated by the start of the request that brought it, and absence from a listing proves nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::Context;
+use super::patience::{Unanswered, patiently};
+use crate::bms::request::PAGE_SIZE;
+use crate::bms::{ServerRow, StateClass};
+use crate::clock::Moment;
+use crate::ids::ServerId;
+use crate::plan::Plan;
+
+/// Single reads under way at the same time.
+const READS_TOGETHER: usize = 8;
+/// From so many pages on, a sweep waits a little, so that more batches can share it.
+const LARGE_SWEEP: usize = 10;
+/// How long a large sweep waits, for each of its pages.
+const LINGER_PER_PAGE: Duration = Duration::from_millis(2);
+
+/// What one reading showed of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// When the request began that brought it.
+    pub(super) at: Moment,
+    /// The server's state.
+    pub(super) state: StateClass,
+    /// Whether its name differs from the one in the plan.
+    pub(super) renamed: bool,
+}
+
+/// What is known of the plan's servers.
+pub(super) struct States {
+    known: Mutex<Known>,
+    sweeping: tokio::sync::Mutex<()>,
+    waiting: AtomicUsize,
+    targets: OnceLock<HashSet<ServerId>>,
+}
+
+struct Known {
+    readings: HashMap<ServerId, Reading>,
+    pages: usize,
+}
+
+impl States {
+    /// Nothing is known of the servers of `plan`.
+    pub(super) fn new(plan: &Plan) -> Self {
+        let pages = plan.target_count() / PAGE_SIZE + 1;
+        Self {
+            known: Mutex::new(Known {
+                readings: HashMap::new(),
+                pages,
+            }),
+            sweeping: tokio::sync::Mutex::new(()),
+            waiting: AtomicUsize::new(0),
+            targets: OnceLock::new(),
+        }
+    }
+
+    /// Readings of `servers`, in their order, none of a request that began before `since`.
+    pub(super) async fn read(
+        &self,
+        context: &Context,
+        servers: &[ServerId],
+        since: Moment,
+    ) -> Result<Vec<Reading>, Unanswered> {
+        let wanted = context.clock.elapsed();
+        if self.sweep_is_cheaper(context, servers, since) {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            let turn = self.sweeping.lock().await;
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            if self.sweep_is_cheaper(context, servers, since) {
+                self.sweep(context, servers, wanted).await?;
+            }
+            drop(turn);
+        }
+        let one = |server: &ServerId| self.one(context, *server, since, wanted);
+        stream::iter(servers)
+            .map(one)
+            .buffered(READS_TOGETHER)
+            .try_collect()
+            .await
+    }
+
+    /// Readings of `servers` by one request each, all begun from now on.
+    pub(super) async fn read_singly(
+        &self,
+        context: &Context,
+        servers: &[ServerId],
+    ) -> Result<Vec<Reading>, Unanswered> {
+        let now = context.clock.elapsed();
+        let one = |server: &ServerId| self.one(context, *server, now, now);
+        stream::iter(servers)
+            .map(one)
+            .buffered(READS_TOGETHER)
+            .try_collect()
+            .await
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether pages use less of their quota than single reads of all that is stale use of theirs.
+    fn sweep_is_cheaper(&self, context: &Context, servers: &[ServerId], since: Moment) -> bool {
+        let known = self.known();
+        let stale = servers
+            .iter()
+            .filter(|server| known.fresh(**server, since).is_none());
+        let (singles, rate) = (stale.count() as u64, context.plan.rate);
+        singles * u64::from(rate.list) > known.pages as u64 * u64::from(rate.show)
+    }
+
+    /// Reads list pages until the end, or until `servers` are found and nobody else waits.
+    async fn sweep(
+        &self,
+        context: &Context,
+        servers: &[ServerId],
+        wanted: Moment,
+    ) -> Result<(), Unanswered> {
+        self.linger(context).await;
+        let planned = || {
+            context
+                .plan
+                .batches
+                .iter()
+                .flat_map(|batch| batch.servers())
+                .copied()
+        };
+        let targets = self.targets.get_or_init(|| planned().collect());
+        let mut missing: HashSet<ServerId> = servers.iter().copied().collect();
+        let mut seen: HashSet<ServerId> = HashSet::new();
+        for page in 1.. {
+            let at = context.clock.elapsed();
+            let answer = patiently(context, wanted, || context.client.list_page(page)).await?;
+            let before = seen.len();
+            for row in &answer.rows {
+                seen.insert(row.id);
+                if targets.contains(&row.id) {
+                    missing.remove(&row.id);
+                    self.note(context, row, at);
+                }
+            }
+            if answer.listed < PAGE_SIZE || seen.len() == before {
+                self.known().pages = page as usize;
+                break;
+            }
+            if missing.is_empty() && self.waiting.load(Ordering::Relaxed) == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets batches that finish at about the same time share one large sweep.
+    async fn linger(&self, context: &Context) {
+        let pages = self.known().pages;
+        if pages >= LARGE_SWEEP {
+            let pages = u32::try_from(pages).unwrap_or(u32::MAX);
+            context
+                .clock
+                .sleep(LINGER_PER_PAGE.saturating_mul(pages))
+                .await;
+        }
+    }
+
+    /// The known reading if it is fresh, else a new one by a request for this server alone.
+    async fn one(
+        &self,
+        context: &Context,
+        server: ServerId,
+        since: Moment,
+        wanted: Moment,
+    ) -> Result<Reading, Unanswered> {
+        if let Some(reading) = self.known().fresh(server, since) {
+            return Ok(reading);
+        }
+        let at = context.clock.elapsed();
+        match patiently(context, wanted, || context.client.show(server)).await? {
+            Some(row) => Ok(self.note(context, &row, at)),
+            None => {
+                let gone = Reading {
+                    at,
+                    state: StateClass::Gone,
+                    renamed: false,
+                };
+                self.known().readings.insert(server, gone);
+                Ok(gone)
+            }
+        }
+    }
+
+    /// Takes in what a request that began at `at` showed of one server.
+    fn note(&self, context: &Context, row: &ServerRow, at: Moment) -> Reading {
+        let expected = context.plan.name_of(row.id);
+        let renamed = expected.is_some_and(|name| name != row.name);
+        let reading = Reading {
+            at,
+            state: row.state,
+            renamed,
+        };
+        self.known().readings.insert(row.id, reading);
+        reading
+    }
+}
+
+impl Known {
+    fn fresh(&self, server: ServerId, since: Moment) -> Option<Reading> {
+        self.readings
+            .get(&server)
+            .copied()
+            .filter(|reading| reading.at >= since)
+    }
+}

@@ -158,7 +158,7 @@ async fn every_target_is_settled_whatever_its_state() {
             "error": { "ids": [id(1)] },
             "locked": { "ids": [id(2)] },
             "busy": { "ids": [id(3)] },
-            "stopping": { "ids": [id(4)], "lasts": "5m" },
+            "stopping": { "ids": [id(4)], "for": "5m" },
             "off": { "ids": [id(5)] },
             "failing": { "ids": [id(6)], "code": "BMS.0107" },
             "ignored": { "ids": [id(7)] },

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::strict::Received;
 use super::*;
+use crate::bms::signing::Authorization;
 
 const PROJECT: &str = "bbf1946d374b44a0a2a95533562ba954";
 const ACTION: &str = "/v1/bbf1946d374b44a0a2a95533562ba954/baremetalservers/action";
@@ -141,8 +142,14 @@ impl Call {
             headers,
             body: Bytes::from(self.body.clone()),
         };
-        let keys = (&self.keys.access_key[..], &self.keys.secret_key[..]);
-        let value = signature::signed(&received, keys, names).unwrap();
+        let names: Vec<String> = names.split(';').map(str::to_owned).collect();
+        let signature = signature::expected(&received, &names, &self.keys.secret_key);
+        let value = Authorization {
+            access_key: self.keys.access_key.clone(),
+            signed_headers: names,
+            signature: signature.unwrap(),
+        }
+        .to_header();
         self.headers.push(("authorization", value));
         self
     }

@@ -9,13 +9,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::draw::Draw;
-use super::faults::{Befallen, Fault, Faults, Point};
+use super::faults::{Befallen, Faults};
 use super::fleet::{Fleet, StopTerms};
 use super::jobs::Job;
 use super::quota::{Kind, Meter, Quotas};
 use super::reply::{Refusal, Reply};
 use super::routes::{Call, Route};
 use super::rows::Rows;
+use super::rule::{Fault, Point};
 use super::stats::{AnswerSeen, JobSeen, Record, Stats, StopSeen};
 use super::strict::{self, Received, StopRequest};
 use super::{Keys, Settings};

@@ -12,6 +12,7 @@ use super::draw::{Draw, key_of};
 use super::model::{Condition, Fate};
 use super::presets;
 use super::quota::{Kind, PerKind};
+use super::rule::{Fault, Rule, Span};
 use crate::ids::ServerId;
 
 /// Why faults cannot be used.
@@ -89,10 +90,10 @@ impl Faults {
         let mut befallen = Befallen::default();
         for (place, rule) in self.calls.of(kind).iter().enumerate() {
             let purpose = format!("{}-{place}", kind.as_str());
-            if !rule.when.hits(draw, &purpose, number) {
+            let Some(fault) = rule.on(draw, &purpose, number) else {
                 continue;
-            }
-            match rule.fault {
+            };
+            match fault {
                 Fault::Slow(delay) => befallen.delay += delay,
                 Fault::Throttle { .. }
                 | Fault::NotFound
@@ -101,7 +102,7 @@ impl Faults {
                 | Fault::Html(_)
                 | Fault::Hang(_)
                 | Fault::BrokenBody => {
-                    befallen.fault = Some(rule.fault);
+                    befallen.fault = Some(fault);
                     return befallen;
                 }
             }
@@ -142,173 +143,6 @@ impl CallFaults {
         .of(kind)
     }
 }
-
-/// A fault and the calls that it falls on.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
-#[serde(try_from = "RuleText")]
-pub struct Rule {
-    when: When,
-    fault: Fault,
-}
-
-/// Which calls a rule falls on.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum When {
-    Rate(f64),
-    First(u64),
-    Every(u64),
-}
-
-impl When {
-    fn hits(self, draw: Draw, purpose: &str, number: u64) -> bool {
-        match self {
-            Self::Rate(share) => draw.hits(purpose, number, share),
-            Self::First(count) => number < count,
-            Self::Every(count) => (number + 1).is_multiple_of(count),
-        }
-    }
-}
-
-/// Whether a fault strikes before the cloud has acted, or after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Point {
-    Before,
-    After,
-}
-
-/// What goes wrong with one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
-    Throttle { retry_after: Option<Duration> },
-    NotFound,
-    Slow(Duration),
-    Error { status: u16, point: Point },
-    Reset(Point),
-    Html(Point),
-    Hang(Point),
-    BrokenBody,
-}
-
-impl Fault {
-    pub(super) fn point(self) -> Point {
-        match self {
-            Self::Throttle { .. } | Self::NotFound => Point::Before,
-            Self::Slow(_) | Self::BrokenBody => Point::After,
-            Self::Error { point, .. }
-            | Self::Reset(point)
-            | Self::Html(point)
-            | Self::Hang(point) => point,
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum FaultWord {
-    Throttle,
-    NotFound,
-    Slow,
-    Error,
-    Reset,
-    Html,
-    Hang,
-    BrokenBody,
-}
-
-/// A rule as it is written: `{ fault: error, status: 502, accepted: true, rate: 0.3 }`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RuleText {
-    fault: FaultWord,
-    rate: Option<f64>,
-    first: Option<u64>,
-    every: Option<u64>,
-    status: Option<u16>,
-    accepted: Option<bool>,
-    delay: Option<Span>,
-    retry_after: Option<Span>,
-}
-
-impl RuleText {
-    fn when(&self) -> Result<When, &'static str> {
-        match (self.rate, self.first, self.every) {
-            (Some(rate), None, None) if (0.0..=1.0).contains(&rate) => Ok(When::Rate(rate)),
-            (None, Some(first), None) => Ok(When::First(first)),
-            (None, None, Some(every)) if every > 0 => Ok(When::Every(every)),
-            (Some(_), None, None) => Err("`rate` is not a number from 0 to 1"),
-            (None, None, Some(_)) => Err("`every` is not at least 1"),
-            _ => Err("a rule has exactly one of `rate`, `first` and `every`"),
-        }
-    }
-
-    fn fault(&self) -> Result<Fault, &'static str> {
-        let point = match self.accepted {
-            Some(true) => Point::After,
-            Some(false) | None => Point::Before,
-        };
-        Ok(match self.fault {
-            FaultWord::Throttle => Fault::Throttle {
-                retry_after: self.retry_after.map(|span| span.0),
-            },
-            FaultWord::NotFound => Fault::NotFound,
-            FaultWord::Slow => Fault::Slow(self.delay.ok_or("`slow` needs `delay`")?.0),
-            FaultWord::Error => match self.status {
-                Some(status @ (500 | 502 | 503 | 504)) => Fault::Error { status, point },
-                Some(_) | None => return Err("`error` needs a `status` of 500, 502, 503 or 504"),
-            },
-            FaultWord::Reset => Fault::Reset(point),
-            FaultWord::Html => Fault::Html(point),
-            FaultWord::Hang => Fault::Hang(point),
-            FaultWord::BrokenBody => Fault::BrokenBody,
-        })
-    }
-
-    /// The first member that means nothing to this fault.
-    fn idle_member(&self) -> Option<&'static str> {
-        let takes_point = matches!(
-            self.fault,
-            FaultWord::Error | FaultWord::Reset | FaultWord::Html | FaultWord::Hang
-        );
-        let idle = [
-            (
-                self.accepted.is_some() && !takes_point,
-                "`accepted` does not go with this fault",
-            ),
-            (
-                self.status.is_some() && self.fault != FaultWord::Error,
-                "only `error` has a `status`",
-            ),
-            (
-                self.delay.is_some() && self.fault != FaultWord::Slow,
-                "only `slow` has a `delay`",
-            ),
-            (
-                self.retry_after.is_some() && self.fault != FaultWord::Throttle,
-                "only `throttle` has `retry_after`",
-            ),
-        ];
-        idle.into_iter()
-            .find_map(|(wrong, why)| wrong.then_some(why))
-    }
-}
-
-impl TryFrom<RuleText> for Rule {
-    type Error = &'static str;
-
-    fn try_from(text: RuleText) -> Result<Self, Self::Error> {
-        match text.idle_member() {
-            Some(why) => Err(why),
-            None => Ok(Self {
-                when: text.when()?,
-                fault: text.fault()?,
-            }),
-        }
-    }
-}
-
-/// A duration in the spelling of workflow files.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-pub struct Span(#[serde(with = "crate::duration")] pub Duration);
 
 /// A number from 0 to 1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
@@ -477,4 +311,83 @@ pub enum PartialFailure {
     Fail,
     /// The job has succeeded all the same.
     Success,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    fn read(faults: Value) -> Faults {
+        Faults::from_value(faults).unwrap()
+    }
+
+    fn id(number: u8) -> ServerId {
+        ServerId::from_bytes([number; 16])
+    }
+
+    #[test]
+    fn delays_add_up_and_the_first_other_fault_counts() {
+        let faults = read(json!({"calls": {"list": [
+            {"fault": "slow", "delay": "2s", "first": 2},
+            {"fault": "slow", "delay": "1s", "first": 1},
+            {"fault": "broken_body", "first": 1},
+            {"fault": "hang", "first": 2}
+        ]}}));
+        let on = |number| {
+            let befallen = faults.on_call(Draw::new(1), Kind::List, number);
+            (befallen.delay.as_secs(), befallen.fault)
+        };
+        assert_eq!(on(0), (3, Some(Fault::BrokenBody)));
+        assert_eq!(
+            on(1),
+            (2, Some(Fault::Hang(crate::simulator::rule::Point::Before)))
+        );
+        assert_eq!(on(2), (0, None));
+        let other = faults.on_call(Draw::new(1), Kind::Stop, 0);
+        assert_eq!(other, Befallen::default());
+    }
+
+    #[test]
+    fn a_server_is_in_the_first_state_that_falls_on_it() {
+        let faults = read(json!({"servers": {
+            "off": {"ids": [id(1), id(2)]}, "locked": {"ids": [id(1)]},
+            "busy": {"ids": [id(3)], "for": "1m"}
+        }}));
+        let condition = |number| faults.servers.condition(Draw::new(1), id(number));
+        assert_eq!(condition(1), Some(Condition::Locked));
+        assert_eq!(condition(2), Some(Condition::Off));
+        let minute = Some(Duration::from_secs(60));
+        assert_eq!(condition(3), Some(Condition::Rebooting(minute)));
+        assert_eq!(condition(4), None);
+    }
+
+    #[test]
+    fn a_share_falls_on_the_same_servers_each_time() {
+        let faults = read(json!({"servers": {"ignored": {"share": 0.5}}}));
+        let ignored = |seed| -> Vec<u8> {
+            let fate = |number: &u8| faults.servers.fate(Draw::new(seed), id(*number));
+            (0..100)
+                .filter(|number| fate(number) == Fate::Ignores)
+                .collect()
+        };
+        assert_eq!(ignored(1), ignored(1));
+        assert_ne!(ignored(1), ignored(2));
+        assert!((30..70).contains(&ignored(1).len()), "{}", ignored(1).len());
+    }
+
+    #[rstest]
+    #[case(json!({"servres": {}}), "unknown field `servres`")]
+    #[case(json!({"calls": {"stops": []}}), "unknown field `stops`")]
+    #[case(json!({"servers": {"off": {"share": 2}}}), "from 0 to 1")]
+    #[case(json!({"servers": {"off": {"ids": ["x"]}}}), "UUID")]
+    #[case(json!({"servers": {"off": {"every": 2}}}), "unknown field `every`")]
+    #[case(json!({"conflicts": "sometimes"}), "unknown variant")]
+    #[case(json!({"jobs": {"stuck": "many"}}), "invalid type")]
+    fn a_file_without_sense_is_refused(#[case] faults: Value, #[case] why: &str) {
+        let error = Faults::from_value(faults).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains(why), "{cause}");
+    }
 }

@@ -17,6 +17,7 @@ mod quota;
 mod reply;
 mod routes;
 mod rows;
+mod rule;
 mod server;
 mod signature;
 mod stats;
@@ -33,12 +34,13 @@ use crate::ids::{Endpoint, InvalidId, ProjectId, ServerId};
 
 pub use draw::invented_name;
 pub use faults::{
-    CallFaults, Chosen, Conflicts, Failing, Faults, FaultsError, JobFaults, PartialFailure, Rule,
-    ServerFaults, Share, Span,
+    CallFaults, Chosen, Conflicts, Failing, Faults, FaultsError, JobFaults, PartialFailure,
+    ServerFaults, Share,
 };
 pub use model::Condition;
 pub use presets::names;
 pub use quota::{Kind, PerKind, Quotas};
+pub use rule::{Rule, Span};
 pub use stats::{AnswerSeen, JobSeen, Stats, StopSeen};
 
 use cloud::Cloud;

@@ -17,9 +17,9 @@ use tokio::sync::oneshot;
 
 use super::SimulatorError;
 use super::cloud::{Cloud, Delivery};
-use super::faults::{Fault, Point};
 use super::reply::{Refusal, Reply};
 use super::routes::Route;
+use super::rule::{Fault, Point};
 use super::strict::Received;
 use super::wire::{Cutter, Door};
 

@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, Method};
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::reply::Refusal;
 use super::{Keys, signature};
@@ -113,6 +114,7 @@ pub(super) fn stop_request(received: &Received) -> Result<StopRequest, Refusal> 
     no_query(received)?;
     let body: StopBody =
         serde_json::from_slice(&received.body).map_err(|error| unreadable(&error))?;
+    objects_only(&received.body)?;
     let StopText { stop_type, servers } = body.stop;
     if servers.is_empty() || servers.len() > MOST {
         let message = format!(
@@ -138,6 +140,20 @@ pub(super) fn stop_request(received: &Received) -> Result<StopRequest, Refusal> 
             .map(|server| known_spelling(server.id))
             .collect(),
     })
+}
+
+/// Refuses arrays where objects belong, which serde takes for structs.
+fn objects_only(body: &[u8]) -> Result<(), Refusal> {
+    let body: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
+    let servers = body["os-stop"]["servers"].as_array();
+    let fine = servers.is_some_and(|servers| servers.iter().all(Value::is_object));
+    if fine {
+        Ok(())
+    } else {
+        Err(Refusal::parameter(
+            "The body is invalid: an array stands for an object.",
+        ))
+    }
 }
 
 fn unreadable(error: &serde_json::Error) -> Refusal {
@@ -349,6 +365,9 @@ mod tests {
     #[case::unknown_in_server(r#"{"os-stop":{"servers":[{"id":"x","name":"y"}]}}"#, "BMS.0018")]
     #[case::twice_a_key(r#"{"os-stop":{"servers":[{"id":"x"}],"servers":[]}}"#, "BMS.0018")]
     #[case::bare_ids(r#"{"os-stop":{"servers":["x"]}}"#, "BMS.0018")]
+    #[case::arrays_for_objects(r#"[["HARD",[["x"]]]]"#, "BMS.0018")]
+    #[case::array_for_stop(r#"{"os-stop":["HARD",[{"id":"x"}]]}"#, "BMS.0018")]
+    #[case::array_for_server(r#"{"os-stop":{"servers":[["x"]]}}"#, "BMS.0018")]
     #[case::number(r#"{"os-stop":{"servers":[{"id":1}]}}"#, "BMS.0018")]
     #[case::no_servers(r#"{"os-stop":{"type":"HARD"}}"#, "BMS.0018")]
     #[case::empty_servers(r#"{"os-stop":{"servers":[]}}"#, "BMS.0205")]

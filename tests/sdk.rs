@@ -3,6 +3,8 @@
 //! Owns the comparison of what the SDK saw with what the simulator recorded. The SDK must have been
 //! installed by `tests/sdk/prepare`; without it the test says so and, under `CI=true`, fails.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -64,6 +66,10 @@ fn driven(python: &Path, simulator: &Simulator) -> Value {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests have no `main` that collects it"
+)]
 fn the_official_sdk_and_the_simulator_agree() {
     let Some(python) = python() else {
         let advice = "the Python SDK is not installed: run `tests/sdk/prepare`";

@@ -6,9 +6,9 @@
 use serde_json::{Map, Value};
 
 use super::finding::{Finding, Spot};
-use super::messages::{escape_token, nearest, one_of};
+use super::messages::{escape_token, nearest};
 use super::origins::{Given, Origins};
-use super::template::{Templates, has_expression};
+use super::template::{TemplateError, Templates, has_expression};
 
 /// Most groups, and most values in them, that `for_each` may make.
 const MOST_GROUPS: usize = 10_000;
@@ -106,6 +106,7 @@ impl Walk<'_> {
                 self.origins.add(pointer, Given { template, secret });
                 expanded.value
             }
+            Err(TemplateError::Broken) => Value::String(template),
             Err(error) => {
                 let spot = match error.needle() {
                     Some(needle) => Spot::Within(pointer, needle.to_owned()),
@@ -121,10 +122,8 @@ impl Walk<'_> {
     fn groups(&mut self, groups: &mut Vec<Value>) {
         let mut expanded = Vec::with_capacity(groups.len());
         for (index, mut group) in std::mem::take(groups).into_iter().enumerate() {
-            let unrolled = match &mut group {
-                Value::Object(fields) => fields.remove("for_each"),
-                _ => None,
-            };
+            let fields = group.as_object_mut();
+            let unrolled = fields.and_then(|fields| fields.remove("for_each"));
             match unrolled {
                 Some(Value::String(list)) => self.unroll((index, group), &list, &mut expanded),
                 Some(_) | None => self.group(index, group, &mut expanded),
@@ -141,20 +140,21 @@ impl Walk<'_> {
     }
 
     fn unroll(&mut self, (raw, group): (usize, Value), list: &str, expanded: &mut Vec<Value>) {
-        let elements = match self.elements(raw, list, expanded.len()) {
-            Ok(elements) => elements,
-            Err(finding) => return self.give_up((raw, group), *finding, expanded),
+        let spot = Spot::Value(format!("/groups/{}/for_each", expanded.len()));
+        let elements = match self.templates.variable(list) {
+            Some(Value::Array(elements)) if !elements.is_empty() => elements.clone(),
+            other => {
+                self.findings.extend(self.not_a_list(list, other, spot));
+                return self.keep(raw, group, expanded);
+            }
         };
-        let too_many = expanded.len() + elements.len() > MOST_GROUPS
-            || count(&group).saturating_mul(elements.len()) > MOST_VALUES;
-        if too_many {
-            let spot = Spot::Value(format!("/groups/{}/for_each", expanded.len()));
-            let message = format!(
-                "`for_each` over the {} elements of `{list}` makes too many groups",
-                elements.len()
-            );
-            let finding = Finding::error("too-large", spot, message);
-            return self.give_up((raw, group), finding, expanded);
+        let (groups, values) = (elements.len(), count(&group).saturating_mul(elements.len()));
+        if expanded.len() + groups > MOST_GROUPS || values > MOST_VALUES {
+            let message =
+                format!("`for_each` over the {groups} elements of `{list}` makes too many groups");
+            self.findings
+                .push(Finding::error("too-large", spot, message));
+            return self.keep(raw, group, expanded);
         }
         let secret = self.templates.is_secret(list);
         for element in elements {
@@ -164,54 +164,47 @@ impl Walk<'_> {
         self.templates.set_each(None);
     }
 
-    /// Keeps one group for the one that could not be unrolled, so that pointers stay right.
-    fn give_up(
-        &mut self,
-        (raw, group): (usize, Value),
-        finding: Finding,
-        expanded: &mut Vec<Value>,
-    ) {
-        self.findings.push(finding);
+    /// Keeps one group, as it is, for one that cannot be unrolled, so that pointers stay right.
+    fn keep(&mut self, raw: usize, group: Value, expanded: &mut Vec<Value>) {
         self.origins.add_group(raw);
         expanded.push(group);
     }
 
-    fn elements(&self, raw: usize, list: &str, at: usize) -> Result<Vec<Value>, Box<Finding>> {
-        let _ = raw;
-        let spot = Spot::Value(format!("/groups/{at}/for_each"));
-        let wrong = |message: String| Box::new(Finding::error("for-each", spot.clone(), message));
-        match self.templates.variable(list) {
-            Some(Value::Array(elements)) if elements.is_empty() => Err(wrong(format!(
-                "`for_each` names `{list}`, which is an empty list"
-            ))),
-            Some(Value::Array(elements)) => Ok(elements.clone()),
-            Some(_) => Err(wrong(format!(
-                "`for_each` names `{list}`, which is not a list"
-            ))),
-            None if self.templates.declared().contains(list) => {
+    /// Why a variable cannot be unrolled; nothing if that is reported already.
+    fn not_a_list(&self, list: &str, value: Option<&Value>, spot: Spot) -> Option<Finding> {
+        let declared = self.templates.declared();
+        let finding = |code, message| Some(Finding::error(code, spot, message));
+        match value {
+            Some(Value::Array(_)) => finding(
+                "for-each",
+                format!("`for_each` names `{list}`, which is an empty list"),
+            ),
+            Some(_) => finding(
+                "for-each",
+                format!("`for_each` names `{list}`, which is not a list"),
+            ),
+            None if self.templates.is_broken(list) => None,
+            None if declared.contains(list) => {
                 let hint = format!("give it with `--var {list}='[…]'`, or give it a `default`");
-                Err(Box::new(
-                    wrong(format!("the variable `{list}` has no value")).hint(hint),
-                ))
+                finding(
+                    "unset-variable",
+                    format!("the variable `{list}` has no value"),
+                )
+                .map(|it| it.hint(hint))
             }
-            None => Err(Box::new(self.undeclared(list, *wrong(String::new())))),
+            None => {
+                let known: Vec<&str> = declared.iter().map(String::as_str).collect();
+                let hint = match nearest(list, &known) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("declare `{list}` under `vars` as a list"),
+                };
+                finding(
+                    "undeclared-variable",
+                    format!("the variable `{list}` is not declared"),
+                )
+                .map(|it| it.hint(hint))
+            }
         }
-    }
-
-    fn undeclared(&self, list: &str, mut finding: Finding) -> Finding {
-        finding.code = "undeclared-variable";
-        finding.message = format!("the variable `{list}` is not declared");
-        let lists: Vec<&str> = self
-            .templates
-            .declared()
-            .iter()
-            .map(String::as_str)
-            .collect();
-        finding.hint(match nearest(list, &lists) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None if lists.is_empty() => format!("declare `{list}` under `vars` as a list"),
-            None => format!("declared are {}", one_of(&lists).replace(" or ", " and ")),
-        })
     }
 }
 

@@ -181,7 +181,7 @@ impl<'a> Rules<'a> {
             self.error(
                 "invalid-value",
                 &pointer,
-                format!("`min` is {min}, which is more than `max`, {max}"),
+                "`min` is more than `max`".to_owned(),
             );
         }
     }
@@ -204,7 +204,7 @@ impl<'a> Rules<'a> {
                 name.strip_prefix(*of)
                     .is_some_and(|rest| rest.starts_with('-'))
             };
-            if earlier.contains_key(name) || split.iter().any(|of| part(of)) {
+            if earlier.contains_key(name) || split.iter().any(part) {
                 continue;
             }
             let pointer = format!("/groups/{index}/exclude/groups/{at}");

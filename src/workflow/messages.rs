@@ -42,6 +42,12 @@ pub(super) fn one_of<T: AsRef<str>>(words: &[T]) -> String {
     }
 }
 
+/// A key that needs another one beside it.
+pub(super) fn needs(pointer: &str, key: &str, other: &str) -> Finding {
+    let spot = Spot::Key(format!("{pointer}/{}", escape_token(key)));
+    Finding::error("missing-key", spot, format!("`{key}` needs `{other}`"))
+}
+
 /// A key that the mapping at `pointer` does not have.
 pub(super) fn unknown_key(
     spot: Spot,
@@ -88,8 +94,10 @@ pub(super) fn mismatch(
     root: &Value,
     origins: &Origins,
 ) -> Finding {
-    let expected = match kind {
-        Kind::MinItems { .. } => "a list with at least one item".to_owned(),
+    let is_empty = matches!(kind, Kind::MinItems { .. });
+    let expected = match mismatch.pointer.as_str() {
+        "" => "a mapping that starts with `version: 1`".to_owned(),
+        _ if is_empty => "a list with at least one item".to_owned(),
         _ => expected(mismatch.schema, root),
     };
     let spot = Spot::Value(mismatch.pointer.clone());
@@ -106,9 +114,9 @@ pub(super) fn mismatch(
         )
         .hint(format!("expected {expected}"));
     }
-    let shown = match kind {
-        Kind::MinItems { .. } => "an empty one".to_owned(),
-        _ => origins.shown(&mismatch.pointer, mismatch.value),
+    let shown = match is_empty {
+        true => "an empty one".to_owned(),
+        false => origins.shown(&mismatch.pointer, mismatch.value),
     };
     let message = format!("{subject} must be {expected}, not {shown}");
     let hint = match origins.given(&mismatch.pointer) {
@@ -119,9 +127,10 @@ pub(super) fn mismatch(
 }
 
 fn code(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Type { .. } | Kind::AnyOf { .. } => "wrong-type",
-        _ => "invalid-value",
+    if matches!(kind, Kind::Type { .. } | Kind::AnyOf { .. }) {
+        "wrong-type"
+    } else {
+        "invalid-value"
     }
 }
 
@@ -139,7 +148,11 @@ fn field(pointer: &str) -> Field<'_> {
         let list = parent.rsplit_once('/').map_or("", |(_, list)| list);
         return Field::Item(list);
     }
-    Field::Named(shorten(&token.replace("~1", "/").replace("~0", "~")))
+    let dotted = match pointer.starts_with("/groups/") {
+        true => token.to_owned(),
+        false => pointer[1..].replace('/', "."),
+    };
+    Field::Named(shorten(&dotted.replace("~1", "/").replace("~0", "~")))
 }
 
 /// What a node of the schema expects, as a noun phrase.
@@ -166,20 +179,33 @@ fn expected(schema: &Value, root: &Value) -> String {
 }
 
 fn hint(mismatch: &Mismatch<'_>, kind: &Kind) -> Option<String> {
-    match (mismatch.value, kind) {
-        (Value::String(word), Kind::Enum { options }) => near_option(word, options),
-        (Value::Bool(word), Kind::Enum { .. }) => Some(format!(
-            "`{word}` is read as a boolean; use one of the words"
-        )),
-        (Value::String(word), Kind::Type { .. }) => unquote(word, mismatch.schema),
-        (Value::Number(number), Kind::Type { .. }) if refers_to_duration(mismatch.schema) => {
+    let schema = mismatch.schema;
+    match mismatch.value {
+        Value::String(word) => text_hint(word, schema, kind),
+        Value::Number(number) if is_type(kind) && refers_to_duration(schema) => {
             Some(format!("add a unit, as in `{number}m` or `{number}s`"))
         }
-        (Value::Number(_) | Value::Bool(_), Kind::Type { .. }) => {
-            wants(mismatch.schema, "string").then(|| "put the value in quotes".to_owned())
+        Value::Number(_) | Value::Bool(_) if is_type(kind) && wants(schema, "string") => {
+            Some("put the value in quotes".to_owned())
         }
-        _ => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            None
+        }
     }
+}
+
+fn text_hint(word: &str, schema: &Value, kind: &Kind) -> Option<String> {
+    if let Kind::Enum { options } = kind {
+        return near_option(word, options);
+    }
+    if let Kind::Constant { .. } = kind {
+        return (word == "1").then(|| format!("remove the quotes: `{word}`"));
+    }
+    is_type(kind).then(|| unquote(word, schema)).flatten()
+}
+
+fn is_type(kind: &Kind) -> bool {
+    matches!(kind, Kind::Type { .. })
 }
 
 fn near_option(word: &str, options: &Value) -> Option<String> {

@@ -16,6 +16,7 @@ mod read;
 mod render;
 mod schema;
 mod template;
+mod template_error;
 mod variables;
 mod yaml;
 
@@ -102,10 +103,8 @@ fn expanded(source: &SourceFile, inputs: &Inputs) -> Result<Expanded, Vec<Diagno
         return Err(diagnose(source, findings));
     };
     findings.extend(schema::check(&value, &Origins::default()));
-    let vars = match &mut value {
-        Value::Object(fields) => fields.remove("vars"),
-        _ => None,
-    };
+    let fields = value.as_object_mut();
+    let vars = fields.and_then(|fields| fields.remove("vars"));
     let names = names(vars.as_ref());
     let variables = variables::resolve(vars, inputs);
     let mut templates = variables.templates;

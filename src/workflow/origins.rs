@@ -75,7 +75,9 @@ impl Origins {
             None => shown(value),
             Some(given) if given.secret => {
                 let template = shorten(&given.template);
-                format!("what `{template}` gives (not shown, as it comes from the environment)")
+                format!(
+                    "what `{template}` gives, which is not shown as it comes from the environment"
+                )
             }
             Some(given) => format!("{} from `{}`", shown(value), shorten(&given.template)),
         }
@@ -88,10 +90,17 @@ pub(super) fn shown(value: &Value) -> String {
         Value::Null => "nothing".to_owned(),
         Value::Bool(_) | Value::Number(_) => format!("`{value}`"),
         Value::String(text) if text.is_empty() => "an empty text".to_owned(),
-        Value::String(text) => format!("the text `{}`", shorten(text)),
+        Value::String(text) if looks_typed(text) => format!("the text `{text}`"),
+        Value::String(text) => format!("`{}`", shorten(text)),
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "a mapping".to_owned(),
     }
+}
+
+/// Whether a text could be taken for a number or a boolean.
+fn looks_typed(text: &str) -> bool {
+    let words = ["true", "false", "yes", "no", "on", "off", "null"];
+    text.parse::<f64>().is_ok() || words.contains(&text.to_ascii_lowercase().as_str())
 }
 
 /// The text, or its beginning where it is long.

@@ -107,7 +107,12 @@ impl Builder {
             Event::SequenceStart(..) => self.start(bytes, false),
             Event::MappingStart(..) => self.start(bytes, true),
             Event::SequenceEnd | Event::MappingEnd => self.end(bytes),
-            _ => {}
+            Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(..)
+            | Event::DocumentEnd
+            | Event::Anchor(..)
+            | _ => {}
         }
     }
 

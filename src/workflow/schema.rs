@@ -77,19 +77,29 @@ struct Errors<'a> {
 impl Errors<'_> {
     fn add(&mut self, error: &ValidationError<'_>) {
         let pointer = error.instance_path().as_str().to_owned();
-        match error.kind() {
-            Kind::AnyOf { context } => self.alternatives(error, &pointer, context),
-            Kind::AdditionalProperties { unexpected } => {
-                for key in unexpected.iter().take(LIMIT + 1) {
-                    self.unknown_key(error, &pointer, key);
-                }
+        if let Kind::AnyOf { context } = error.kind() {
+            self.alternatives(error, &pointer, context);
+        } else if let Kind::AdditionalProperties { unexpected } = error.kind() {
+            for key in unexpected.iter().take(LIMIT + 1) {
+                self.unknown_key(error, &pointer, key);
             }
-            Kind::Required { property } => {
-                let property = property.as_str().unwrap_or_default().to_owned();
-                self.missing.push((pointer, vec![property]));
-            }
-            Kind::PropertyNames { error: inner } => self.key_name(&pointer, inner),
-            _ => self.mismatch(error, pointer),
+        } else if let Kind::Required { property } = error.kind() {
+            self.required(error, pointer, property.as_str().unwrap_or_default());
+        } else if let Kind::PropertyNames { error: inner } = error.kind() {
+            self.key_name(&pointer, inner);
+        } else {
+            self.mismatch(error, pointer);
+        }
+    }
+
+    fn required(&mut self, error: &ValidationError<'_>, pointer: String, property: &str) {
+        match error
+            .schema_path()
+            .as_str()
+            .rsplit_once("/dependentRequired/")
+        {
+            Some((_, key)) => self.findings.push(messages::needs(&pointer, key, property)),
+            None => self.missing.push((pointer, vec![property.to_owned()])),
         }
     }
 
@@ -129,7 +139,20 @@ impl Errors<'_> {
         if let Some(near) = near {
             self.suggested.insert((pointer.to_owned(), near.to_owned()));
         }
+        if key == "<<" {
+            return; // refused already, with better words
+        }
         let spot = Spot::Key(format!("{pointer}/{}", messages::escape_token(key)));
+        if self
+            .origins
+            .given(pointer)
+            .is_some_and(|given| given.secret)
+        {
+            let message = "a mapping from the environment has an unknown key";
+            return self
+                .findings
+                .push(Finding::error("unknown-key", spot, message));
+        }
         self.findings
             .push(messages::unknown_key(spot, pointer, key, (near, &known)));
     }
@@ -175,9 +198,11 @@ impl Errors<'_> {
 
 /// The keys, if each branch only asks for keys of the same mapping.
 fn all_required(branches: &[Vec<ValidationError<'static>>]) -> Option<Vec<String>> {
-    let required = |error: &ValidationError<'static>| match error.kind() {
-        Kind::Required { property } => property.as_str().map(str::to_owned),
-        _ => None,
+    let required = |error: &ValidationError<'static>| {
+        let Kind::Required { property } = error.kind() else {
+            return None;
+        };
+        property.as_str().map(str::to_owned)
     };
     branches.iter().flatten().map(required).collect()
 }

@@ -11,15 +11,16 @@ use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Context, Handlebars, Path, PathSeg, Template};
 use serde_json::{Map, Value};
 
-use super::messages::{nearest, one_of};
+use super::messages::nearest;
+pub(super) use super::template_error::TemplateError;
 
 /// Longest text that may hold expressions, and that may come of them, in bytes.
-const LONGEST: usize = 65_536;
+pub(super) const LONGEST: usize = 65_536;
 /// Most brackets and blocks in one text; keeps the template parser's recursion shallow.
 const NESTING: usize = 32;
 
 /// Helpers that give a value, each with how many values it takes; all usable as blocks too but `len`.
-const HELPERS: [(&str, usize); 10] = [
+pub(super) const HELPERS: [(&str, usize); 10] = [
     ("eq", 2),
     ("ne", 2),
     ("gt", 2),
@@ -32,7 +33,7 @@ const HELPERS: [(&str, usize); 10] = [
     ("len", 1),
 ];
 /// Helpers that only open a block.
-const BLOCKS: [&str; 2] = ["if", "unless"];
+pub(super) const BLOCKS: [&str; 2] = ["if", "unless"];
 /// Helpers of the library that are taken out of it.
 const REMOVED: [&str; 5] = ["each", "with", "lookup", "raw", "log"];
 /// Other words that cannot name a variable.
@@ -54,101 +55,6 @@ pub(super) fn has_expression(text: &str) -> bool {
     text.contains("{{")
 }
 
-/// Why a template gives no value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TemplateError {
-    #[error("this expression cannot be read")]
-    Syntax,
-    #[error("{0} is not supported in expressions")]
-    Unsupported(String),
-    #[error("`{helper}` takes {count} {}", if *.count == 1 { "value" } else { "values" })]
-    Arguments { helper: String, count: usize },
-    #[error("unknown helper `{0}`")]
-    UnknownHelper(String),
-    #[error("the variable `{0}` is not declared")]
-    Undeclared(String, Option<String>),
-    #[error("the variable `{0}` has no value")]
-    Unset(String),
-    #[error("`each` is known only in a group with `for_each`")]
-    EachOutside,
-    #[error("`{path}` has no member `{member}`")]
-    NoMember {
-        path: String,
-        member: String,
-        near: Option<String>,
-    },
-    #[error("`{0}` is a list or a mapping and cannot stand within a text")]
-    NotText(String),
-    #[error("a text with expressions must be no longer than {LONGEST} bytes")]
-    TooLong,
-    #[error("the text still holds `{{{{` when expanded")]
-    StillExpression,
-}
-
-impl TemplateError {
-    pub(super) fn code(&self) -> &'static str {
-        match self {
-            Self::Syntax | Self::Arguments { .. } => "template-syntax",
-            Self::Unsupported(_) | Self::UnknownHelper(_) => "template-unsupported",
-            Self::Undeclared(..) | Self::EachOutside => "undeclared-variable",
-            Self::Unset(_) => "unset-variable",
-            Self::NoMember { .. } => "unknown-member",
-            Self::NotText(_) | Self::TooLong | Self::StillExpression => "template-value",
-        }
-    }
-
-    pub(super) fn hint(&self) -> Option<String> {
-        match self {
-            Self::Syntax => {
-                Some("an expression looks like `{{ name }}` or `{{ each.member }}`".to_owned())
-            }
-            Self::UnknownHelper(_) | Self::Unsupported(_) => {
-                let helpers: Vec<&str> = HELPERS
-                    .iter()
-                    .map(|(name, _)| *name)
-                    .chain(BLOCKS)
-                    .collect();
-                Some(format!(
-                    "expressions may use variables and {}",
-                    one_of(&helpers)
-                ))
-            }
-            Self::Undeclared(_, Some(near))
-            | Self::NoMember {
-                near: Some(near), ..
-            } => Some(format!("did you mean `{near}`?")),
-            Self::Undeclared(name, None) => Some(format!("declare `{name}` under `vars`")),
-            Self::Unset(name) => Some(format!(
-                "give it with `--var {name}=…`, or give it a `default`"
-            )),
-            Self::NotText(_) => Some(
-                "only a value that is one single expression can be a list or a mapping".to_owned(),
-            ),
-            Self::EachOutside => {
-                Some("add `for_each` with the name of a list variable to the group".to_owned())
-            }
-            Self::StillExpression => {
-                Some("values that variables bring in are not expanded again".to_owned())
-            }
-            Self::Arguments { .. } | Self::NoMember { near: None, .. } | Self::TooLong => None,
-        }
-    }
-
-    /// The part of the template that a message should point at.
-    pub(super) fn needle(&self) -> Option<&str> {
-        match self {
-            Self::Undeclared(name, _)
-            | Self::Unset(name)
-            | Self::UnknownHelper(name)
-            | Self::NotText(name) => Some(name),
-            Self::NoMember { member, .. } => Some(member),
-            Self::Arguments { helper, .. } => Some(helper),
-            Self::EachOutside => Some("each"),
-            Self::Syntax | Self::Unsupported(_) | Self::TooLong | Self::StillExpression => None,
-        }
-    }
-}
-
 /// What a template gives.
 #[derive(Debug, PartialEq)]
 pub(super) struct Expanded {
@@ -162,6 +68,7 @@ pub(super) struct Templates {
     engine: Handlebars<'static>,
     context: Context,
     declared: BTreeSet<String>,
+    broken: BTreeSet<String>,
     secret: BTreeSet<String>,
     used: RefCell<BTreeSet<String>>,
 }
@@ -179,9 +86,20 @@ impl Templates {
             engine: engine(),
             context,
             declared,
+            broken: BTreeSet::new(),
             secret,
             used: RefCell::default(),
         }
+    }
+
+    /// Notes that these variables have no value because of a mistake that is reported already.
+    pub(super) fn set_broken(&mut self, broken: BTreeSet<String>) {
+        self.broken = broken;
+    }
+
+    /// Whether the variable has no value because of a mistake that is reported already.
+    pub(super) fn is_broken(&self, name: &str) -> bool {
+        self.broken.contains(name)
     }
 
     /// The value of a variable.
@@ -275,7 +193,12 @@ pub(super) fn names_in(text: &str) -> Result<Vec<String>, TemplateError> {
                 let path = plain_path(only).ok_or_else(|| unsupported("a helper"))?;
                 names.push(segments(path)?.join("."));
             }
-            _ => return Err(unsupported("a block")),
+            TemplateElement::HelperBlock(_)
+            | TemplateElement::DecoratorExpression(_)
+            | TemplateElement::DecoratorBlock(_)
+            | TemplateElement::PartialExpression(_)
+            | TemplateElement::PartialBlock(_)
+            | _ => return Err(unsupported("a block")),
         }
     }
     Ok(names)
@@ -320,10 +243,10 @@ fn unsupported(what: &str) -> TemplateError {
 /// The path of an expression that is nothing but a path.
 fn plain_path(expression: &HelperTemplate) -> Option<&Path> {
     let bare = expression.params.is_empty() && expression.hash.is_empty();
-    match &expression.name {
-        Parameter::Path(path) if bare => Some(path),
-        _ => None,
-    }
+    let Parameter::Path(path) = &expression.name else {
+        return None;
+    };
+    bare.then_some(path)
 }
 
 fn segments(path: &Path) -> Result<Vec<&str>, TemplateError> {
@@ -332,7 +255,7 @@ fn segments(path: &Path) -> Result<Vec<&str>, TemplateError> {
     };
     let named = segments.iter().map(|segment| match segment {
         PathSeg::Named(name) => Ok(name.as_str()),
-        _ => Err(unsupported("such a path")),
+        PathSeg::Ruled(_) | _ => Err(unsupported("such a path")),
     });
     let named: Vec<&str> = named.collect::<Result<_, _>>()?;
     match named.as_slice() {
@@ -380,7 +303,9 @@ impl<'a> Reading<'a> {
             TemplateElement::DecoratorExpression(_) | TemplateElement::DecoratorBlock(_) => {
                 Err(unsupported("a decorator"))
             }
-            _ => Err(unsupported("a partial")),
+            TemplateElement::PartialExpression(_) | TemplateElement::PartialBlock(_) | _ => {
+                Err(unsupported("a partial"))
+            }
         }
     }
 
@@ -413,6 +338,9 @@ impl<'a> Reading<'a> {
         }
         if name == "each" {
             return Err(TemplateError::EachOutside);
+        }
+        if self.templates.is_broken(name) {
+            return Err(TemplateError::Broken);
         }
         let declared = self.templates.declared();
         if declared.contains(name) {
@@ -502,14 +430,17 @@ impl<'a> Reading<'a> {
             Parameter::Path(path) => self.path(path).map(drop),
             Parameter::Literal(_) => Ok(()),
             Parameter::Name(name) => self.variable(name).map(drop),
-            Parameter::Subexpression(inner) => match inner.as_element() {
-                TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call) => {
-                    self.helper(call)
-                }
-                _ => Err(TemplateError::Syntax),
-            },
+            Parameter::Subexpression(inner) => self.subexpression(inner.as_element()),
             _ => Err(TemplateError::Syntax),
         }
+    }
+
+    fn subexpression(&mut self, element: &TemplateElement) -> Result<(), TemplateError> {
+        let (TemplateElement::Expression(call) | TemplateElement::HtmlExpression(call)) = element
+        else {
+            return Err(TemplateError::Syntax);
+        };
+        self.helper(call)
     }
 }
 
@@ -520,7 +451,7 @@ fn helper_name(call: &HelperTemplate) -> Result<&str, TemplateError> {
             [name] => Ok(name),
             _ => Err(TemplateError::Syntax),
         },
-        _ => Err(TemplateError::Syntax),
+        Parameter::Literal(_) | Parameter::Subexpression(_) | _ => Err(TemplateError::Syntax),
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) fn resolve(vars: Option<Value>, inputs: &Inputs) -> Variables {
         given: Given::default(),
         values: Map::new(),
         secret: BTreeSet::new(),
+        broken: BTreeSet::new(),
         findings: Vec::new(),
     };
     let elsewhere = resolver.given.read_files(&inputs.vars_files, &names);
@@ -56,8 +57,10 @@ pub(super) fn resolve(vars: Option<Value>, inputs: &Inputs) -> Variables {
     for (name, declaration) in declared {
         resolver.declare(&name, Declaration::read(declaration), &inputs.env);
     }
+    let mut templates = Templates::new(resolver.values, names, resolver.secret);
+    templates.set_broken(resolver.broken);
     Variables {
-        templates: Templates::new(resolver.values, names, resolver.secret),
+        templates,
         findings: resolver.findings,
         elsewhere,
     }
@@ -81,15 +84,9 @@ impl Declaration {
                 ..Self::default()
             };
         };
-        let text = |name: &str| match fields.get(name) {
-            Some(Value::String(text)) => Some(text.clone()),
-            _ => None,
-        };
+        let text = |name: &str| fields.get(name).and_then(Value::as_str).map(str::to_owned);
         let (env, pattern) = (text("env"), text("pattern"));
-        let admitted = match fields.remove("enum") {
-            Some(Value::Array(values)) => Some(values),
-            _ => None,
-        };
+        let admitted = fields.get("enum").and_then(Value::as_array).cloned();
         Self {
             required: fields.get("required") == Some(&Value::Bool(true)),
             default: fields.remove("default"),
@@ -101,14 +98,14 @@ impl Declaration {
 }
 
 /// Where a variable's value came from.
-enum GivenBy<'a> {
+enum GivenBy {
     Argument,
     File,
-    Environment(&'a str),
+    Environment(String),
     Default,
 }
 
-impl GivenBy<'_> {
+impl GivenBy {
     fn name(&self, variable: &str) -> String {
         match self {
             Self::Argument => format!("`--var {variable}`"),
@@ -176,6 +173,8 @@ struct Resolver {
     given: Given,
     values: Map<String, Value>,
     secret: BTreeSet<String>,
+    /// Variables that would have a value but for a mistake.
+    broken: BTreeSet<String>,
     findings: Vec<Finding>,
 }
 
@@ -197,48 +196,72 @@ impl Resolver {
             .push(Finding::error(code, Spot::Key(pointer), message));
     }
 
-    fn declare(&mut self, name: &str, declaration: Declaration, env: &BTreeMap<String, String>) {
+    fn declare(
+        &mut self,
+        name: &str,
+        mut declaration: Declaration,
+        env: &BTreeMap<String, String>,
+    ) {
         let pointer = format!("/vars/{}", escape_token(name));
-        if is_reserved(name) {
-            let message = format!(
-                "`{name}` has a meaning of its own in expressions and cannot be a variable"
-            );
-            self.report("reserved-name", pointer.clone(), message);
-        }
-        if declaration.required && declaration.default.is_some() {
-            let message = format!("`{name}` is `required` and has a `default`");
-            let finding =
-                Finding::error("required-with-default", Spot::Key(pointer.clone()), message);
-            self.findings.push(finding.hint("remove one of the two"));
-        }
-        if declaration.default.as_ref().is_some_and(holds_expression) {
-            let message = format!("the default of `{name}` holds an expression");
-            let finding =
-                Finding::error("expression-in-vars", Spot::Value(pointer.clone()), message);
-            self.findings
-                .push(finding.hint("variables are values; combine them where they are used"));
+        self.check(name, &pointer, &declaration);
+        if self.broken.contains(name) {
             return;
         }
-        match self.value(name, &declaration, env) {
+        match self.value(name, &mut declaration, env) {
             Ok(Some((value, from))) => self.keep((name, pointer), value, &from, &declaration),
             Ok(None) if declaration.required => {
                 let message = format!("the variable `{name}` is required and has no value");
                 let finding = Finding::error("unset-variable", Spot::Key(pointer), message);
-                self.findings
-                    .push(finding.hint(way_to_give(name, &declaration)));
+                let hint = way_to_give(name, &declaration);
+                self.findings.push(finding.hint(hint));
+                self.broken.insert(name.to_owned());
             }
             Ok(None) => {}
-            Err(message) => self.report("wrong-type", pointer, message),
+            Err(message) => {
+                self.report("wrong-type", pointer, message);
+                self.broken.insert(name.to_owned());
+            }
+        }
+    }
+
+    /// The rules of a declaration by itself.
+    fn check(&mut self, name: &str, pointer: &str, declaration: &Declaration) {
+        if is_reserved(name) || name == "each" {
+            let message = format!(
+                "`{name}` has a meaning of its own in expressions and cannot be a variable"
+            );
+            self.report("reserved-name", pointer.to_owned(), message);
+            self.broken.insert(name.to_owned());
+        }
+        if declaration.required && declaration.default.is_some() {
+            let message = format!("`{name}` is `required` and has a `default`");
+            let finding = Finding::error(
+                "required-with-default",
+                Spot::Key(pointer.to_owned()),
+                message,
+            );
+            self.findings.push(finding.hint("remove one of the two"));
+        }
+        if declaration.default.as_ref().is_some_and(holds_expression) {
+            let message = format!("the default of `{name}` holds an expression");
+            let finding = Finding::error(
+                "expression-in-vars",
+                Spot::Value(pointer.to_owned()),
+                message,
+            );
+            self.findings
+                .push(finding.hint("variables are values; combine them where they are used"));
+            self.broken.insert(name.to_owned());
         }
     }
 
     /// The strongest value of a variable, converted, and where it came from.
-    fn value<'d>(
+    fn value(
         &mut self,
         name: &str,
-        declaration: &'d Declaration,
+        declaration: &mut Declaration,
         env: &BTreeMap<String, String>,
-    ) -> Result<Option<(Value, GivenBy<'d>)>, String> {
+    ) -> Result<Option<(Value, GivenBy)>, String> {
         let default = declaration.default.as_ref();
         if let Some(text) = self.given.arguments.remove(name) {
             let wrong = |kind| {
@@ -261,16 +284,19 @@ impl Resolver {
                 )
             };
             let value = convert(text, default).map_err(wrong)?;
-            return Ok(Some((value, GivenBy::Environment(variable))));
+            return Ok(Some((value, GivenBy::Environment(variable.to_owned()))));
         }
-        Ok(default.map(|value| (value.clone(), GivenBy::Default)))
+        Ok(declaration
+            .default
+            .take()
+            .map(|value| (value, GivenBy::Default)))
     }
 
     fn keep(
         &mut self,
         (name, pointer): (&str, String),
         value: Value,
-        from: &GivenBy<'_>,
+        from: &GivenBy,
         declaration: &Declaration,
     ) {
         let secret = matches!(from, GivenBy::Environment(_));
@@ -341,12 +367,8 @@ fn convert(text: &str, default: Option<&Value>) -> Result<Value, &'static str> {
         Some(Value::Object(_)) => "a mapping in JSON",
     };
     let value: Value = serde_json::from_str(text).map_err(|_| kind)?;
-    match default {
-        Some(default) if std::mem::discriminant(default) == std::mem::discriminant(&value) => {
-            Ok(value)
-        }
-        _ => Err(kind),
-    }
+    let same = |default: &Value| std::mem::discriminant(default) == std::mem::discriminant(&value);
+    default.is_some_and(same).then_some(value).ok_or(kind)
 }
 
 fn matches(pattern: &str, value: &Value) -> Result<bool, ()> {

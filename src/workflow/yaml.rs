@@ -64,6 +64,12 @@ fn refused(text: &str, error: &serde_yaml::Error) -> Finding {
         let lines = text.split_inclusive('\n').take(line).map(str::len);
         lines.sum::<usize>() + location.column().saturating_sub(1)
     });
+    if message.ends_with("JSON number out of range") {
+        let digits = text.get(at..).unwrap_or_default();
+        let end = at + digits.find(char::is_whitespace).unwrap_or(digits.len());
+        let finding = Finding::error("syntax", Spot::Bytes(at..end), "this number is too large");
+        return finding.hint("put an ID that consists of digits in quotes");
+    }
     Finding::error(
         "syntax",
         Spot::Bytes(at..at + 1),
@@ -148,7 +154,7 @@ impl<'a> Structure<'a> {
             Event::SequenceEnd | Event::MappingEnd => {
                 self.open.pop();
             }
-            _ => {}
+            Event::StreamStart | Event::StreamEnd | Event::DocumentEnd | _ => {}
         }
     }
 
@@ -273,15 +279,16 @@ fn syntax(text: &str, error: &ScanError) -> Finding {
             Spot::Bytes(at..at + 1),
             format!("this is not valid YAML: {message}"),
         )
-        .maybe_hint(advice(rest)),
+        .maybe_hint(advice(rest, &message)),
     }
 }
 
-fn advice(line: &str) -> Option<String> {
-    let indent = line.trim_start_matches(' ');
-    indent
-        .starts_with('\t')
-        .then(|| "indent with spaces; YAML does not allow tabs here".to_owned())
+fn advice(line: &str, message: &str) -> Option<String> {
+    if line.trim_start_matches(' ').starts_with('\t') {
+        return Some("indent with spaces; YAML does not allow tabs here".to_owned());
+    }
+    let colon = message.contains("mapping values are not allowed");
+    colon.then(|| "put a text that holds `: ` in quotes".to_owned())
 }
 
 /// Where a value on this line begins with `{{` that no quote protects.

@@ -1,0 +1,63 @@
+//! Every file under `tests/fixtures/invalid` is refused for the one reason that its name says.
+//!
+//! What an operator reads is kept as a snapshot for each. Invariant: an error, with a place.
+
+use std::path::{Path, PathBuf};
+
+use lightsout::diagnostic::{Severity, SourceFile, to_text};
+use lightsout::workflow::{Inputs, parse};
+
+fn fixtures() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/invalid");
+    let entries = std::fs::read_dir(folder).unwrap();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "yaml")
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn inputs() -> Inputs {
+    let env = [
+        ("STOP_BATCH_SIZE", "canary-value"),
+        ("STOP_REGION", "Canary Value"),
+    ];
+    Inputs {
+        env: env
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .into(),
+        ..Inputs::default()
+    }
+}
+
+#[test]
+fn every_invalid_workflow_is_refused_at_its_place() {
+    let files = fixtures();
+    assert!(files.len() >= 50, "{} files", files.len());
+    for path in files {
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let source = SourceFile::new(&format!("{stem}.yaml"), &text);
+        let Err(findings) = parse(&source, &inputs()) else {
+            panic!("{stem} is accepted")
+        };
+        let errors = findings
+            .iter()
+            .filter(|finding| finding.severity == Severity::Error);
+        assert!(errors.clone().count() >= 1, "{stem}");
+        assert!(errors.clone().all(|error| error.place.is_some()), "{stem}");
+        let shown = to_text(&findings, false);
+        assert!(
+            !shown.to_lowercase().contains("canary value"),
+            "{stem} shows a secret"
+        );
+        assert!(!shown.contains("canary-value"), "{stem} shows a secret");
+        insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!(format!("invalid__{stem}"), shown);
+        });
+    }
+}

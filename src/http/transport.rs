@@ -95,7 +95,7 @@ impl Transport {
             client_builder(&settings, &certificates)
                 .pool_max_idle_per_host(idle)
                 .build()
-                .map_err(HttpError::Setup)
+                .map_err(|cause| setup_error(cause, settings.ca_file.as_ref()))
         };
         Ok(Self {
             fresh: client(0)?,
@@ -138,6 +138,17 @@ fn certificates(ca_file: Option<&CaFile>) -> Result<Vec<Certificate>, HttpError>
         return Err(unusable(None));
     }
     Ok(found)
+}
+
+/// With certificates of the user's, those are what the library does not take; else the system has none.
+fn setup_error(cause: reqwest::Error, ca_file: Option<&CaFile>) -> HttpError {
+    match ca_file {
+        Some(CaFile { path, .. }) => HttpError::CaFile {
+            path: path.clone(),
+            cause: Some(cause),
+        },
+        None => HttpError::Setup(cause),
+    }
 }
 
 fn client_builder(settings: &TransportSettings, certificates: &[Certificate]) -> ClientBuilder {

@@ -109,24 +109,22 @@ impl Client {
     /// Asks once how a job is doing.
     pub async fn job(&self, id: &JobId) -> Result<Job, ReadError> {
         let call = request::job(&self.shared.settings.project, id);
-        let response = self.read(&call, &self.shared.quotas.job).await?;
-        job::parse(&response.body).ok_or_else(|| unreadable(&response))
+        self.read(&call, &self.shared.quotas.job, job::parse).await
     }
 
     /// Asks once for page `page` of the project's servers; the first page is 1.
     pub async fn list_page(&self, page: u32) -> Result<Page, ReadError> {
         let call = request::list(&self.shared.settings.project, page);
-        let response = self.read(&call, &self.shared.quotas.list).await?;
-        listing::parse_page(&response.body).ok_or_else(|| unreadable(&response))
+        self.read(&call, &self.shared.quotas.list, listing::parse_page)
+            .await
     }
 
     /// Asks once for one server; `None` if the service says that there is no such server.
     pub async fn show(&self, id: ServerId) -> Result<Option<ServerRow>, ReadError> {
         let call = request::show(&self.shared.settings.project, id);
-        match self.read(&call, &self.shared.quotas.show).await {
-            Ok(response) => listing::parse_server(&response.body, id)
-                .map(Some)
-                .ok_or_else(|| unreadable(&response)),
+        let parse = |body: &[u8]| listing::parse_server(body, id);
+        match self.read(&call, &self.shared.quotas.show, parse).await {
+            Ok(row) => Ok(Some(row)),
             Err(error) if error.class == ReadFailure::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -150,28 +148,40 @@ impl Client {
     }
 
     /// One read; with credentials read anew, a second.
-    async fn read(&self, call: &Call, quota: &Quota) -> Result<Response, ReadError> {
-        match self.read_once(call, quota).await {
+    async fn read<T>(
+        &self,
+        call: &Call,
+        quota: &Quota,
+        parse: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<T, ReadError> {
+        match self.read_once(call, quota, &parse).await {
             Err(error) if error.class == ReadFailure::Credentials => {
                 if self.renew_credentials().is_err() {
                     return Err(error);
                 }
-                self.read_once(call, quota).await
+                self.read_once(call, quota, &parse).await
             }
             result => result,
         }
     }
 
-    async fn read_once(&self, call: &Call, quota: &Quota) -> Result<Response, ReadError> {
+    async fn read_once<T>(
+        &self,
+        call: &Call,
+        quota: &Quota,
+        parse: &impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<T, ReadError> {
         let mut slot = quota.slot().await;
         slot.begin();
         let secrets = self.secrets();
         let result = self.shared.send(call, Connection::Pooled, &secrets).await;
         drop(slot);
-        classify_read(result).map_err(|error| ReadError {
-            evidence: redacted(error.evidence, &secrets),
-            ..error
-        })
+        classify_read(result)
+            .and_then(|response| parse(&response.body).ok_or_else(|| unreadable(&response)))
+            .map_err(|error| ReadError {
+                evidence: redacted(error.evidence, &secrets),
+                ..error
+            })
     }
 }
 

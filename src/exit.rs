@@ -20,6 +20,8 @@ pub enum Exit {
     PlanMismatch = 22,
     /// A guard or the policy forbids it.
     Guard = 23,
+    /// Halted before the first send, for example because nobody confirmed it.
+    Halted = 24,
     /// Finished; some targets failed or were not sent.
     SomeFailed = 30,
     /// Finished; some outcomes are unknown.
@@ -35,10 +37,37 @@ impl Exit {
     pub fn code(self) -> u8 {
         self as u8
     }
+
+    /// The code where, besides, the report could not be written where it was asked for.
+    pub fn without_report(self) -> Self {
+        match self {
+            Self::Success => Self::ReportNotWritten,
+            earned @ (Self::Invalid
+            | Self::Refused
+            | Self::PlanMismatch
+            | Self::Guard
+            | Self::Halted
+            | Self::SomeFailed
+            | Self::SomeUnknown
+            | Self::ReportNotWritten
+            | Self::Internal) => earned,
+        }
+    }
 }
 
 impl From<Exit> for process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_report_counts_only_where_all_else_is_well() {
+        assert_eq!(Exit::Success.without_report(), Exit::ReportNotWritten);
+        assert_eq!(Exit::SomeUnknown.without_report(), Exit::SomeUnknown);
     }
 }

@@ -1,8 +1,10 @@
 //! The engine of `lightsout`.
 pub mod bms;
+pub mod cli;
 pub mod clock;
 pub mod diagnostic;
 pub mod duration;
+pub mod error;
 pub mod event;
 pub mod exit;
 pub mod http;

@@ -1,1 +1,26 @@
-fn main() {}
+//! The program: arguments and environment in, exit code out.
+//!
+//! Owns collecting what surrounds the process; everything else is the library's. Invariant: this is
+//! the only place where the environment is read.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use lightsout::cli::{self, Surroundings};
+
+fn main() -> ExitCode {
+    cli::run(std::env::args_os(), &surroundings()).into()
+}
+
+fn surroundings() -> Surroundings {
+    let variables = std::env::vars_os();
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    Surroundings {
+        variables: variables.filter_map(text).collect(),
+        stdin_is_terminal: io::stdin().is_terminal(),
+        stdout_is_terminal: io::stdout().is_terminal(),
+        stderr_is_terminal: io::stderr().is_terminal(),
+    }
+}

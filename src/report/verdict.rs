@@ -21,6 +21,8 @@ pub enum Verdict {
     Refused,
     /// A guard forbids it.
     Forbidden,
+    /// Halted before the first send.
+    Halted,
     /// The plan or what surrounds it was not usable.
     Invalid,
     /// The program itself failed.
@@ -36,6 +38,7 @@ impl Verdict {
             Exit::SomeUnknown => Self::SomeUnknown,
             Exit::Refused => Self::Refused,
             Exit::Guard => Self::Forbidden,
+            Exit::Halted => Self::Halted,
             Exit::Invalid | Exit::PlanMismatch => Self::Invalid,
             Exit::Internal => Self::InternalError,
         }
@@ -49,6 +52,7 @@ impl Verdict {
             Self::SomeUnknown => "finished, but some outcomes are unknown",
             Self::Refused => "refused: nothing was stopped",
             Self::Forbidden => "forbidden: nothing was sent",
+            Self::Halted => "halted: nothing was sent",
             Self::Invalid => "invalid: nothing was sent",
             Self::InternalError => "broken off by an internal error",
         }

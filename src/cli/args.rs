@@ -1,0 +1,362 @@
+//! The command line as typed: verbs, flags and their help.
+//!
+//! Owns everything that clap does, completions included; what the flags mean together with the
+//! environment is for `settings` and the verbs. Invariant: what clap accepts is complete and without
+//! contradiction, so no verb checks its flags against each other.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use super::help;
+use crate::bms::CredentialsChoice;
+use crate::duration;
+use crate::exit::Exit;
+
+/// Power off fleets of Huawei Cloud Bare Metal Servers from a reviewed YAML file.
+#[derive(Debug, Parser)]
+#[command(name = "lightsout", version, after_help = help::EXIT_CODES, after_long_help = help::ALL)]
+#[command(
+    arg_required_else_help = true,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub(super) general: GeneralFlags,
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+}
+
+/// Flags of every verb.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Flags of every verb")]
+pub(super) struct GeneralFlags {
+    /// Folder that keeps runs and rehearsals.
+    ///
+    /// Else `LIGHTSOUT_STATE_DIR`, else `/var/lib/lightsout` where it can be written, else
+    /// `$XDG_STATE_HOME/lightsout`, else `~/.local/state/lightsout`.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) state_dir: Option<PathBuf>,
+    /// Say nothing on stderr unless something is wrong.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub(super) quiet: bool,
+    /// Say more on stderr; twice for everything. Secrets are never shown.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
+    /// How log lines are written.
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    pub(super) log_format: LogFormat,
+    /// When to use colour; `auto` obeys `NO_COLOR`.
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN")]
+    pub(super) color: Color,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal, unless the environment forbids it.
+    #[default]
+    Auto,
+    /// Even into files and pipes.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Check workflow files and the inventories that they name.
+    #[command(after_help = help::VALIDATE)]
+    Validate(ValidateFlags),
+    /// Print a workflow with its templates expanded.
+    #[command(after_help = help::RENDER)]
+    Render(RenderFlags),
+    /// Show what a run would do; opens no connection.
+    #[command(after_help = help::PLAN)]
+    Plan(PlanFlags),
+    /// Stop the servers of a workflow or a plan.
+    #[command(after_help = help::RUN, long_about = help::RUN_LONG)]
+    Run(RunFlags),
+    /// Run a workflow against simulated servers; touches nothing real.
+    #[command(after_help = help::REHEARSE, long_about = help::REHEARSE_LONG)]
+    Rehearse(RehearseFlags),
+    /// Serve a simulated cloud on a loopback port.
+    #[command(after_help = help::SIMULATE, long_about = help::SIMULATE_LONG)]
+    Simulate(SimulateFlags),
+    /// Print the JSON Schema of a file format.
+    #[command(after_help = help::SCHEMA)]
+    Schema(SchemaFlags),
+    /// Print completions for a shell.
+    #[command(after_help = help::COMPLETIONS)]
+    Completions(CompletionsFlags),
+}
+
+/// Values for the workflow's variables.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct VariableFlags {
+    /// Value of a variable that the workflow declares; wins over everything else.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+    pub(super) var: Vec<(String, String)>,
+    /// YAML file with values of variables; later files win.
+    #[arg(long, value_name = "FILE")]
+    pub(super) vars_file: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ValidateFlags {
+    /// Workflow files.
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) variables: VariableFlags,
+    /// `text` goes to stderr; `json` is an array on stdout.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: FindingsFormat,
+    /// Let warnings count as errors.
+    #[arg(long)]
+    pub(super) deny_warnings: bool,
+}
+
+/// How findings are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum FindingsFormat {
+    /// For people, with the line of the file.
+    #[default]
+    Text,
+    /// For machines.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RenderFlags {
+    /// The workflow.
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) variables: VariableFlags,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanFlags {
+    /// The workflow.
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) variables: VariableFlags,
+    /// What is printed on stdout.
+    #[arg(long, value_enum, default_value_t)]
+    pub(super) format: PlanFormat,
+    /// Also write the plan as JSON to this file, replacing it; `run --plan` takes it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// Print the exact method, path and body of each stop request instead.
+    #[arg(long, conflicts_with = "format")]
+    pub(super) requests: bool,
+}
+
+/// How a plan is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum PlanFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// The whole plan.
+    Json,
+    /// For a pull request comment.
+    Md,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunFlags {
+    /// The workflow.
+    #[arg(required_unless_present = "plan", conflicts_with = "plan")]
+    pub(super) file: Option<PathBuf>,
+    /// Run a plan that `lightsout plan` has written, by itself.
+    #[arg(long, value_name = "PLAN", conflicts_with_all = ["var", "vars_file"])]
+    pub(super) plan: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) variables: VariableFlags,
+    /// Label for the report, such as a change number; wins over the workflow's.
+    #[arg(long, value_name = "NAME=TEXT", value_parser = pair)]
+    pub(super) label: Vec<(String, String)>,
+    /// Show plan and report only: no connection, credentials or run folder.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// A further place for the JSON report; must be free.
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
+    /// Do not ask for the number of targets on a terminal.
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Where credentials come from: `env`, `file:PATH` or `token-file:PATH`.
+    #[arg(long, value_name = "SOURCE")]
+    pub(super) credentials: Option<CredentialsChoice>,
+    /// CA certificates (PEM) to trust beside the system's.
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RehearseFlags {
+    /// The workflow.
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) variables: VariableFlags,
+    #[command(flatten)]
+    pub(super) faults: FaultFlags,
+    /// A further place for the JSON report; must be free.
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
+    /// Let time pass as on the wall, not a minute a second.
+    #[arg(long)]
+    pub(super) real_time: bool,
+}
+
+/// What goes wrong in the simulated cloud.
+#[derive(Debug, Args)]
+pub(super) struct FaultFlags {
+    /// Name of a storm, or a JSON file that describes one.
+    #[arg(long, value_name = "NAME|FILE")]
+    pub(super) faults: Option<String>,
+    /// Decides whom faults fall on.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(super) seed: u64,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SimulateFlags {
+    /// Port on the loopback address; a free one if left out.
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    pub(super) port: u16,
+    /// How many servers to invent.
+    #[arg(
+        long,
+        value_name = "COUNT",
+        default_value_t = 10,
+        conflicts_with = "ids"
+    )]
+    pub(super) servers: u32,
+    /// File with the IDs of the servers, one a line.
+    #[arg(long, value_name = "FILE")]
+    pub(super) ids: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) faults: FaultFlags,
+    /// How long a job takes.
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = duration::parse)]
+    pub(super) job_duration: Duration,
+    /// Let any number of requests pass, in place of the documented quotas.
+    #[arg(long)]
+    pub(super) no_quotas: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SchemaFlags {
+    /// Which format.
+    pub(super) name: SchemaName,
+}
+
+/// A file format that has a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum SchemaName {
+    /// The workflow file.
+    Workflow,
+    /// What `plan --format json` writes.
+    Plan,
+    /// What a run leaves behind.
+    Report,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsFlags {
+    /// The shell.
+    pub(super) shell: Shell,
+}
+
+/// Reads the command line. Where that ends the process, what clap says is printed already.
+pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Arguments, Exit> {
+    Arguments::try_parse_from(arguments).map_err(|message| {
+        // Help into a closed pipe is no failure, and there is nobody left to tell of another.
+        let _ = message.print();
+        if message.use_stderr() {
+            Exit::Invalid
+        } else {
+            Exit::Success
+        }
+    })
+}
+
+/// Writes the completion script of a shell.
+pub(super) fn write_completions(shell: Shell, out: &mut dyn io::Write) {
+    clap_complete::generate(
+        shell,
+        &mut Arguments::command(),
+        "lightsout",
+        &mut &mut *out,
+    );
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some(_) | None => Err("expected `name=value`".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_declarations_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_pair_is_split_at_the_first_equals_sign() {
+        let expected = ("rack".to_owned(), "a=b".to_owned());
+        assert_eq!(pair("rack=a=b"), Ok(expected));
+        assert!(pair("rack").is_err());
+        assert!(pair("=b7").is_err());
+    }
+
+    #[test]
+    fn flags_that_contradict_each_other_are_refused() {
+        let refused = |line: &str| {
+            let words = line.split(' ').map(OsString::from);
+            Arguments::try_parse_from(words).is_err()
+        };
+        assert!(!refused("lightsout run a.yaml --dry-run -v"));
+        assert!(!refused("lightsout run --plan a.plan.json --yes"));
+        for line in [
+            "lightsout run",
+            "lightsout run a.yaml --plan a.plan.json",
+            "lightsout run --plan a.plan.json --var rack=b7",
+            "lightsout run a.yaml --credentials vault",
+            "lightsout plan a.yaml --requests --format json",
+            "lightsout simulate --servers 3 --ids a.txt",
+            "lightsout validate",
+            "lightsout -q -v validate a.yaml",
+        ] {
+            assert!(refused(line), "{line}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! The longer help texts: examples for each verb, and what the exit codes mean.
+//!
+//! Owns prose only; the flags' own lines stand beside the flags. Invariant: every example is a command
+//! that the argument parser accepts, which a test checks.
+
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+   0  all well                            23  a guard forbids it
+   2  usage, workflow or place invalid    30  some targets failed or were not sent
+   3  refused, or cloud out of reach      33  some outcomes are unknown
+  22  the plan does not match             40  report not written where asked
+  24  halted before the first send        70  internal error
+2 to 29: nothing was accepted by the cloud. 30 to 40: something may have been.";
+
+pub(super) const ALL: &str = "\
+Examples:
+  lightsout validate workflows/*.yaml
+  lightsout plan workflows/weekly-stop.yaml
+  lightsout rehearse workflows/weekly-stop.yaml --faults storm
+  lightsout run workflows/weekly-stop.yaml
+
+Exit codes:
+   0  every target stopped, already off or skipped; or the file or plan is fine
+   2  wrong usage, or the workflow, inventory or report place is invalid
+   3  credentials, permission or project refused, or the cloud cannot be reached
+  22  the plan does not match
+  23  a guard forbids it
+  24  halted before the first send, for example because nobody confirmed it
+  30  finished, some targets failed or were not sent
+  33  finished, some outcomes unknown
+  40  all well, but the report could not be written where asked (it is in the run folder)
+  70  internal error; the log and the report say what was sent
+2 to 29: no stop request was, or may have been, accepted. 30 to 40: one may have been.";
+
+pub(super) const VALIDATE: &str = "\
+Examples:
+  lightsout validate workflows/weekly-stop.yaml
+  lightsout validate workflows/*.yaml --deny-warnings --format json
+Ends with 2 if anything is wrong; all findings of all files are shown in one go.";
+
+pub(super) const RENDER: &str = "\
+Examples:
+  lightsout render workflows/weekly-stop.yaml --var rack=b7";
+
+pub(super) const PLAN: &str = "\
+Examples:
+  lightsout plan workflows/weekly-stop.yaml
+  lightsout plan workflows/weekly-stop.yaml --format md
+  lightsout plan workflows/weekly-stop.yaml --format json --out weekly-stop.plan.json
+  lightsout plan workflows/weekly-stop.yaml --requests
+Same inputs, same bytes. A plan that breaks a guard is shown whole and ends with 23.";
+
+pub(super) const RUN_LONG: &str = "\
+Stop the servers of a workflow or a plan.
+
+A stop is a power cut. States are read before and after, up to 1000 servers travel in one request, \
+and every job is followed to its end. What became of each server is in the JSON report in the run's \
+folder, whose place the summary tells. On a terminal the number of targets is asked for first; \
+without one nothing ever asks. Nothing is printed on stdout, except the report of a dry run.
+
+Credentials come from HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK (with HUAWEICLOUD_SDK_SECURITY_TOKEN), \
+HW_ACCESS_KEY and HW_SECRET_KEY, OS_AUTH_TOKEN, or the file ~/.huaweicloud/credentials; never from the workflow.";
+
+pub(super) const RUN: &str = "\
+Examples:
+  lightsout run workflows/weekly-stop.yaml
+  lightsout run workflows/weekly-stop.yaml --dry-run
+  lightsout run --plan weekly-stop.plan.json --report reports/tonight.json
+  lightsout run workflows/weekly-stop.yaml --label change=CHG0042 --quiet";
+
+pub(super) const REHEARSE_LONG: &str = "\
+Run a workflow against simulated servers; touches nothing real.
+
+The plan is that of the real file, and the engine is the one that `run` uses, over HTTP on a loopback \
+port. No credentials are needed or read, and no other host is contacted. A minute passes in a second, \
+unless --real-time is given. The report says mode `rehearsal` and is kept apart from those of real runs.";
+
+pub(super) const REHEARSE: &str = "\
+Examples:
+  lightsout rehearse workflows/weekly-stop.yaml
+  lightsout rehearse workflows/weekly-stop.yaml --faults storm --seed 7";
+
+pub(super) const SIMULATE_LONG: &str = "\
+Serve a simulated cloud on a loopback port.
+
+Prints one JSON line with `endpoint`, `access_key`, `secret_key` and `project` and serves until it is \
+interrupted. `GET /__stats` tells how many stops each server accepted. Listens on loopback only.";
+
+pub(super) const SIMULATE: &str = "\
+Examples:
+  lightsout simulate --servers 2500
+  lightsout simulate --ids fleet.txt --port 8080 --faults storm";
+
+pub(super) const SCHEMA: &str = "\
+Examples:
+  lightsout schema workflow
+  lightsout schema report";
+
+pub(super) const COMPLETIONS: &str = "\
+Examples:
+  lightsout completions bash";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args;
+
+    #[test]
+    fn every_example_is_accepted() {
+        let texts = [
+            ALL,
+            VALIDATE,
+            RENDER,
+            PLAN,
+            RUN,
+            REHEARSE,
+            SIMULATE,
+            SCHEMA,
+            COMPLETIONS,
+        ];
+        let lines = texts.iter().flat_map(|text| text.lines());
+        let examples: Vec<&str> = lines
+            .filter(|line| line.starts_with("  lightsout"))
+            .collect();
+        assert!(examples.len() > 15);
+        for example in examples {
+            let words = example.split_whitespace().map(Into::into);
+            assert!(args::parse(words).is_ok(), "{example}");
+        }
+    }
+
+    #[test]
+    fn every_exit_code_is_explained() {
+        for code in [0, 2, 3, 22, 23, 24, 30, 33, 40, 70] {
+            let entry = format!("{code:>4}  ");
+            assert!(ALL.contains(&entry), "{code}");
+            assert!(EXIT_CODES.contains(&entry), "{code}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! The command line: arguments and surroundings in, exit code out.
+//!
+//! Owns the dispatch to one file a verb; each verb orders the stages and says what came of it.
+//! Invariant: data is all that ever reaches stdout, and every error is told with what to do about it.
+
+mod args;
+mod faults;
+mod help;
+mod logging;
+mod plan;
+mod printer;
+mod render;
+mod settings;
+mod simulate;
+mod sources;
+mod validate;
+
+use std::ffi::OsString;
+
+use crate::diagnostic::to_text;
+use crate::error::Error;
+use crate::exit::Exit;
+
+use args::{GeneralFlags, SchemaName, Verb};
+use printer::Printer;
+
+pub use settings::Surroundings;
+
+/// What every verb is handed.
+struct Invocation<'a> {
+    printer: Printer,
+    general: GeneralFlags,
+    around: &'a Surroundings,
+}
+
+/// Does what the arguments ask for, and says how the process ends.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings) -> Exit {
+    let arguments = match args::parse(arguments) {
+        Ok(arguments) => arguments,
+        Err(exit) => return exit,
+    };
+    let invocation = Invocation {
+        printer: Printer::new(settings::voice(&arguments.general, around)),
+        general: arguments.general,
+        around,
+    };
+    dispatch(&invocation, arguments.verb).unwrap_or_else(|error| {
+        tell(&invocation.printer, &error);
+        error.exit()
+    })
+}
+
+fn dispatch(invocation: &Invocation<'_>, verb: Verb) -> Result<Exit, Error> {
+    match verb {
+        Verb::Validate(flags) => validate::validate(invocation, &flags),
+        Verb::Render(flags) => render::render(invocation, &flags),
+        Verb::Plan(flags) => plan::plan(invocation, &flags),
+        Verb::Run(_) | Verb::Rehearse(_) => {
+            let missing = std::io::Error::other("not built yet");
+            Err(internal("run", missing))
+        }
+        Verb::Simulate(flags) => simulate::simulate(invocation, &flags),
+        Verb::Schema(flags) => print(&invocation.printer, schema(flags.name).as_bytes()),
+        Verb::Completions(flags) => {
+            let mut script = Vec::new();
+            args::write_completions(flags.shell, &mut script);
+            print(&invocation.printer, &script)
+        }
+    }
+}
+
+fn schema(name: SchemaName) -> &'static str {
+    match name {
+        SchemaName::Workflow => crate::workflow::SCHEMA,
+        SchemaName::Plan => crate::plan::SCHEMA,
+        SchemaName::Report => crate::report::SCHEMA,
+    }
+}
+
+fn print(printer: &Printer, bytes: &[u8]) -> Result<Exit, Error> {
+    let printed = printer.data(|out| out.write_all(bytes));
+    printed.map_err(Error::Stdout)?;
+    Ok(Exit::Success)
+}
+
+/// A runtime on this thread; verbs that wait for something start one.
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build();
+    runtime.map_err(|error| internal("start the runtime", error))
+}
+
+fn internal(what: &'static str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::Internal(what, Box::new(error))
+}
+
+fn tell(printer: &Printer, error: &Error) {
+    if let Error::Findings(_, findings) = error {
+        let text = to_text(findings, printer.voice().colour_err);
+        printer.problem(text.trim_end_matches('\n'));
+    }
+    printer.problem(error.explain());
+}

@@ -1,0 +1,131 @@
+//! `lightsout simulate`: the simulated cloud for other clients.
+//!
+//! Owns inventing or reading the servers, and serving until a signal comes. Invariant: the first line
+//! on stdout is one JSON object, printed when requests are already answered.
+
+use std::path::Path;
+
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::SimulateFlags;
+use super::{Invocation, faults, settings, sources};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::ids::{ProjectId, ServerId};
+use crate::simulator::{Keys, Settings, SimulatedServer, Simulator};
+
+/// The invented project.
+const PROJECT: &str = "0123456789abcdef0123456789abcdef";
+
+pub(super) fn simulate(invocation: &Invocation<'_>, flags: &SimulateFlags) -> Result<Exit, Error> {
+    let servers = match &flags.ids {
+        Some(path) => listed(path)?,
+        None => (0..flags.servers).map(invented).collect(),
+    };
+    let simulator = Simulator::start(wanted(invocation, flags, servers)?);
+    let simulator = simulator.map_err(Error::Simulator)?;
+    let line = json!({
+        "endpoint": simulator.endpoint(),
+        "access_key": simulator.access_key(),
+        "secret_key": simulator.secret_key(),
+        "project": simulator.project(),
+    });
+    super::print(&invocation.printer, format!("{line}\n").as_bytes())?;
+    super::runtime()?.block_on(until_signal())?;
+    Ok(Exit::Success)
+}
+
+fn wanted(
+    invocation: &Invocation<'_>,
+    flags: &SimulateFlags,
+    servers: Vec<ServerId>,
+) -> Result<Settings, Error> {
+    let project: ProjectId = PROJECT
+        .parse()
+        .map_err(|error| super::internal("invent a project", error))?;
+    let servers = servers.into_iter().map(SimulatedServer::new).collect();
+    let mut wanted = Settings::new(project, servers);
+    wanted.faults = faults::chosen(&flags.faults)?;
+    wanted.seed = flags.faults.seed;
+    wanted.keys = Keys::from_seed(flags.faults.seed);
+    wanted.port = flags.port;
+    wanted.job_duration = flags.job_duration;
+    if flags.no_quotas {
+        wanted.quotas = None;
+    }
+    if let Some(factor) = settings::local_compression(invocation.around)? {
+        wanted.clock = Clock::compressed(factor);
+    }
+    Ok(wanted)
+}
+
+/// A server ID that is the same for the same number.
+fn invented(number: u32) -> ServerId {
+    let mut bytes = *b"lightsout\0\x4b\0\0\0\0\0";
+    // The version and variant of a random UUID.
+    bytes[6] = 0x4b;
+    bytes[8] = 0x8b;
+    bytes[12..].copy_from_slice(&number.to_be_bytes());
+    ServerId::from_bytes(bytes)
+}
+
+/// The servers of a file: an ID a line; `#` begins a comment.
+fn listed(path: &Path) -> Result<Vec<ServerId>, Error> {
+    let source = sources::read(path)?;
+    let lines = source.text().lines().zip(1..);
+    let entries = lines.map(|(text, line)| {
+        let text = text.split('#').next().unwrap_or_default();
+        (text.trim(), line)
+    });
+    entries
+        .filter(|(text, _)| !text.is_empty())
+        .map(|(text, line)| {
+            text.parse()
+                .map_err(|error: crate::ids::InvalidId| Error::ServerList {
+                    path: path.to_owned(),
+                    line,
+                    problem: error.0,
+                })
+        })
+        .collect()
+}
+
+async fn until_signal() -> Result<(), Error> {
+    let listen = |kind| signal(kind).map_err(|error| super::internal("wait for signals", error));
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn invented_servers_are_distinct() {
+        let ids: BTreeSet<ServerId> = (0..1000).map(invented).collect();
+        assert_eq!(ids.len(), 1000);
+        assert_eq!(
+            invented(7).to_string(),
+            "6c696768-7473-4b75-8b00-4b0000000007"
+        );
+    }
+
+    #[test]
+    fn a_list_of_ids_may_have_comments_and_names_its_bad_line() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let good = "# fleet\r\n616FB98F-46CA-475E-917E-2563E5A8CD19 # first\n\n";
+        std::fs::write(file.path(), good).unwrap();
+        assert_eq!(listed(file.path()).unwrap().len(), 1);
+        std::fs::write(file.path(), format!("{good}bms-1\n")).unwrap();
+        let error = listed(file.path()).unwrap_err();
+        assert!(error.to_string().starts_with("line 4 of `"), "{error}");
+    }
+}

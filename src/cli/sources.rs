@@ -1,0 +1,76 @@
+//! From the paths on the command line to a workflow or a plan.
+//!
+//! Owns reading the named files and running the pure stages over them in order. Invariant: nothing is
+//! printed but warnings, and no connection is opened.
+
+use std::path::Path;
+
+use super::Invocation;
+use super::args::VariableFlags;
+use crate::diagnostic::{Diagnostic, SourceFile, to_text};
+use crate::error::Error;
+use crate::inventory::{self, Folders};
+use crate::plan::{self, Plan};
+use crate::workflow::{self, Inputs, Workflow};
+
+/// The text of a file, under the name that the user knows it by.
+pub(super) fn read(path: &Path) -> Result<SourceFile, Error> {
+    let text = std::fs::read_to_string(path);
+    let text = text.map_err(|error| Error::Unreadable(path.to_owned(), error))?;
+    Ok(SourceFile::new(&path.display().to_string(), &text))
+}
+
+/// What flags and environment bring beside a workflow.
+pub(super) fn inputs(
+    invocation: &Invocation<'_>,
+    variables: &VariableFlags,
+    labels: &[(String, String)],
+) -> Result<Inputs, Error> {
+    let vars_files = variables.vars_file.iter();
+    Ok(Inputs {
+        vars: variables.var.clone(),
+        vars_files: vars_files
+            .map(|path| read(path))
+            .collect::<Result<_, _>>()?,
+        env: invocation.around.variables.clone(),
+        labels: labels.to_vec(),
+    })
+}
+
+/// The workflow in a file, and the plan that it makes.
+pub(super) fn expand(path: &Path, inputs: &Inputs) -> Result<(Workflow, Plan), Error> {
+    let found = |findings: Vec<Diagnostic>| Error::Findings(path.to_owned(), findings);
+    let source = read(path)?;
+    let workflow = workflow::parse(&source, inputs).map_err(found)?;
+    let folders = Folders::of(path).map_err(|error| Error::Unreadable(path.to_owned(), error))?;
+    let targets = inventory::resolve(&workflow, &folders).map_err(found)?;
+    let plan = plan::make(&workflow, targets);
+    Ok((workflow, plan))
+}
+
+/// The plan that a workflow makes; its warnings are told.
+pub(super) fn plan_of(
+    invocation: &Invocation<'_>,
+    path: &Path,
+    inputs: &Inputs,
+) -> Result<Plan, Error> {
+    let (workflow, plan) = expand(path, inputs)?;
+    if !workflow.warnings.is_empty() {
+        let colour = invocation.printer.voice().colour_err;
+        let text = to_text(&workflow.warnings, colour);
+        invocation.printer.note(text.trim_end_matches('\n'));
+    }
+    Ok(plan)
+}
+
+/// The first guard that the plan breaks, as an error.
+pub(super) fn check_guards(plan: &Plan) -> Result<(), Error> {
+    match plan.guards.iter().find(|guard| guard.ok == Some(false)) {
+        None => Ok(()),
+        Some(guard) => Err(Error::Guard {
+            name: guard.name.clone(),
+            actual: guard.actual.unwrap_or_default(),
+            limit: guard.limit,
+        }),
+    }
+}

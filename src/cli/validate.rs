@@ -1,0 +1,107 @@
+//! `lightsout validate`: whether workflow files and their inventories are fine.
+//!
+//! Owns gathering the findings of all files. Invariant: every file is looked at, whatever is wrong with
+//! the ones before it.
+
+use std::path::Path;
+
+use super::args::{FindingsFormat, ValidateFlags};
+use super::{Invocation, sources};
+use crate::diagnostic::{Diagnostic, Severity, to_json, to_text};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::workflow::Inputs;
+
+pub(super) fn validate(invocation: &Invocation<'_>, flags: &ValidateFlags) -> Result<Exit, Error> {
+    let inputs = sources::inputs(invocation, &flags.variables, &[])?;
+    let mut findings = Vec::new();
+    let mut fine = Vec::new();
+    for file in &flags.files {
+        let (of_file, targets) = examine(file, &inputs);
+        findings.extend(of_file);
+        fine.extend(targets.map(|targets| (file, targets)));
+    }
+    match flags.format {
+        FindingsFormat::Text => show(invocation, &findings, &fine),
+        FindingsFormat::Json => {
+            let json = format!("{:#}\n", to_json(&findings));
+            super::print(&invocation.printer, json.as_bytes())?;
+        }
+    }
+    Ok(verdict(&findings, flags.deny_warnings))
+}
+
+/// The findings of one file, and how many targets it has if there is no error among them.
+fn examine(path: &Path, inputs: &Inputs) -> (Vec<Diagnostic>, Option<usize>) {
+    match sources::expand(path, inputs) {
+        Ok((workflow, plan)) => {
+            let mut findings = workflow.warnings.clone();
+            findings.extend(sources::check_guards(&plan).err().map(broken_guard));
+            (findings, Some(plan.target_count()))
+        }
+        Err(Error::Findings(_, findings)) => (findings, None),
+        Err(error) => (vec![without_place(&error)], None),
+    }
+}
+
+/// A guard is for `plan` and `run` to enforce; here it is only told.
+fn broken_guard(error: Error) -> Diagnostic {
+    let finding = Diagnostic::warning("guard", error.to_string());
+    match error.hint() {
+        Some(hint) => finding.with_hint(hint),
+        None => finding,
+    }
+}
+
+fn without_place(error: &Error) -> Diagnostic {
+    let message = match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    Diagnostic::error("unreadable-file", message)
+}
+
+fn show(
+    invocation: &Invocation<'_>,
+    findings: &[Diagnostic],
+    fine: &[(&std::path::PathBuf, usize)],
+) {
+    let printer = &invocation.printer;
+    if !findings.is_empty() {
+        let text = to_text(findings, printer.voice().colour_err);
+        printer.problem(text.trim_end_matches('\n'));
+    }
+    for (file, targets) in fine {
+        let plural = if *targets == 1 { "" } else { "s" };
+        printer.note(format!(
+            "`{}`: valid, {targets} target{plural}",
+            file.display()
+        ));
+    }
+}
+
+fn verdict(findings: &[Diagnostic], deny_warnings: bool) -> Exit {
+    let counts = |finding: &Diagnostic| match finding.severity {
+        Severity::Error => true,
+        Severity::Warning => deny_warnings,
+    };
+    if findings.iter().any(counts) {
+        Exit::Invalid
+    } else {
+        Exit::Success
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_count_only_where_they_are_denied() {
+        let warnings = [Diagnostic::warning("soft-stop-invalid", "x")];
+        assert_eq!(verdict(&warnings, false), Exit::Success);
+        assert_eq!(verdict(&warnings, true), Exit::Invalid);
+        let errors = [Diagnostic::error("unknown-key", "x")];
+        assert_eq!(verdict(&errors, false), Exit::Invalid);
+    }
+}

@@ -1,0 +1,227 @@
+//! Why an invocation ends without doing what it was asked to.
+//!
+//! Owns the top error and the only mapping from errors to exit codes; what a finished run has earned is
+//! for the ledger to say. Invariant: an error of before the first request never has a code of 30 or
+//! above, except 70.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt::Write;
+use std::io;
+use std::path::PathBuf;
+
+use crate::bms::{CredentialsError, HostRefused};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::exit::Exit;
+use crate::http::HttpError;
+use crate::plan::PlanError;
+use crate::simulator::{FaultsError, SimulatorError};
+use crate::state::StateError;
+use crate::untrusted::for_terminal;
+
+/// Why an invocation ends early.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file named on the command line cannot be read.
+    #[error("cannot read `{}`", .0.display())]
+    Unreadable(PathBuf, #[source] io::Error),
+    /// Workflow or inventory files have errors; the findings say all.
+    #[error("{} in `{}`", errors(.1), .0.display())]
+    Findings(PathBuf, Vec<Diagnostic>),
+    /// A file of server IDs has a line that is none.
+    #[error("line {line} of `{}` is {problem}", .path.display())]
+    ServerList {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A written plan cannot be run.
+    #[error("cannot use the plan `{}`", .0.display())]
+    Plan(PathBuf, #[source] PlanError),
+    /// The plan goes beyond a limit of the workflow.
+    #[error("guard `{name}`: {actual} targets, and the limit is {limit}")]
+    Guard {
+        /// Which limit.
+        name: String,
+        /// What the plan has.
+        actual: u32,
+        /// The limit.
+        limit: u32,
+    },
+    /// `LIGHTSOUT_CLOCK` is not understood.
+    #[error("`LIGHTSOUT_CLOCK` is not of the form `compressed:60`")]
+    Clock,
+    /// `LIGHTSOUT_CLOCK` is set for a real cloud.
+    #[error("`LIGHTSOUT_CLOCK` is set, and the calls would go to `{0}`")]
+    ClockAbroad(String),
+    /// The endpoint is not one that credentials may go to.
+    #[error("the endpoint is not one of the cloud's")]
+    Host(#[source] HostRefused),
+    /// There are no usable credentials.
+    #[error("cannot use the credentials")]
+    Credentials(#[source] CredentialsError),
+    /// The HTTP client cannot be set up.
+    #[error("cannot prepare connections")]
+    Http(#[source] HttpError),
+    /// The workflow's `report` cannot be expanded.
+    #[error("cannot expand the workflow's `report`: {0}")]
+    ReportTemplate(String),
+    /// The state folder or the place of the report cannot be used.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The faults cannot be used.
+    #[error("cannot use the faults `{0}`")]
+    Faults(String, #[source] FaultsError),
+    /// The simulator does not start.
+    #[error("cannot start the simulator")]
+    Simulator(#[source] SimulatorError),
+    /// The person at the terminal did not confirm.
+    #[error("not confirmed: {targets} were to be stopped, and the answer was `{answer}`")]
+    Declined {
+        /// How many targets, in words.
+        targets: String,
+        /// What was typed.
+        answer: String,
+    },
+    /// Data cannot be written to stdout.
+    #[error("cannot write to stdout")]
+    Stdout(#[source] io::Error),
+    /// What the program itself needs cannot be had.
+    #[error("cannot {0}")]
+    Internal(&'static str, #[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl Error {
+    /// How the process ends.
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Unreadable(..)
+            | Self::Findings(..)
+            | Self::ServerList { .. }
+            | Self::Clock
+            | Self::ClockAbroad(_)
+            | Self::ReportTemplate(_)
+            | Self::State(_)
+            | Self::Faults(..)
+            | Self::Stdout(_)
+            | Self::Simulator(SimulatorError::Port { .. })
+            | Self::Http(HttpError::CaFile { .. } | HttpError::CaFileUnreadable { .. })
+            | Self::Credentials(CredentialsError::KeysAndToken { .. }) => Exit::Invalid,
+            Self::Plan(..) => Exit::PlanMismatch,
+            Self::Guard { .. } => Exit::Guard,
+            Self::Host(_)
+            | Self::Http(HttpError::Setup(_))
+            | Self::Credentials(
+                CredentialsError::NotInEnvironment
+                | CredentialsError::None { .. }
+                | CredentialsError::Incomplete { .. }
+                | CredentialsError::Unreadable { .. }
+                | CredentialsError::Malformed { .. }
+                | CredentialsError::Unusable { .. },
+            ) => Exit::Refused,
+            Self::Declined { .. } => Exit::Halted,
+            Self::Internal(..)
+            | Self::Simulator(SimulatorError::Thread(_) | SimulatorError::Address(_)) => {
+                Exit::Internal
+            }
+        }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> Option<Cow<'static, str>> {
+        Some(match self {
+            Self::Plan(_, error) => error.hint().into(),
+            Self::Guard { .. } => {
+                "check the list of targets; if it is right, raise `guards.max_servers`".into()
+            }
+            Self::Clock | Self::ClockAbroad(_) => {
+                "unset it: it is for tests against this machine only".into()
+            }
+            Self::Host(error) => error.hint().into(),
+            Self::Credentials(error) => error.hint()?.into(),
+            Self::Http(error) => error.hint()?.into(),
+            Self::ReportTemplate(_) => "it may use `workflow.name`, `run.id` and `run.date`".into(),
+            Self::State(error) => error.hint().into(),
+            Self::Faults(_, error) => error.hint()?.into(),
+            Self::Simulator(error) => error.hint()?.into(),
+            Self::Declined { .. } => {
+                "type the number of targets, or give `--yes` if nobody is to be asked".into()
+            }
+            Self::ServerList { .. } => "write one server ID a line; `#` begins a comment".into(),
+            Self::Unreadable(..) | Self::Findings(..) | Self::Stdout(_) | Self::Internal(..) => {
+                return None;
+            }
+        })
+    }
+
+    /// The message with its causes and the hint, for a terminal or a log.
+    pub fn explain(&self) -> String {
+        let mut text = format!("error: {}", for_terminal(&self.to_string()));
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            let _ = write!(text, ": {}", for_terminal(&error.to_string()));
+            cause = error.source();
+        }
+        if let Some(hint) = self.hint() {
+            let _ = write!(text, "\n  hint: {}", for_terminal(&hint));
+        }
+        text
+    }
+}
+
+fn errors(findings: &[Diagnostic]) -> String {
+    let errors = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error);
+    match errors.count() {
+        1 => "1 error".to_owned(),
+        several => format!("{several} errors"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn denied() -> io::Error {
+        io::ErrorKind::PermissionDenied.into()
+    }
+
+    #[rstest]
+    #[case(Error::Unreadable("a.yaml".into(), denied()), 2)]
+    #[case(Error::Findings("a.yaml".into(), Vec::new()), 2)]
+    #[case(Error::State(StateError::Occupied("report.json".into())), 2)]
+    #[case(Error::Clock, 2)]
+    #[case(Error::Credentials(CredentialsError::KeysAndToken { keys: "AK", token: "TOKEN" }), 2)]
+    #[case(Error::Credentials(CredentialsError::NotInEnvironment), 3)]
+    #[case(Error::Host(HostRefused { host: "evil.example".to_owned() }), 3)]
+    #[case(Error::Plan("p.json".into(), PlanError::Action("os-start".to_owned())), 22)]
+    #[case(Error::Guard { name: "max_servers".to_owned(), actual: 200, limit: 100 }, 23)]
+    #[case(Error::Declined { targets: "2 targets".to_owned(), answer: "y".to_owned() }, 24)]
+    #[case(Error::Internal("start", "no threads".into()), 70)]
+    fn each_error_has_its_code(#[case] error: Error, #[case] code: u8) {
+        assert_eq!(error.exit().code(), code);
+    }
+
+    #[test]
+    fn an_explanation_tells_what_why_and_what_to_do() {
+        let error = Error::State(StateError::Write("/var/x\u{1b}".into(), denied()));
+        let expected = "error: cannot write `/var/x\\u{1b}`: permission denied\n  \
+                        hint: check who may write there and that the disk is not full";
+        assert_eq!(error.explain(), expected);
+    }
+
+    #[test]
+    fn a_hint_of_a_cause_is_told() {
+        let error = Error::Plan("p.json".into(), PlanError::Action("os-start".to_owned()));
+        assert!(
+            error
+                .explain()
+                .contains("hint: use the version of lightsout")
+        );
+    }
+}

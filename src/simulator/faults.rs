@@ -28,7 +28,7 @@ pub enum FaultsError {
     },
     /// The text does not describe faults.
     #[error("not a description of faults")]
-    Invalid(#[source] serde_json::Error),
+    Invalid(#[source] serde_yaml::Error),
 }
 
 impl FaultsError {
@@ -75,14 +75,19 @@ impl Faults {
         presets::named(name)
     }
 
-    /// Reads a faults file in JSON.
-    pub fn from_json(text: &str) -> Result<Self, FaultsError> {
-        serde_json::from_str(text).map_err(FaultsError::Invalid)
+    /// Reads a faults file, in YAML or JSON.
+    pub fn from_text(text: &str) -> Result<Self, FaultsError> {
+        serde_yaml::from_str(text).map_err(FaultsError::Invalid)
     }
 
-    /// Reads faults from a document that has been parsed already, for example from YAML.
+    /// Reads a faults file in JSON, which is YAML too.
+    pub fn from_json(text: &str) -> Result<Self, FaultsError> {
+        Self::from_text(text)
+    }
+
+    /// Reads faults from a document that stands in a program.
     pub fn from_value(value: serde_json::Value) -> Result<Self, FaultsError> {
-        serde_json::from_value(value).map_err(FaultsError::Invalid)
+        Self::from_text(&value.to_string())
     }
 
     /// What befalls the call with this number (from 0) among its kind.
@@ -375,6 +380,16 @@ mod tests {
         assert_eq!(ignored(1), ignored(1));
         assert_ne!(ignored(1), ignored(2));
         assert!((30..70).contains(&ignored(1).len()), "{}", ignored(1).len());
+    }
+
+    #[test]
+    fn a_file_is_yaml_and_its_errors_have_a_line() {
+        let text = "state_lag: 5s\nservers:\n  off: { share: 0.5 }\n";
+        let faults = Faults::from_text(text).unwrap();
+        assert_eq!(faults.state_lag, Span(Duration::from_secs(5)));
+        let error = Faults::from_text("state_lag: 5s\nservers:\n  of: {}\n").unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("line 3"), "{cause}");
     }
 
     #[rstest]

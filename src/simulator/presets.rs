@@ -127,7 +127,7 @@ pub fn names() -> &'static [(&'static str, &'static str)] {
 
 pub(super) fn named(name: &str) -> Result<Faults, FaultsError> {
     match PRESETS.iter().find(|(known, _, _)| *known == name) {
-        Some((_, _, file)) => Faults::from_json(file),
+        Some((_, _, file)) => Faults::from_text(file),
         None => Err(FaultsError::Unknown {
             name: name.to_owned(),
             near: near(name),

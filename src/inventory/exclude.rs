@@ -6,11 +6,11 @@
 
 use std::collections::HashSet;
 
-use super::group::Resolver;
+use super::group::{Resolver, gives_nothing};
 use super::reading::{Reading, nearest};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::ids::ServerId;
-use crate::workflow::{Exclude, Group};
+use crate::workflow::{Exclude, Group, locate, locate_all};
 
 /// Single IDs that groups exclude, and which of them were there to be excluded.
 #[derive(Default)]
@@ -37,8 +37,9 @@ impl<'a> Resolver<'a> {
                 excluded.insert(entry.server);
             });
             if count == Some(0) {
-                let warning = self.empty(inventory, Severity::Warning);
-                self.warnings.push(warning);
+                let place = locate(&self.workflow.source, &format!("{}/file", inventory.origin));
+                let warning = Diagnostic::warning("inventory-empty", gives_nothing(inventory));
+                self.warnings.push(warning.at(place));
             }
         }
         for (at, name) in groups.iter().enumerate() {
@@ -66,19 +67,18 @@ impl<'a> Resolver<'a> {
             }
         }
         if !found {
-            let place = self.place(&group.origin, &format!("/exclude/groups/{at}"));
             let names: Vec<&str> = self.done.iter().map(|done| &*done.group.name).collect();
-            let error = Diagnostic::error(
-                "unknown-group",
-                format!(
-                    "`{}` excludes `{name}`, which is no earlier group",
-                    group.name
-                ),
-            )
-            .at(place);
-            self.findings.add(|| match nearest(name, &names) {
-                Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-                None => error,
+            let near = nearest(name, &names).map(|near| format!("did you mean `{near}`?"));
+            let message = format!(
+                "`{}` excludes `{name}`, which is no earlier group",
+                group.name
+            );
+            self.refuse(format!("{}/exclude/groups/{at}", group.origin), |place| {
+                let error = Diagnostic::error("unknown-group", message).at(place);
+                match near {
+                    Some(near) => error.with_hint(near),
+                    None => error,
+                }
             });
         }
     }
@@ -95,18 +95,24 @@ impl<'a> Resolver<'a> {
     pub(super) fn unmatched(&self) -> Vec<Diagnostic> {
         let mut told = HashSet::new();
         let asked = self.exclusions.asked.iter();
-        asked
+        let unmatched: Vec<_> = asked
             .filter(|(server, _, _)| !self.exclusions.matched.contains(server))
             .filter(|(server, _, _)| told.insert(*server))
-            .map(|(server, group, at)| {
-                let message =
-                    format!("`{server}` is excluded but not listed by any group that excludes it");
-                let place = self.place(&group.origin, &format!("/exclude/servers/{at}"));
-                Diagnostic::warning("exclude-unmatched", message)
-                    .at(place)
-                    .with_hint("check the ID: a mistyped exclusion protects nothing")
-            })
-            .collect()
+            .collect();
+        let pointer = |(_, group, at): &&(ServerId, &Group, usize)| {
+            format!("{}/exclude/servers/{at}", group.origin)
+        };
+        let pointers: Vec<String> = unmatched.iter().map(pointer).collect();
+        let places = locate_all(&self.workflow.source, &pointers);
+        let told = unmatched.iter().zip(places);
+        told.map(|((server, _, _), place)| {
+            let message =
+                format!("`{server}` is excluded but not listed by any group that excludes it");
+            Diagnostic::warning("exclude-unmatched", message)
+                .at(place)
+                .with_hint("check the ID: a mistyped exclusion protects nothing")
+        })
+        .collect()
     }
 }
 

@@ -16,15 +16,15 @@ impl Resolver<'_> {
         let total: u32 = finished.iter().map(|part| count(part.targets.len())).sum();
         let has = format!("the group `{}` has {}", group.name, servers(total));
         if let Some(min) = min.filter(|min| total < *min) {
-            let place = self.place(&group.origin, "/expect/min");
             let message = format!("{has}, at least {min} expected");
-            self.findings
-                .add(|| Diagnostic::error("too-few-targets", message).at(place));
+            self.refuse(format!("{}/expect/min", group.origin), |place| {
+                Diagnostic::error("too-few-targets", message).at(place)
+            });
         } else if let Some(max) = max.filter(|max| total > *max) {
-            let place = self.place(&group.origin, "/expect/max");
             let message = format!("{has}, at most {max} expected");
-            self.findings
-                .add(|| Diagnostic::error("too-many-targets", message).at(place));
+            self.refuse(format!("{}/expect/max", group.origin), |place| {
+                Diagnostic::error("too-many-targets", message).at(place)
+            });
         } else if min != Some(0) {
             self.refuse_empty(group, finished);
         }
@@ -34,12 +34,11 @@ impl Resolver<'_> {
         let empty = finished.iter().filter(|part| part.targets.is_empty());
         let nothing = finished.is_empty().then_some((&group.name, 0));
         for (name, excluded) in empty.map(|part| (&part.name, part.excluded)).chain(nothing) {
-            let place = self.place(&group.origin, "");
             let message = match excluded {
                 0 => format!("the group `{name}` has no servers"),
                 _ => format!("the group `{name}` has no servers left: all {excluded} are excluded"),
             };
-            self.findings.add(|| {
+            self.refuse(group.origin.clone(), |place| {
                 Diagnostic::error("empty-group", message)
                     .at(place)
                     .with_hint("if that is meant, say `expect: { min: 0 }`")

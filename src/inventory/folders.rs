@@ -52,9 +52,15 @@ impl Folders {
         if !self.holds(&without_dots(&spelled)) {
             return Err(PathError::Outside);
         }
-        let real = fs::canonicalize(&spelled).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => PathError::NotFound,
-            _ => PathError::Unreadable(error),
+        let real = fs::canonicalize(&spelled).map_err(|error| {
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) {
+                PathError::NotFound
+            } else {
+                PathError::Unreadable(error)
+            }
         })?;
         if self.holds(&real) {
             Ok(real)

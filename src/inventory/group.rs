@@ -15,9 +15,9 @@ use super::model::{TargetGroup, Targets};
 use super::overlap;
 use super::reading::{Entry, Reading, Sink, read};
 use super::split::{self, Part, Values};
-use crate::diagnostic::{Diagnostic, Place, Severity};
+use crate::diagnostic::{Diagnostic, Place};
 use crate::ids::ServerId;
-use crate::workflow::{Definition, Group, InventoryFile};
+use crate::workflow::{Definition, Group, InventoryFile, locate};
 
 /// What is known while the groups are gone through.
 pub(super) struct Resolver<'a> {
@@ -92,8 +92,10 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    pub(super) fn place(&self, origin: &str, member: &str) -> Place {
-        locate(self.workflow, &format!("{origin}{member}"))
+    /// Adds an error about a place in the workflow, which is only looked for if it will be shown.
+    pub(super) fn refuse(&mut self, pointer: String, error: impl FnOnce(Place) -> Diagnostic) {
+        let source = &self.workflow.source;
+        self.findings.add(|| error(locate(source, &pointer)));
     }
 
     fn list(&mut self, group: &'a Group) -> Listing {
@@ -108,13 +110,16 @@ impl<'a> Resolver<'a> {
             };
             let count = self.read(reading, &mut |entry| listing.push(entry, group));
             if count == Some(0) && group.expect.min != Some(0) {
-                let error = self.empty(inventory, Severity::Error);
-                self.findings.add(|| error);
+                let message = gives_nothing(inventory);
+                self.refuse(format!("{}/file", inventory.origin), |place| {
+                    Diagnostic::error("inventory-empty", message)
+                        .at(place)
+                        .with_hint("if that is meant, say `expect: { min: 0 }`")
+                });
             }
         }
         if group.split_by.is_some() && (!group.servers.is_empty() || group.servers_from.is_none()) {
-            let place = self.place(&group.origin, "/split_by");
-            self.findings.add(|| {
+            self.refuse(format!("{}/split_by", group.origin), |place| {
                 let message = "only servers of a `.csv` or `.json` inventory can be split";
                 Diagnostic::error("split-by-inline", message).at(place)
             });
@@ -148,23 +153,12 @@ impl<'a> Resolver<'a> {
         (self.findings.count() == errors).then_some(count)
     }
 
-    /// The finding that an inventory gives nothing, which most likely is not meant.
-    pub(super) fn empty(&self, inventory: &InventoryFile, severity: Severity) -> Diagnostic {
-        let message = format!("the inventory `{}` gives no servers", inventory.file);
-        let finding = match severity {
-            Severity::Error => Diagnostic::error("inventory-empty", message)
-                .with_hint("if that is meant, say `expect: { min: 0 }`"),
-            Severity::Warning => Diagnostic::warning("inventory-empty", message),
-        };
-        finding.at(self.place(&inventory.origin, "/file"))
-    }
-
     pub(super) fn open(&mut self, inventory: &InventoryFile) -> Option<Rc<Loaded>> {
         match self.library.open(&inventory.file) {
             Ok(loaded) => Some(loaded),
             Err(error) => {
-                let place = self.place(&inventory.origin, "/file");
-                self.findings.add(|| match error.place.clone() {
+                let pointer = format!("{}/file", inventory.origin);
+                self.refuse(pointer, |place| match error.place {
                     Some(_) => error.with_related(place, "named here"),
                     None => error.at(place),
                 });
@@ -179,9 +173,8 @@ impl<'a> Resolver<'a> {
         };
         let found = loaded.sha256();
         if !stated.eq_ignore_ascii_case(found) {
-            let place = self.place(&inventory.origin, "/sha256");
             let message = format!("the inventory `{}` has changed", loaded.name());
-            self.findings.add(|| {
+            self.refuse(format!("{}/sha256", inventory.origin), |place| {
                 Diagnostic::error("inventory-changed", message)
                     .at(place)
                     .with_hint(format!("its SHA-256 is now {found}"))
@@ -196,14 +189,14 @@ impl<'a> Resolver<'a> {
             return;
         };
         if expected != count {
-            let place = self.place(&inventory.origin, "/expect_count");
             let message = format!(
                 "the inventory `{}` gives {}, {expected} expected",
                 loaded.name(),
                 servers(count)
             );
-            self.findings
-                .add(|| Diagnostic::error("inventory-count", message).at(place));
+            self.refuse(format!("{}/expect_count", inventory.origin), |place| {
+                Diagnostic::error("inventory-count", message).at(place)
+            });
         }
     }
 
@@ -230,7 +223,7 @@ impl<'a> Resolver<'a> {
         for part in values.split(&servers) {
             match split::part_name(&group.name, &part.value) {
                 Ok(name) => finished.push(target_group(group, name, part.servers, excluded)),
-                Err(error) => self.refuse_part(group, &part, error),
+                Err(error) => self.refuse_part(group, &part, *error),
             }
         }
         finished
@@ -242,13 +235,15 @@ impl<'a> Resolver<'a> {
             .into_values()
             .flatten()
             .next();
-        let split_by = self.place(&group.origin, "/split_by");
-        self.findings.add(|| match place {
-            Some(place) => error
-                .at(place)
-                .with_related(split_by, "split by this column"),
-            None => error.at(split_by),
-        });
+        self.refuse(
+            format!("{}/split_by", group.origin),
+            |split_by| match place {
+                Some(place) => error
+                    .at(place)
+                    .with_related(split_by, "split by this column"),
+                None => error.at(split_by),
+            },
+        );
     }
 }
 
@@ -278,18 +273,17 @@ pub(super) fn count(length: usize) -> u32 {
     u32::try_from(length).unwrap_or(u32::MAX)
 }
 
+/// What is told of an inventory that lists nobody, which most likely is not meant.
+pub(super) fn gives_nothing(inventory: &InventoryFile) -> String {
+    format!("the inventory `{}` gives no servers", inventory.file)
+}
+
 pub(super) fn servers(count: u32) -> String {
     match count {
         0 => "no servers".to_owned(),
         1 => "1 server".to_owned(),
         _ => format!("{count} servers"),
     }
-}
-
-/// Where a JSON pointer of the workflow is.
-fn locate(workflow: &Definition, pointer: &str) -> Place {
-    let _ = pointer;
-    workflow.source.place(0..0)
 }
 
 impl Listing {

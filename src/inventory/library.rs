@@ -107,12 +107,12 @@ impl<'a> Library<'a> {
     }
 
     /// The file that the workflow calls `path`; an error has no place yet.
-    pub(super) fn open(&mut self, path: &str) -> Result<Rc<Loaded>, Diagnostic> {
-        let format = Format::of(path).ok_or_else(|| unknown_format(path))?;
+    pub(super) fn open(&mut self, path: &str) -> Result<Rc<Loaded>, Box<Diagnostic>> {
+        let format = Format::of(path).ok_or_else(|| Box::new(unknown_format(path)))?;
         let real = self
             .folders
             .find(path)
-            .map_err(|error| path_error(path, &error))?;
+            .map_err(|error| Box::new(path_error(path, &error)))?;
         if let Some(loaded) = self.loaded.get(&real) {
             return Ok(Rc::clone(loaded));
         }
@@ -124,23 +124,19 @@ impl<'a> Library<'a> {
     }
 }
 
-fn read(path: &str, name: &str, real: &Path) -> Result<String, Diagnostic> {
-    let unreadable = |error| path_error(path, &PathError::Unreadable(error));
+fn read(path: &str, name: &str, real: &Path) -> Result<String, Box<Diagnostic>> {
+    let unreadable = |error| Box::new(path_error(path, &PathError::Unreadable(error)));
     let about = fs::metadata(real).map_err(unreadable)?;
     if !about.is_file() {
-        return Err(Diagnostic::error(
-            "inventory-no-file",
-            format!("the inventory `{path}` is not a file"),
-        ));
+        let message = format!("the inventory `{path}` is not a file");
+        return Err(Box::new(Diagnostic::error("inventory-no-file", message)));
     }
     if about.len() > SIZE_LIMIT {
-        return Err(Diagnostic::error(
-            "inventory-too-large",
-            format!("the inventory `{path}` is larger than 256 MiB"),
-        ));
+        let message = format!("the inventory `{path}` is larger than 256 MiB");
+        return Err(Box::new(Diagnostic::error("inventory-too-large", message)));
     }
     let bytes = fs::read(real).map_err(unreadable)?;
-    String::from_utf8(bytes).map_err(|error| not_utf8(name, &error))
+    String::from_utf8(bytes).map_err(|error| Box::new(not_utf8(name, &error)))
 }
 
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Diagnostic {

@@ -11,7 +11,7 @@ use super::group::Resolver;
 use super::reading::{Entry, Reading, Sink, read};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::ids::ServerId;
-use crate::workflow::Group;
+use crate::workflow::{Group, locate_all};
 
 /// Where servers stand, each at all its places in the order of the list.
 pub(super) type Places = HashMap<ServerId, Vec<Place>>;
@@ -69,15 +69,17 @@ pub(super) fn across_groups(resolver: &mut Resolver<'_>) {
 /// Refuses two groups of one name, which splitting may bring about.
 fn refuse_same_names(resolver: &mut Resolver<'_>) {
     let mut seen = HashSet::new();
-    for done in &resolver.done {
-        let name = &done.group.name;
-        if !seen.insert(name) {
-            let place = resolver.place(&done.origin.origin, "/name");
-            resolver.findings.add(|| {
-                let message = format!("two groups are called `{name}` once they are split");
-                Diagnostic::error("duplicate-group", message).at(place)
-            });
-        }
+    let again: Vec<_> = resolver
+        .done
+        .iter()
+        .filter(|done| !seen.insert(&done.group.name))
+        .map(|done| (done.group.name.clone(), done.origin))
+        .collect();
+    for (name, origin) in again {
+        resolver.refuse(format!("{}/name", origin.origin), |place| {
+            let message = format!("two groups are called `{name}` once they are split");
+            Diagnostic::error("duplicate-group", message).at(place)
+        });
     }
 }
 
@@ -135,13 +137,7 @@ fn in_order(servers: &mut Vec<ServerId>, list: &[ServerId]) {
 pub(super) fn places(resolver: &mut Resolver<'_>, group: &Group, servers: &[ServerId]) -> Places {
     let wanted: HashSet<ServerId> = servers.iter().copied().collect();
     let room = resolver.findings.room();
-    let mut places = Places::new();
-    for (at, server) in group.servers.iter().enumerate() {
-        if wanted.contains(server) && has_room(&places, server, room) {
-            let place = resolver.place(&group.origin, &format!("/servers/{at}"));
-            places.entry(*server).or_default().push(place);
-        }
-    }
+    let mut places = inline_places(resolver, group, &wanted, room);
     let Some(inventory) = &group.servers_from else {
         return places;
     };
@@ -163,6 +159,30 @@ pub(super) fn places(resolver: &mut Resolver<'_>, group: &Group, servers: &[Serv
         findings: &mut Findings::default(),
     };
     read(&loaded, reading, &mut sink);
+    places
+}
+
+fn inline_places(
+    resolver: &Resolver<'_>,
+    group: &Group,
+    wanted: &HashSet<ServerId>,
+    room: usize,
+) -> Places {
+    let listed = group.servers.iter().enumerate();
+    let listed: Vec<_> = listed
+        .filter(|(_, server)| wanted.contains(server))
+        .take(2 * room)
+        .collect();
+    let pointer = |(at, _): &(usize, &ServerId)| format!("{}/servers/{at}", group.origin);
+    let pointers: Vec<String> = listed.iter().map(pointer).collect();
+    let mut places = Places::new();
+    if pointers.is_empty() {
+        return places;
+    }
+    let located = locate_all(&resolver.workflow.source, &pointers);
+    for ((_, server), place) in listed.into_iter().zip(located) {
+        places.entry(*server).or_default().push(place);
+    }
     places
 }
 

@@ -57,7 +57,7 @@ impl Values {
 }
 
 /// The name of the part of `group` that has this value, if that may be a group's name.
-pub(super) fn part_name(group: &str, value: &str) -> Result<String, Diagnostic> {
+pub(super) fn part_name(group: &str, value: &str) -> Result<String, Box<Diagnostic>> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let name = format!("{group}-{value}");
     if !value.is_empty() && name.len() <= NAME_LIMIT && name.bytes().all(plain) {
@@ -68,8 +68,9 @@ pub(super) fn part_name(group: &str, value: &str) -> Result<String, Diagnostic> 
     } else {
         format!("`{}` cannot be the name of a group", shorten(&name, 80))
     };
-    Err(Diagnostic::error("split-name", message).with_hint(
-        "values to split by consist of letters, digits, `.`, `_` and `-`; names have at most 63 characters",
+    let hint = "values to split by consist of letters, digits, `.`, `_` and `-`; names have at most 63 characters";
+    Err(Box::new(
+        Diagnostic::error("split-name", message).with_hint(hint),
     ))
 }
 

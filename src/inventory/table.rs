@@ -139,14 +139,16 @@ fn no_column(loaded: &Loaded, names: &StringRecord, column: &str) -> Diagnostic 
 fn broken_row(loaded: &Loaded, error: &csv::Error) -> Diagnostic {
     let start = error.position().map_or(0, |at| offset(at.byte()));
     let start = start + line_ends(loaded.text(), start);
-    let message = match error.kind() {
-        ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => format!(
+    let message = if let ErrorKind::UnequalLengths {
+        expected_len, len, ..
+    } = error.kind()
+    {
+        format!(
             "the row has {len} {}, the header has {expected_len}",
             fields(*len)
-        ),
-        _ => "the row cannot be read".to_owned(),
+        )
+    } else {
+        "the row cannot be read".to_owned()
     };
     Diagnostic::error("ragged-row", message).at(loaded.place(start..start + 1))
 }

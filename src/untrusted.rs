@@ -27,10 +27,15 @@ pub fn for_terminal(text: &str) -> Cow<'_, str> {
 /// `@`, `#` and `:` are followed by a zero-width space where they could begin a mention, a reference
 /// or a link: GitHub looks for those after Markdown's own escapes are gone.
 pub fn for_markdown(text: &str) -> String {
-    let text = for_terminal(text);
+    let text = for_terminal(text.trim());
     let mut shown = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
+    let begins_list = list_marker(&text);
+    for (at, character) in text.char_indices() {
         match character {
+            '-' | '.' if begins_list == Some(at) => {
+                shown.push('\\');
+                shown.push(character);
+            }
             '&' => shown.push_str("&amp;"),
             '<' => shown.push_str("&lt;"),
             '>' => shown.push_str("&gt;"),
@@ -60,6 +65,14 @@ pub fn shorten(text: &str, most: usize) -> Cow<'_, str> {
     let mut short: String = text.chars().take(most.saturating_sub(1)).collect();
     short.push('…');
     Cow::Owned(short)
+}
+
+/// Where the mark stands that would make the text a list item or a rule: `- x`, `1. x`, `---`.
+fn list_marker(text: &str) -> Option<usize> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let mark = text.as_bytes().get(digits)?;
+    let begins = (*mark == b'-' && digits == 0) || (*mark == b'.' && digits > 0);
+    begins.then_some(digits)
 }
 
 fn is_web_prefix(bytes: &[u8]) -> bool {
@@ -115,6 +128,10 @@ mod tests {
             ("org/repo#1", "org/repo\\#&#8203;1"),
             ("```\nx", "\\`\\`\\`\\\\nx"),
             ("&lt;", "&amp;lt;"),
+            ("- a - b", "\\- a - b"),
+            ("--- ", "\\---"),
+            ("10. a 1.5", "10\\. a 1.5"),
+            ("    code", "code"),
         ] {
             assert_eq!(for_markdown(text), shown);
         }

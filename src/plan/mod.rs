@@ -8,17 +8,24 @@ mod digest;
 mod error;
 mod load;
 mod make;
+mod markdown;
 mod model;
+mod requests;
 #[cfg(test)]
 pub(crate) mod sample;
+mod text;
+mod words;
 mod written;
 
 pub use error::PlanError;
 pub use load::load;
 pub use make::make;
+pub use markdown::to_markdown;
 pub use model::{
     Batch, Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary,
 };
+pub use requests::{PlannedRequest, requests, write_requests};
+pub use text::to_text;
 pub use written::write_json;
 
 /// What a plan does to its servers, as the API names it.

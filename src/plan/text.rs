@@ -1,0 +1,226 @@
+//! A plan as text for people, on a terminal of 80 columns or in a file.
+//!
+//! Owns the layout. Meaning is carried by words, never by colour. Invariant: text from outside is
+//! escaped, so a name can neither move the cursor nor begin a line.
+
+use std::fmt::Write;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use super::model::Plan;
+use super::words::{GroupView, breached, counted, settings, verdict};
+use crate::ids::ServerId;
+use crate::untrusted::{for_terminal, shorten};
+
+/// Columns that a table may take.
+const WIDTH: u16 = 80;
+/// Longest server name that is shown.
+const NAME: usize = 40;
+
+/// The plan for people: what is stopped, in which order, under which limits, and what to do next.
+pub fn to_text(plan: &Plan) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = write_text(&mut text, plan);
+    text
+}
+
+fn write_text(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    head(out, plan)?;
+    groups(out, plan)?;
+    ends(out, plan)?;
+    guards(out, plan)?;
+    writeln!(out, "\nsettings")?;
+    for (name, value) in settings(plan) {
+        writeln!(out, "  {name:<18}  {value}")?;
+    }
+    if !plan.warnings.is_empty() {
+        writeln!(out, "\nwarnings")?;
+    }
+    for warning in &plan.warnings {
+        let (code, message) = (for_terminal(&warning.code), for_terminal(&warning.message));
+        writeln!(out, "  {code}: {message}")?;
+    }
+    writeln!(out, "\n{}", next(plan))
+}
+
+fn head(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    let summary = &plan.workflow;
+    let (name, file) = (for_terminal(&summary.name), for_terminal(&summary.file));
+    writeln!(out, "plan of {name} ({file}): nothing has been sent")?;
+    if let Some(description) = &summary.description {
+        writeln!(out, "{}", for_terminal(description))?;
+    }
+    writeln!(out, "\nproject  {}", plan.project.id)?;
+    if let Some(region) = &plan.project.region {
+        writeln!(out, "region   {}", for_terminal(region))?;
+    }
+    writeln!(out, "endpoint {}", plan.project.endpoint)?;
+    writeln!(out, "stop     {}", plan.stop_type.as_str())?;
+    for (key, value) in &plan.labels {
+        writeln!(
+            out,
+            "label    {}: {}",
+            for_terminal(key),
+            for_terminal(value)
+        )?;
+    }
+    let groups = counted(plan.groups.len(), "group");
+    let batches = counted(plan.batches.len(), "batch");
+    let targets = counted(plan.target_count(), "server");
+    writeln!(out, "targets  {targets} in {groups}, {batches}")?;
+    writeln!(out, "digest   {}", plan.digest)
+}
+
+fn groups(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    let mut table = table([
+        "group",
+        "targets",
+        "excluded",
+        "batches",
+        "sizes",
+        "in flight",
+        "from",
+    ]);
+    for column in [1, 2, 3, 5] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for view in GroupView::all(plan) {
+        let group = view.group;
+        let source: Vec<_> = group.source.iter().map(|from| for_terminal(from)).collect();
+        table.add_row([
+            for_terminal(&group.name).into_owned(),
+            group.targets.to_string(),
+            group.excluded.to_string(),
+            view.batches.len().to_string(),
+            view.sizes(),
+            group.in_flight.get().to_string(),
+            source.join(", "),
+        ]);
+    }
+    writeln!(out, "\n{}", table.trim_fmt())
+}
+
+/// The first and the last server of each group, in sending order.
+fn ends(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    let mut table = table(["group", "", "server", "name"]);
+    for view in GroupView::all(plan) {
+        let group = for_terminal(&view.group.name);
+        let ends = [("first", view.first()), ("last", view.last())];
+        for (end, server) in ends {
+            if let Some(server) = server {
+                table.add_row([&group, end, &server.to_string(), &name_of(plan, server)]);
+            }
+        }
+    }
+    if table.row_count() == 0 {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", table.trim_fmt())
+}
+
+fn name_of(plan: &Plan, server: ServerId) -> String {
+    let name = plan.name_of(server).unwrap_or_default();
+    for_terminal(&shorten(name, NAME)).into_owned()
+}
+
+fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH)
+        .set_header(header);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+fn guards(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    writeln!(out, "\nguards")?;
+    for guard in &plan.guards {
+        let actual = guard
+            .actual
+            .map_or("?".to_owned(), |actual| actual.to_string());
+        let name = for_terminal(&guard.name);
+        let limit = guard.limit;
+        writeln!(
+            out,
+            "  {name:<18}  {actual} of at most {limit}: {}",
+            verdict(guard)
+        )?;
+    }
+    Ok(())
+}
+
+fn next(plan: &Plan) -> String {
+    let file = for_terminal(&plan.workflow.file);
+    if breached(plan) {
+        "next: a run would refuse this plan; list fewer servers or raise the guard".to_owned()
+    } else if plan.batches.is_empty() {
+        "next: nothing; the plan has no targets".to_owned()
+    } else {
+        format!(
+            "next: `lightsout rehearse {file}` tries it out,\n      `lightsout run {file}` cuts the power"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use insta::assert_snapshot;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::inventory::Targets;
+    use crate::plan::make::expand;
+    use crate::plan::sample::{self, group, server};
+
+    #[test]
+    fn a_plan_reads_well_in_80_columns() {
+        let text = to_text(&sample::fleet());
+        let widest = text.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(80), "{widest:?}\n{text}");
+        assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_breach_is_told_in_words_and_nothing_is_hidden() {
+        let mut workflow = sample::workflow();
+        workflow.guards.max_servers = 2;
+        let text = to_text(&sample::plan_of(&workflow, vec![group("a", 0, 3)]));
+        assert!(text.contains("3 of at most 2: BREACHED"), "{text}");
+        assert!(text.contains("next: a run would refuse this plan"));
+        assert!(text.contains(&server(0).to_string()) && text.contains(&server(2).to_string()));
+    }
+
+    #[test]
+    fn a_plan_without_targets_says_so() {
+        let text = to_text(&sample::plan(vec![group("a", 0, 0)]));
+        assert!(text.contains("0 servers in 1 group, 0 batches"), "{text}");
+        assert!(text.contains("the plan has no targets"));
+    }
+
+    proptest! {
+        #[test]
+        fn text_from_outside_never_reaches_the_terminal_raw(hostile in "[\u{0}-\u{ff}\u{202a}-\u{202e}\u{2066}]{1,60}") {
+            let mut workflow = sample::workflow();
+            workflow.description = Some(hostile.clone());
+            workflow.region = Some(hostile.clone());
+            workflow.labels = BTreeMap::from([(hostile.clone(), hostile.clone())]);
+            let names = BTreeMap::from([(server(0), hostile)]);
+            let plain = to_text(&sample::plan(vec![group("a", 0, 2)]));
+            let plan = expand(&workflow, Targets::for_tests(vec![group("a", 0, 2)], names));
+            let text = to_text(&plan);
+            let head = |text: &str| text.lines().take_while(|line| !line.starts_with("group")).count();
+            prop_assert_eq!(head(&text), head(&plain));
+            let shown = text.replace('\n', "");
+            prop_assert!(for_terminal(&shown) == shown.as_str());
+        }
+    }
+}

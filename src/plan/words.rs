@@ -1,0 +1,176 @@
+//! Words and numbers that the text and the Markdown of a plan share.
+//!
+//! Owns plurals, sizes and the settings as people read them. Invariant: everything here is made of a
+//! plan's own numbers and words; text from outside is escaped by those who show it.
+
+use super::model::{Batch, Guard, Plan, PlannedGroup};
+use crate::duration;
+use crate::ids::ServerId;
+use crate::workflow::{FailOrSkip, FailSkipOrSend};
+
+/// `1 server`, `2 servers`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    let plural = match (count, noun) {
+        (1, _) => "",
+        (_, "batch") => "es",
+        (_, _) => "s",
+    };
+    format!("{count} {noun}{plural}")
+}
+
+/// What is shown of one group.
+pub(super) struct GroupView<'a> {
+    pub(super) group: &'a PlannedGroup,
+    pub(super) batches: &'a [Batch],
+}
+
+impl<'a> GroupView<'a> {
+    /// Every group with its batches, in sending order.
+    pub(super) fn all(plan: &'a Plan) -> Vec<Self> {
+        let mut rest = plan.batches.as_slice();
+        let view = |(place, group)| {
+            let own = rest.iter().take_while(|batch| batch.group() == place);
+            let (batches, others) = rest.split_at(own.count());
+            rest = others;
+            Self { group, batches }
+        };
+        plan.groups.iter().enumerate().map(view).collect()
+    }
+
+    pub(super) fn first(&self) -> Option<ServerId> {
+        self.batches.first()?.servers().first().copied()
+    }
+
+    /// The last server, if it is another one than the first.
+    pub(super) fn last(&self) -> Option<ServerId> {
+        let last = self.batches.last()?.servers().last().copied();
+        last.filter(|_| self.group.targets > 1)
+    }
+
+    pub(super) fn waves(&self) -> u32 {
+        self.batches.last().map_or(0, |batch| batch.wave() + 1)
+    }
+
+    /// The sizes of the batches, equal ones together: `2 × 1000, 1`.
+    pub(super) fn sizes(&self) -> String {
+        let runs = self
+            .batches
+            .chunk_by(|a, b| a.servers().len() == b.servers().len());
+        let sizes: Vec<String> = runs
+            .map(|run| {
+                let size = run.first().map_or(0, |batch| batch.servers().len());
+                match run.len() {
+                    1 => size.to_string(),
+                    count => format!("{count} × {size}"),
+                }
+            })
+            .collect();
+        sizes.join(", ")
+    }
+}
+
+/// `ok`, `BREACHED`, or that only the run can tell.
+pub(super) fn verdict(guard: &Guard) -> &'static str {
+    match guard.ok {
+        Some(true) => "ok",
+        Some(false) => "BREACHED",
+        None => "decided at the run",
+    }
+}
+
+pub(super) fn breached(plan: &Plan) -> bool {
+    plan.guards.iter().any(|guard| guard.ok == Some(false))
+}
+
+/// The settings that a run goes by, as name and value.
+pub(super) fn settings(plan: &Plan) -> Vec<(&'static str, String)> {
+    let (rollout, checks, jobs) = (&plan.rollout, &plan.checks, &plan.jobs);
+    let on_state = &checks.on_state;
+    let rate = &plan.rate;
+    vec![
+        ("rollout.batch_size", rollout.batch_size.get().to_string()),
+        ("rollout.in_flight", rollout.in_flight.get().to_string()),
+        ("rollout.retry_for", duration::format(rollout.retry_for)),
+        ("jobs.timeout", duration::format(jobs.timeout)),
+        ("jobs.poll", duration::format(jobs.poll)),
+        ("checks.before", checks.before.to_string()),
+        ("checks.after", checks.after.to_string()),
+        ("checks.grace", duration::format(checks.grace)),
+        (
+            "checks.on_state",
+            format!(
+                "missing {}, error {}, locked {}",
+                fail_or_skip(on_state.missing),
+                fail_skip_or_send(on_state.error),
+                fail_or_skip(on_state.locked)
+            ),
+        ),
+        (
+            "rate",
+            format!(
+                "stop {}, job {}, list {}, show {} a minute",
+                rate.stop, rate.job, rate.list, rate.show
+            ),
+        ),
+    ]
+}
+
+fn fail_or_skip(choice: FailOrSkip) -> &'static str {
+    match choice {
+        FailOrSkip::Fail => "fail",
+        FailOrSkip::Skip => "skip",
+    }
+}
+
+fn fail_skip_or_send(choice: FailSkipOrSend) -> &'static str {
+    match choice {
+        FailSkipOrSend::Fail => "fail",
+        FailSkipOrSend::Skip => "skip",
+        FailSkipOrSend::Send => "send",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::plan::sample::{self, group};
+
+    #[rstest]
+    #[case(0, "", 0)]
+    #[case(1, "1", 1)]
+    #[case(999, "999", 1)]
+    #[case(1001, "1000, 1", 1)]
+    #[case(2500, "2 × 1000, 500", 1)]
+    #[case(3000, "3 × 1000", 1)]
+    fn sizes_tell_equal_batches_together(
+        #[case] targets: u32,
+        #[case] sizes: &str,
+        #[case] waves: u32,
+    ) {
+        let plan = sample::plan(vec![group("a", 0, targets)]);
+        let views = GroupView::all(&plan);
+        assert_eq!(
+            (views[0].sizes().as_str(), views[0].waves()),
+            (sizes, waves)
+        );
+    }
+
+    #[test]
+    fn an_empty_group_in_between_takes_no_batches_from_others() {
+        let plan = sample::plan(vec![group("a", 0, 1), group("b", 1, 0), group("c", 1, 2)]);
+        let views = GroupView::all(&plan);
+        let batches: Vec<_> = views.iter().map(|view| view.batches.len()).collect();
+        assert_eq!(batches, [1, 0, 1]);
+        assert_eq!(views[0].last(), None);
+        assert_eq!(views[2].last(), Some(sample::server(2)));
+    }
+
+    #[test]
+    fn plurals_are_right() {
+        assert_eq!(counted(1, "batch"), "1 batch");
+        assert_eq!(counted(0, "batch"), "0 batches");
+        assert_eq!(counted(2, "server"), "2 servers");
+    }
+}

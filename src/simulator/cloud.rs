@@ -150,9 +150,10 @@ impl Cloud {
                 .stops
                 .push(self.stop_seen(stop.as_ref().ok()));
         }
+        let struck = fault.is_some_and(|fault| fault.point() == Point::Before);
         let acted = self
             .admit(&mut state, received, project, call.kind())
-            .map(|()| self.act(&mut state, received, call, stop, fault));
+            .map(|()| (!struck).then(|| self.act(&mut state, received, call, stop)));
         let (reply, delivery) = match acted {
             Err(refusal) => (Reply::refusal(refusal, request_id), Delivery::Whole),
             Ok(acted) => spoil(acted, fault, request_id),
@@ -180,21 +181,17 @@ impl Cloud {
         Ok(())
     }
 
-    /// The call itself; `None` where a fault strikes before it.
+    /// The call itself.
     fn act(
         &self,
         state: &mut State,
         received: &Received,
         call: &Call,
         stop: Option<Result<StopRequest, Refusal>>,
-        fault: Option<Fault>,
-    ) -> Option<Result<Vec<u8>, Refusal>> {
-        if fault.is_some_and(|fault| fault.point() == Point::Before) {
-            return None;
-        }
+    ) -> Result<Vec<u8>, Refusal> {
         let now = self.clock.elapsed();
         let lag = self.faults.state_lag.0;
-        Some(match (call, stop) {
+        match (call, stop) {
             (Call::Action, Some(Ok(stop))) => self.stop(state, &stop, now),
             (Call::Action, Some(Err(refusal))) => Err(refusal),
             (Call::Action, None) => Err(Refusal::unknown_path()),
@@ -206,7 +203,7 @@ impl Cloud {
             (Call::Job(id), _) => {
                 strict::bare_read(received).and_then(|()| self.job(state, id, now))
             }
-        })
+        }
     }
 
     fn stop(&self, state: &mut State, stop: &StopRequest, now: Moment) -> Result<Vec<u8>, Refusal> {

@@ -51,6 +51,27 @@ impl FaultsError {
 }
 
 /// Everything that goes wrong, and how the simulator settles what the documentation leaves open.
+///
+/// ```
+/// # use lightsout::simulator::Faults;
+/// let faults = Faults::from_text("
+/// calls:                       # by kind: stop, job, list, show
+///   stop:
+///     - { fault: throttle, retry_after: 2s, rate: 0.3 }
+///     - { fault: error, status: 504, accepted: true, first: 1 }
+///   job:
+///     - { fault: slow, delay: 800ms, every: 5 }
+/// servers:
+///   off: { share: 0.1 }
+///   busy: { ids: [616fb98f-46ca-475e-917e-2563e5a8cd19], for: 40s }
+///   failing: { share: 0.05, code: BMS.1007 }
+/// jobs: { stuck: 0.1, forgotten: 0.1 }
+/// state_lag: 5s
+/// conflicts: subjob            # or reject
+/// partial_failure: success     # or fail
+/// ");
+/// assert!(faults.is_ok());
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {

@@ -41,6 +41,13 @@ pub(super) struct Job {
     pub(super) sub_jobs: Vec<SubJob>,
 }
 
+/// What all sub-jobs of one answer share: the job's age, and when it began, as it is spelled.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    age: Duration,
+    begin: &'a str,
+}
+
 /// The words for the status of a job or sub-job.
 const INIT: &str = "INIT";
 const RUNNING: &str = "RUNNING";
@@ -109,7 +116,9 @@ impl Job {
         if status == INIT {
             body.extend_from_slice(b"\"sub_jobs_total\":0,\"sub_jobs\":[]");
         } else {
-            self.write_sub_jobs(&mut body, now, draw, &begin);
+            let age = now.since(self.accepted);
+            let asked = Asked { age, begin: &begin };
+            self.write_sub_jobs(&mut body, draw, asked);
         }
         body.extend_from_slice(b"},");
         let end = matches!(status, SUCCESS | FAIL).then(|| stamp(self.accepted_at, self.takes));
@@ -121,8 +130,7 @@ impl Job {
         body
     }
 
-    fn write_sub_jobs(&self, body: &mut Vec<u8>, now: Moment, draw: Draw, begin: &str) {
-        let age = now.since(self.accepted);
+    fn write_sub_jobs(&self, body: &mut Vec<u8>, draw: Draw, asked: Asked<'_>) {
         let total = self.sub_jobs.len().to_string();
         body.extend_from_slice(b"\"sub_jobs_total\":");
         body.extend_from_slice(total.as_bytes());
@@ -135,20 +143,19 @@ impl Job {
             let mut buffer = [0; 32];
             let id = uuid::Uuid::from_u128(draw.wide("sub-job", number));
             let id = id.simple().encode_lower(&mut buffer);
-            self.write_sub_job(body, sub, (id, age, begin));
+            self.write_sub_job(body, sub, id, asked);
         }
         body.push(b']');
     }
 
-    fn write_sub_job(&self, body: &mut Vec<u8>, sub: &SubJob, told: (&str, Duration, &str)) {
-        let (id, age, begin) = told;
-        let status = sub.status(age);
+    fn write_sub_job(&self, body: &mut Vec<u8>, sub: &SubJob, id: &str, asked: Asked<'_>) {
+        let status = sub.status(asked.age);
         body.extend_from_slice(b"{\"status\":\"");
         body.extend_from_slice(status.as_bytes());
         body.extend_from_slice(b"\",\"entities\":{\"server_id\":\"");
         body.extend_from_slice(sub.server.encode(&mut [0; 36]).as_bytes());
         body.extend_from_slice(b"\"},");
-        write_common(body, id, "baremetalSingleOperate", begin);
+        write_common(body, id, "baremetalSingleOperate", asked.begin);
         let end = (status != RUNNING).then(|| stamp(self.accepted_at, sub.takes));
         let error = match &sub.ending {
             Ending::Fail { code, message } if status == FAIL => Some((&code[..], &message[..])),

@@ -20,7 +20,7 @@ const PRESETS: [(&str, &str, &str); 10] = [
     ),
     (
         "flaky-reads",
-        "30 % of all reads end with 500, 502 or a closed connection",
+        "30 % of all reads end with 500, 502, a page of HTML or a broken connection",
         r#"{"calls": {
             "job":  [{"fault": "error", "status": 500, "rate": 0.2}, {"fault": "reset", "rate": 0.1}],
             "list": [{"fault": "error", "status": 500, "rate": 0.2}, {"fault": "broken_body", "rate": 0.1}],

@@ -240,3 +240,102 @@ pub(super) fn overrides<'a>(
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::diagnostic::Diagnostic;
+    use crate::plan::{SCHEMA, sample};
+
+    fn schema() -> Value {
+        serde_json::from_str(SCHEMA).unwrap()
+    }
+
+    fn written(plan: &Plan) -> String {
+        let mut bytes = Vec::new();
+        write_json(plan, &mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    fn fullest() -> Plan {
+        let mut workflow = sample::workflow();
+        workflow.report = Some("reports/{{ run.id }}.json".to_owned());
+        workflow.warnings = vec![Diagnostic::warning(
+            "soft-stop-invalid",
+            "`SOFT` is invalid",
+        )];
+        let mut group = sample::group("a", 0, 3);
+        group.in_flight = InFlight::try_from(4).unwrap();
+        group.excluded = 2;
+        sample::plan_of(&workflow, vec![group])
+    }
+
+    #[test]
+    fn a_written_plan_is_exactly_this() {
+        insta::assert_snapshot!(written(&fullest()));
+    }
+
+    #[test]
+    fn the_schema_is_one() {
+        assert!(jsonschema::meta::is_valid(&schema()));
+    }
+
+    #[rstest]
+    #[case(fullest())]
+    #[case(sample::fleet())]
+    #[case(sample::plan(Vec::new()))]
+    fn written_plans_are_what_the_schema_says(#[case] plan: Plan) {
+        let value: Value = serde_json::from_str(&written(&plan)).unwrap();
+        let error = jsonschema::validator_for(&schema())
+            .unwrap()
+            .validate(&value)
+            .err()
+            .map(|error| error.to_string());
+        assert_eq!(error, None);
+    }
+
+    /// Whatever the schema asks for is written, and a member that it does not know is refused.
+    #[test]
+    fn the_schema_knows_every_member_and_misses_none() {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let whole: Value = serde_json::from_str(&written(&fullest())).unwrap();
+        let mut paths = Vec::new();
+        objects(&whole, String::new(), &mut paths);
+        assert!(paths.len() > 10);
+        for path in paths {
+            let free = ["/labels", "/names"].contains(&path.as_str());
+            let mut more = whole.clone();
+            more.pointer_mut(&path).unwrap()["extra"] = json!("x");
+            assert_eq!(validator.is_valid(&more), path == "/labels", "{path}");
+            let members = whole.pointer(&path).unwrap().as_object().unwrap();
+            for member in members
+                .keys()
+                .filter(|_| !free && path != "/rollout/overrides")
+            {
+                let mut less = whole.clone();
+                less.pointer_mut(&path)
+                    .unwrap()
+                    .as_object_mut()
+                    .unwrap()
+                    .remove(member);
+                assert!(!validator.is_valid(&less), "{path}/{member}");
+            }
+        }
+    }
+
+    fn objects(value: &Value, path: String, paths: &mut Vec<String>) {
+        if let Value::Object(members) = value {
+            for (name, member) in members {
+                objects(member, format!("{path}/{name}"), paths);
+            }
+            paths.push(path);
+        } else if let Value::Array(items) = value {
+            for (at, item) in items.iter().enumerate() {
+                objects(item, format!("{path}/{at}"), paths);
+            }
+        }
+    }
+}

@@ -1,4 +1,5 @@
 //! A client of a few lines over a bare connection: it signs what it is told to, and repairs nothing.
+//! Invariant: what is sent is what was asked for, so a deviation reaches the simulator as it is.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

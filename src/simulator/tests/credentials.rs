@@ -1,4 +1,5 @@
 //! Whom the simulator lets in, and whom it turns away.
+//! Owns the table of deviations; each changes one thing of a request that would else be accepted.
 
 use rstest::rstest;
 

@@ -1,4 +1,5 @@
 //! What faults do to calls and servers, as a client sees it.
+//! Owns faults of calls, servers and jobs over a real connection, and that a seed repeats them.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

@@ -36,7 +36,10 @@ impl Resolver<'_> {
         for (name, excluded) in empty.map(|part| (&part.name, part.excluded)).chain(nothing) {
             let message = match excluded {
                 0 => format!("the group `{name}` has no servers"),
-                _ => format!("the group `{name}` has no servers left: all {excluded} are excluded"),
+                _ => {
+                    let excluded = servers(excluded);
+                    format!("the group `{name}` is empty: {excluded} listed, all excluded")
+                }
             };
             self.refuse(group.origin.clone(), |place| {
                 Diagnostic::error("empty-group", message)

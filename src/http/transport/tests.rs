@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 
 mod environment;
+mod tls;
 
 /// A server that gives each connection, with its number from 0, to `serve`.
 async fn server<F, S>(serve: S) -> (SocketAddr, Arc<AtomicUsize>)

@@ -5,9 +5,8 @@
 
 use std::process::Command;
 
+use super::tls::CA;
 use super::*;
-
-const CA: &str = include_str!("../../../../tests/fixtures/ca.pem");
 
 /// Runs one test of this module's parent alone, in this process's environment with `changes`.
 fn run_again(test: &str, changes: &[(&str, &str)]) {

@@ -225,52 +225,61 @@ impl Source {
 }
 
 fn usual_file(environment: &Environment) -> Result<PathBuf, CredentialsError> {
-    let set = |name: &str| environment.get(name).filter(|value| !value.is_empty());
-    match (set(FILE_VARIABLE), set("HOME")) {
+    match (set(environment, FILE_VARIABLE), set(environment, "HOME")) {
         (Some(path), _) => Ok(path.into()),
         (None, Some(home)) => Ok(Path::new(home).join(".huaweicloud/credentials")),
         (None, None) => Err(CredentialsError::NotInEnvironment),
     }
 }
 
-/// The credentials of the environment; `None` if it names none. An empty variable is an unset one.
+/// The credentials of the environment; `None` if it names none.
 fn from_environment(environment: &Environment) -> Result<Option<Secrets>, CredentialsError> {
-    let set = |name: &'static str| environment.get(name).filter(|value| !value.is_empty());
     let named = KEY_VARIABLES
         .iter()
-        .find(|names| names.iter().any(|name| set(name).is_some()));
-    match (named, set(TOKEN_VARIABLE)) {
+        .find(|names| names.iter().any(|name| set(environment, name).is_some()));
+    match (named, set(environment, TOKEN_VARIABLE)) {
         (None, None) => Ok(None),
-        (None, Some(token)) => Ok(Some(Secrets::Token(secret(token, TOKEN_VARIABLE)?))),
+        (None, Some(token)) => secret(token, TOKEN_VARIABLE).map(|it| Some(Secrets::Token(it))),
+        (Some(names), None) => keys_from(environment, names).map(Some),
         (Some([access_key, _, _]), Some(_)) => Err(CredentialsError::KeysAndToken {
             keys: access_key,
             token: TOKEN_VARIABLE,
         }),
-        (Some(&[access_key, secret_key, security_token]), None) => {
-            let needed = |missing, others: [&'static str; 2]| {
-                set(missing).ok_or_else(|| CredentialsError::Incomplete {
-                    missing: format!("`{missing}`"),
-                    present: others
-                        .into_iter()
-                        .find(|name| set(name).is_some())
-                        .map_or_else(String::new, |name| format!("`{name}`")),
-                })
-            };
-            Ok(Some(Secrets::Keys {
-                access_key: secret(
-                    needed(access_key, [secret_key, security_token])?,
-                    access_key,
-                )?,
-                secret_key: secret(
-                    needed(secret_key, [access_key, security_token])?,
-                    secret_key,
-                )?,
-                security_token: set(security_token)
-                    .map(|token| secret(token, security_token))
-                    .transpose()?,
-            }))
-        }
     }
+}
+
+/// The key pair of these variables, of which at least one is set.
+fn keys_from(
+    environment: &Environment,
+    names: &[&'static str; 3],
+) -> Result<Secrets, CredentialsError> {
+    let needed = |name: &'static str| match set(environment, name) {
+        Some(value) => secret(value, name),
+        None => Err(CredentialsError::Incomplete {
+            missing: name,
+            present: names
+                .iter()
+                .find(|other| set(environment, other).is_some())
+                .copied()
+                .unwrap_or_default(),
+        }),
+    };
+    let [access_key, secret_key, security_token] = *names;
+    Ok(Secrets::Keys {
+        access_key: needed(access_key)?,
+        secret_key: needed(secret_key)?,
+        security_token: set(environment, security_token)
+            .map(|token| secret(token, security_token))
+            .transpose()?,
+    })
+}
+
+/// Value of a variable; an empty one counts as unset.
+fn set<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
+    environment
+        .get(name)
+        .map(String::as_str)
+        .filter(|value| !value.is_empty())
 }
 
 /// A secret that can stand in a header; `place` says where it came from.
@@ -305,12 +314,12 @@ pub enum CredentialsError {
         token: &'static str,
     },
     /// A part of the key pair is missing.
-    #[error("{missing} is missing while {present} is set")]
+    #[error("`{missing}` is missing while `{present}` is set")]
     Incomplete {
-        /// What is missing.
-        missing: String,
-        /// What is there.
-        present: String,
+        /// The variable that is missing.
+        missing: &'static str,
+        /// One that is there.
+        present: &'static str,
     },
     /// The file cannot be read.
     #[error("cannot read the credentials file `{path}`")]

@@ -171,6 +171,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_newcomer_does_not_pass_one_who_waits() {
+        let clock = Clock::real();
+        let quota = Quota::new(1, clock);
+        let held = quota.slot().await;
+        let waiting = tokio::spawn({
+            let quota = quota.clone();
+            async move { quota.slot().await }
+        });
+        tokio::task::yield_now().await;
+        drop(held);
+        let newcomer = clock.timeout(Duration::from_secs(1), quota.slot()).await;
+        assert!(newcomer.is_err());
+        waiting.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_unused_slot_does_not_count() {
         let clock = Clock::real();
         let quota = Quota::new(1, clock);

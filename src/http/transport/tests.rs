@@ -154,11 +154,15 @@ async fn an_unknown_host_is_no_connection() {
 }
 
 #[tokio::test]
-async fn a_failed_tls_handshake_is_no_connection() {
-    let address = answering("HTTP/1.1 400 Bad\r\n\r\n").await;
+async fn a_server_that_does_not_speak_tls_is_no_connection() {
+    let (address, _) = server(|mut stream| async move {
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad\r\n\r\n").await;
+        let _ = stream.read(&mut [0; 4096]).await;
+    })
+    .await;
     let mut request = get(address, Connection::Fresh);
     request.url = format!("https://{address}/v1");
-    let failure = transport(60).send(request).await.unwrap_err();
+    let failure = transport(1).send(request).await.unwrap_err();
     assert!(
         matches!(failure, Failure::NotConnected { .. }),
         "{failure:?}"
@@ -321,6 +325,15 @@ async fn a_header_that_cannot_be_sent_opens_no_connection() {
         "{message}"
     );
     assert_eq!(accepted.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn secret_headers_are_marked_for_the_library() {
+    let headers = [Header::open("a", "1"), Header::secret("b", "canary")];
+    let map = header_map(&headers).unwrap();
+    assert!(!map["a"].is_sensitive());
+    assert!(map["b"].is_sensitive());
+    assert!(!format!("{map:?}").contains("canary"));
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ pub fn parse(source: &SourceFile, inputs: &Inputs) -> Result<Workflow, Vec<Diagn
 /// As [`parse`].
 pub fn render(source: &SourceFile, inputs: &Inputs) -> Result<String, Vec<Diagnostic>> {
     let expanded = expanded(source, inputs)?;
-    render::write(&expanded.value).map_err(|error| vec![defect(&error.to_string())])
+    render::write(&expanded.value).map_err(|error| vec![defect(&error)])
 }
 
 /// Fills in a `report` template. `date` is the day of the run, such as `2026-11-28`.
@@ -169,29 +169,4 @@ fn defect(error: &str) -> Diagnostic {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SMALLEST: &str = "version: 1\nname: az1-weekly-stop\nproject: bbf1946d374b44a0a2a95533562ba954\nregion: ap-southeast-1\nstop_type: HARD\ngroups:\n  - name: canary\n    servers:\n      - 616FB98F-46ca-475e-917e-2563e5a8cd19\n";
-
-    fn file(text: &str) -> SourceFile {
-        SourceFile::new("weekly.yaml", text)
-    }
-
-    #[test]
-    fn the_smallest_workflow_has_every_default() {
-        let workflow = parse(&file(SMALLEST), &Inputs::default()).unwrap();
-        assert_eq!(workflow.name, "az1-weekly-stop");
-        assert_eq!(
-            workflow.endpoint.to_string(),
-            "https://bms.ap-southeast-1.myhuaweicloud.com"
-        );
-        assert_eq!(workflow.rollout, Rollout::default());
-        assert_eq!(
-            workflow.groups[0].servers[0].to_string(),
-            "616fb98f-46ca-475e-917e-2563e5a8cd19"
-        );
-        assert_eq!(workflow.groups[0].origin, "/groups/0");
-        assert!(workflow.warnings.is_empty());
-    }
-}
+mod tests;

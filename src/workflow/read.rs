@@ -190,3 +190,81 @@ fn sha256(source: &SourceFile) -> String {
             text
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::de::DeserializeOwned;
+    use serde_json::json;
+    use std::collections::BTreeSet;
+
+    /// The fields that a type knows, as its refusal of another one tells.
+    fn fields<T: DeserializeOwned>() -> BTreeSet<String> {
+        let Err(error) = serde_json::from_value::<T>(json!({ "?": 0 })) else {
+            panic!("an unknown field is accepted");
+        };
+        let text = error.to_string();
+        text.split('`')
+            .skip(3)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    }
+
+    fn properties(pointer: &str, without: &[&str]) -> BTreeSet<String> {
+        let schema: Value = serde_json::from_str(super::super::SCHEMA).unwrap();
+        let properties = schema.pointer(pointer).unwrap()["properties"]
+            .as_object()
+            .unwrap()
+            .clone();
+        properties
+            .into_iter()
+            .map(|(name, _)| name)
+            .filter(|name| !without.contains(&name.as_str()))
+            .collect()
+    }
+
+    #[test]
+    fn types_and_schema_know_the_same_fields() {
+        assert_eq!(fields::<RawWorkflow>(), properties("", &["vars"]));
+        assert_eq!(
+            fields::<RawGroup>(),
+            properties("/$defs/group", &["for_each"])
+        );
+        assert_eq!(
+            fields::<RawExclude>(),
+            properties("/$defs/group/properties/exclude", &[])
+        );
+        assert_eq!(
+            fields::<RawInventory>(),
+            properties("/$defs/inventory", &[])
+        );
+        assert_eq!(
+            fields::<Expect>(),
+            properties("/$defs/group/properties/expect", &[])
+        );
+    }
+
+    #[test]
+    fn the_hash_is_that_of_the_bytes_with_their_mark() {
+        let hash = |text| sha256(&SourceFile::new("a", text));
+        assert_eq!(
+            hash("abc"),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        assert_ne!(hash("\u{feff}abc"), hash("abc"));
+    }
+
+    #[test]
+    fn an_inventory_may_be_a_path_or_a_mapping() {
+        let path = inventory(Some(json!("a.txt")), "/x".to_owned())
+            .unwrap()
+            .unwrap();
+        assert_eq!((path.file.as_str(), path.origin.as_str()), ("a.txt", "/x"));
+        let full = json!({ "file": "a.csv", "where": { "rack": 7, "on": true }, "sha256": "AB" });
+        let full = inventory(Some(full), String::new()).unwrap().unwrap();
+        assert_eq!(full.matching["rack"], "7");
+        assert_eq!(full.matching["on"], "true");
+        assert_eq!(full.sha256.as_deref(), Some("ab"));
+    }
+}

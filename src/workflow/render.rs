@@ -6,6 +6,8 @@
 use serde_json::Value;
 use serde_yaml::{Mapping, Value as Yaml};
 
+use super::yaml;
+
 /// Keys in the order in which people write them; others follow in alphabetical order.
 const ORDER: [&str; 41] = [
     "version",
@@ -52,8 +54,24 @@ const ORDER: [&str; 41] = [
 ];
 
 /// Writes the value of an expanded file.
-pub(super) fn write(value: &Value) -> Result<String, serde_yaml::Error> {
-    serde_yaml::to_string(&ordered(value))
+pub(super) fn write(value: &Value) -> Result<String, String> {
+    let text = serde_yaml::to_string(&ordered(value)).map_err(|error| error.to_string())?;
+    if yaml::deceptive(&text).is_none() {
+        return Ok(text);
+    }
+    // Characters that a workflow may hold only escaped; JSON is YAML with every text escaped.
+    let text = serde_json::to_string_pretty(value).map_err(|error| error.to_string())?;
+    Ok(text.chars().fold(String::new(), escaped))
+}
+
+fn escaped(mut text: String, character: char) -> String {
+    match u32::from(character) {
+        code @ (0x7f..=0xa0 | 0x2000..=0x206f | 0xfe00..=0xffff) => {
+            text.push_str(&format!("\\u{code:04x}"));
+        }
+        _ => text.push(character),
+    }
+    text
 }
 
 fn ordered(value: &Value) -> Yaml {

@@ -93,14 +93,26 @@ impl Errors<'_> {
     }
 
     fn required(&mut self, error: &ValidationError<'_>, pointer: String, property: &str) {
-        match error
-            .schema_path()
-            .as_str()
-            .rsplit_once("/dependentRequired/")
-        {
-            Some((_, key)) => self.findings.push(messages::needs(&pointer, key, property)),
+        match self.needed_by(error.schema_path().as_str(), &pointer, property) {
+            Some(key) => self.findings.push(messages::needs(&pointer, key, property)),
             None => self.missing.push((pointer, vec![property.to_owned()])),
         }
+    }
+
+    /// The key beside which `property` is required, where it is not always required.
+    fn needed_by(&self, path: &str, pointer: &str, property: &str) -> Option<&str> {
+        let rules = path
+            .ends_with("/dependentRequired")
+            .then(|| self.schema.pointer(path))??;
+        let mapping = self.root.pointer(pointer)?;
+        let asks = |needed: &Value| {
+            needed
+                .as_array()
+                .is_some_and(|all| all.contains(&property.into()))
+        };
+        let mut rules = rules.as_object()?.iter();
+        let rule = rules.find(|(key, needed)| mapping.get(key.as_str()).is_some() && asks(needed));
+        rule.map(|(key, _)| key.as_str())
     }
 
     fn alternatives(
@@ -124,7 +136,10 @@ impl Errors<'_> {
             several => several.iter().find(fits).copied(),
         };
         match branch {
-            Some(branch) => branch.iter().for_each(|error| self.add(error)),
+            Some(branch) => branch
+                .iter()
+                .take(2 * LIMIT)
+                .for_each(|error| self.add(error)),
             None => self.mismatch(error, pointer.to_owned()),
         }
     }
@@ -214,4 +229,123 @@ fn is_expression(branch: &[ValidationError<'static>]) -> bool {
             .as_str()
             .starts_with("/$defs/expression/")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workflow::model::{Checks, Guards, Jobs, OnState, Rate, Rollout};
+    use rstest::rstest;
+    use serde::Serialize;
+    use serde_json::json;
+
+    fn schema() -> Value {
+        serde_json::from_str(SCHEMA).unwrap()
+    }
+
+    /// Every node of the schema that has examples, with its pointer.
+    fn with_examples(node: &Value, pointer: String, found: &mut Vec<(String, Value)>) {
+        let Value::Object(fields) = node else { return };
+        if let Some(Value::Array(_)) = fields.get("examples") {
+            found.push((pointer.clone(), node.clone()));
+        }
+        for (key, field) in fields.iter().filter(|(key, _)| *key != "examples") {
+            with_examples(field, format!("{pointer}/{key}"), found);
+        }
+    }
+
+    #[test]
+    fn the_schema_is_a_valid_schema() {
+        assert!(jsonschema::meta::is_valid(&schema()));
+    }
+
+    #[test]
+    fn every_example_is_valid_where_it_stands() {
+        let mut nodes = Vec::new();
+        with_examples(&schema(), String::new(), &mut nodes);
+        assert!(nodes.len() > 60, "{}", nodes.len());
+        for (pointer, mut node) in nodes {
+            node["$defs"] = schema()["$defs"].clone();
+            let examples = node["examples"].as_array().unwrap().clone();
+            let validator = jsonschema::validator_for(&node).unwrap();
+            assert!(!examples.is_empty(), "{pointer}");
+            for example in examples {
+                assert!(validator.is_valid(&example), "{pointer}: {example}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_property_has_a_description_and_an_example() {
+        fn check(node: &Value, pointer: &str) {
+            let Value::Object(fields) = node else { return };
+            if let Some(Value::Object(properties)) = fields.get("properties") {
+                for (name, property) in properties {
+                    assert!(property["description"].is_string(), "{pointer}/{name}");
+                    assert!(property["examples"].is_array(), "{pointer}/{name}");
+                }
+            }
+            for (key, field) in fields.iter().filter(|(key, _)| *key != "examples") {
+                check(field, &format!("{pointer}/{key}"));
+            }
+        }
+        check(&schema(), "");
+    }
+
+    fn names(value: &Value) -> Vec<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    }
+
+    #[rstest]
+    #[case("/properties/rollout", Rollout::default())]
+    #[case("/properties/guards", Guards::default())]
+    #[case("/properties/jobs", Jobs::default())]
+    #[case("/properties/checks", Checks::default())]
+    #[case("/properties/checks/properties/on_state", OnState::default())]
+    #[case("/properties/rate", Rate::default())]
+    fn settings_and_schema_agree_on_names_and_defaults(
+        #[case] pointer: &str,
+        #[case] settings: impl Serialize,
+    ) {
+        let settings = serde_json::to_value(settings).unwrap();
+        let schema = schema();
+        let properties = &schema.pointer(pointer).unwrap()["properties"];
+        assert_eq!(names(properties), names(&settings));
+        for (name, property) in properties.as_object().unwrap() {
+            if let Some(default) = property.get("default") {
+                assert_eq!(default, &settings[name], "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn durations_are_admitted_just_as_they_are_read() {
+        let node = schema()["$defs"]["duration"].clone();
+        let validator = jsonschema::validator_for(&node).unwrap();
+        for text in [
+            "500ms", "1h30m", "0s", "", "5", "-5s", "5 s", "1.5h", "2d", "30m1h", "1h1h", "h",
+            "5S", "1m5ms",
+        ] {
+            let read = crate::duration::parse(text).is_ok();
+            assert_eq!(validator.is_valid(&json!(text)), read, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_mistake_gives_one_finding() {
+        let mut value = schema()["examples"][0].clone();
+        let name = value.as_object_mut().unwrap().remove("name").unwrap();
+        value["nmae"] = name;
+        let findings = check(&value, &Origins::default());
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(findings[0].code, "unknown-key");
+    }
+
+    #[test]
+    fn a_hundred_thousand_mistakes_are_cut_short() {
+        let mut value = schema()["examples"][0].clone();
+        value["groups"][0]["servers"] = Value::Array(vec![json!("no"); 100_000]);
+        let findings = check(&value, &Origins::default());
+        assert!((LIMIT..=3 * LIMIT).contains(&findings.len()));
+    }
 }

@@ -36,6 +36,12 @@ pub(super) fn events(text: &str) -> Parser<'_, StrInput<'_>> {
 
 /// Reads `text`; there is no value where the two parsers might read two different things.
 pub(super) fn read(text: &str) -> Reading {
+    if let Some(finding) = deceptive(text) {
+        return Reading {
+            value: None,
+            findings: vec![finding],
+        };
+    }
     let mut structure = Structure::new(text);
     structure.walk();
     let (mut findings, readable) = (structure.findings, structure.readable);
@@ -54,6 +60,28 @@ pub(super) fn read(text: &str) -> Reading {
         Err(_) => None,
     };
     Reading { value, findings }
+}
+
+/// A character that makes the text read otherwise than a reviewer sees it: the parsers, editors and
+/// terminals do not agree on which of these end a line or turn the direction of writing.
+pub(super) fn deceptive(text: &str) -> Option<Finding> {
+    let lone = |at: &usize| !text[at + 1..].starts_with('\n');
+    let lone_return = text.match_indices('\r').map(|(at, _)| at).find(lone);
+    let turning = |c| matches!(c, '\u{85}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let other = if text.is_ascii() {
+        None
+    } else {
+        text.find(turning)
+    };
+    let at = lone_return.into_iter().chain(other).min()?;
+    let character = text[at..].chars().next()?;
+    let bytes = at..at + character.len_utf8();
+    let message = format!(
+        "the character U+{:04X} is not supported",
+        u32::from(character)
+    );
+    let finding = Finding::error("deceptive-character", Spot::Bytes(bytes), message);
+    Some(finding.hint("remove it: it is invisible and can make a file look other than it is"))
 }
 
 fn refused(text: &str, error: &serde_yaml::Error) -> Finding {
@@ -90,6 +118,8 @@ struct Structure<'a> {
     open: Vec<Frame<'a>>,
     documents: usize,
     readable: bool,
+    /// Whether what follows would only repeat what is found.
+    ended: bool,
     findings: Vec<Finding>,
 }
 
@@ -100,6 +130,7 @@ impl<'a> Structure<'a> {
             open: Vec::new(),
             documents: 0,
             readable: true,
+            ended: false,
             findings: Vec::new(),
         }
     }
@@ -110,7 +141,7 @@ impl<'a> Structure<'a> {
                 Ok((event, span)) => self.take(event, span),
                 Err(error) => return self.stop(syntax(self.text, &error)),
             }
-            if self.documents > 1 || self.open.len() > DEPTH || self.findings.len() > 1000 {
+            if self.ended || self.findings.len() > 1000 {
                 self.readable = false;
                 return;
             }
@@ -161,6 +192,7 @@ impl<'a> Structure<'a> {
     fn document(&mut self, bytes: Range<usize>) {
         self.documents += 1;
         if self.documents == 2 {
+            self.ended = true;
             let message = "a second document begins here";
             let finding = Finding::error("several-documents", Spot::Bytes(bytes), message);
             self.stop(finding.hint("a workflow file holds one document; use a file for each"));
@@ -184,19 +216,23 @@ impl<'a> Structure<'a> {
         }
         self.open.push(frame);
         if self.open.len() > DEPTH {
+            self.ended = true;
             self.stop(too_deep(bytes.start));
         }
     }
 
     fn collection_as_key(&mut self, bytes: &Range<usize>) {
-        let before = self.text[..bytes.start].chars().next_back();
-        let finding = if before == Some('{') && self.text[bytes.start..].starts_with('{') {
-            unquoted(self.text, bytes.start - 1)
-        } else {
-            let message = "a key must be a text, not a list or a mapping";
-            Finding::error("key-not-text", Spot::Bytes(bytes.clone()), message)
-        };
-        self.stop(finding);
+        let rest = &self.text[bytes.start..];
+        let inner = self.text[..bytes.start].ends_with('{') && rest.starts_with('{');
+        self.ended = true;
+        self.stop(match (inner, rest.starts_with("{{")) {
+            (true, _) => unquoted(self.text, bytes.start - 1),
+            (false, true) => unquoted(self.text, bytes.start),
+            (false, false) => {
+                let message = "a key must be a text, not a list or a mapping";
+                Finding::error("key-not-text", Spot::Bytes(bytes.clone()), message)
+            }
+        });
     }
 
     fn key(&mut self, key: Cow<'a, str>, style: ScalarStyle, bytes: Range<usize>) {
@@ -320,4 +356,141 @@ fn is_text(plain: &str) -> bool {
         serde_yaml::from_str(plain),
         Ok(serde_yaml::Value::String(_))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    fn codes(text: &str) -> Vec<&'static str> {
+        read(text)
+            .findings
+            .iter()
+            .map(|finding| finding.code)
+            .collect()
+    }
+
+    #[rstest]
+    #[case("a: 1\nb: [x, y]\n")]
+    #[case("a: yes\nb: 0755\nc: 2026-11-24\n")]
+    #[case("a: \"\\L\\N\"\nb: zwölf\n")]
+    #[case("a: 1\r\nb: 2\r\n")]
+    #[case("--- \na: 1\n...\n")]
+    #[case("# only\na: |\n  b: c\n  b: c\n")]
+    #[case("no: x\ny: z\n'1': q\n\"true\": r\n")]
+    fn plain_yaml_has_no_findings(#[case] text: &str) {
+        assert_eq!(codes(text), Vec::<&str>::new());
+        assert!(read(text).value.is_some());
+    }
+
+    #[rstest]
+    #[case("a: 1 # x\u{2028}b: 2", "deceptive-character")]
+    #[case("a: 1 # x\u{85}b: 2", "deceptive-character")]
+    #[case("a: 1 # x\rb: 2", "deceptive-character")]
+    #[case("a: \u{202e}1", "deceptive-character")]
+    #[case("a: {b: 1, b: 2}", "duplicate-key")]
+    #[case("'a': 1\n\"a\": 2", "duplicate-key")]
+    #[case("a: {<<: {b: 1}}", "merge")]
+    #[case("a: &x 1", "anchor-or-alias")]
+    #[case("a: *x", "anchor-or-alias")]
+    #[case("a: !!python/object x", "tag")]
+    #[case("a: !!str 1", "tag")]
+    #[case("1: a", "key-not-text")]
+    #[case("~: a", "key-not-text")]
+    #[case("true: a", "key-not-text")]
+    #[case("1.5: a", "key-not-text")]
+    #[case("? [a]\n: b", "key-not-text")]
+    #[case("a: {{ b }}", "unquoted-expression")]
+    #[case("a: [{{ b }}]", "unquoted-expression")]
+    #[case("- {{ b }}", "unquoted-expression")]
+    #[case("a: {{ b }}/c", "unquoted-expression")]
+    #[case("{{ b }}: c", "unquoted-expression")]
+    #[case("'{{ b }}': c", "expression-in-key")]
+    #[case("a: 1\n---\nb: 2", "several-documents")]
+    #[case("", "empty-file")]
+    #[case("\n\n# nothing\n", "empty-file")]
+    #[case("a: \"\u{0}\"", "syntax")]
+    #[case("a: 99999999999999999999999999999999", "syntax")]
+    #[case("\ta: 1", "syntax")]
+    #[case("a: b: c", "syntax")]
+    #[case("a: [", "syntax")]
+    #[case("%YAML 1.1\n%FOO\na", "syntax")]
+    fn what_could_be_misread_is_found(#[case] text: &str, #[case] code: &str) {
+        assert_eq!(codes(text), [code], "{:?}", read(text).findings);
+    }
+
+    #[rstest]
+    #[case("[".repeat(100_000))]
+    #[case("{a: ".repeat(100_000))]
+    #[case("- ".repeat(100_000))]
+    #[case("? ".repeat(100_000))]
+    #[case((0..2_000).fold(String::new(), |text, depth| format!("{text}{}a:\n", " ".repeat(depth))))]
+    fn deep_nesting_ends_quickly(#[case] text: String) {
+        let findings = read(&text).findings;
+        assert!(
+            matches!(findings[0].code, "too-deep" | "syntax" | "key-not-text"),
+            "{findings:?}"
+        );
+        assert_eq!(findings.len(), 1);
+    }
+
+    #[test]
+    fn long_lines_end_quickly() {
+        for text in [
+            "x".repeat(10_000_000),
+            format!("a: \"{}", "y".repeat(10_000_000)),
+            format!("{{{}", "a, ".repeat(1_000_000)),
+        ] {
+            let _ = read(&text);
+        }
+    }
+
+    /// The value as granit-parser's events tell it, with every scalar as its text.
+    fn other_reading(text: &str) -> Option<Vec<String>> {
+        let mut texts = Vec::new();
+        for event in events(text) {
+            if let (Event::Scalar(text, ..), _) = event.ok()? {
+                texts.push(text.into_owned());
+            }
+        }
+        Some(texts)
+    }
+
+    fn texts(value: &Value, into: &mut Vec<String>) {
+        match value {
+            Value::String(text) => into.push(text.clone()),
+            Value::Array(items) => items.iter().for_each(|item| texts(item, into)),
+            Value::Object(fields) => fields.iter().for_each(|(key, field)| {
+                into.push(key.clone());
+                texts(field, into);
+            }),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parsers_panic(text in "([-?:,{}#&*!|>'\"%@` \n\t~.a0]|\\PC){0,60}") {
+            let _ = read(&text);
+        }
+
+        #[test]
+        fn both_parsers_read_the_same_texts(text in "([-:,{}#'\"|>\\[\\] \n]|a|bc|: |- |\n  ){0,40}") {
+            let reading = read(&text);
+            if let (Some(value), true) = (reading.value, reading.findings.is_empty()) {
+                let mut ours = Vec::new();
+                texts(&value, &mut ours);
+                let others = other_reading(&text);
+                prop_assert!(others.is_some());
+                let others = others.unwrap_or_default();
+                for text in &ours {
+                    // granit ends a block scalar at the end of the file with a line feed, libyaml does not.
+                    let found = others.iter().any(|other| other.trim_end() == text.trim_end());
+                    prop_assert!(found, "{text:?} is not in {others:?}");
+                }
+            }
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Durations as workflow files spell them: `500ms`, `45s`, `30m`, `1h30m`.
 //!
 //! Owns the spelling, both ways; the schema's `duration` pattern admits the same texts. Invariant:
-//! every duration has one canonical spelling, which [`format`] writes and [`parse`] reads back.
+//! every duration has one canonical spelling, which [`format()`] writes and [`parse`] reads back.
 
 use std::time::Duration;
 

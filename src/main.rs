@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use lightsout::cli::{self, Surroundings};
 
 fn main() -> ExitCode {
-    cli::run(std::env::args_os(), &surroundings()).into()
+    cli::main(std::env::args_os(), &surroundings()).into()
 }
 
 fn surroundings() -> Surroundings {

@@ -3,13 +3,21 @@
 //! Owns the dispatch to one file a verb; each verb orders the stages and says what came of it.
 //! Invariant: data is all that ever reaches stdout, and every error is told with what to do about it.
 
+mod again;
 mod args;
+mod confirm;
+mod dry_run;
+mod execution;
 mod faults;
 mod help;
 mod logging;
+mod narrate;
 mod plan;
 mod printer;
+mod progress;
+mod rehearse;
 mod render;
+mod run;
 mod settings;
 mod simulate;
 mod sources;
@@ -34,7 +42,7 @@ struct Invocation<'a> {
 }
 
 /// Does what the arguments ask for, and says how the process ends.
-pub fn run(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings) -> Exit {
+pub fn main(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings) -> Exit {
     let arguments = match args::parse(arguments) {
         Ok(arguments) => arguments,
         Err(exit) => return exit,
@@ -55,10 +63,8 @@ fn dispatch(invocation: &Invocation<'_>, verb: Verb) -> Result<Exit, Error> {
         Verb::Validate(flags) => validate::validate(invocation, &flags),
         Verb::Render(flags) => render::render(invocation, &flags),
         Verb::Plan(flags) => plan::plan(invocation, &flags),
-        Verb::Run(_) | Verb::Rehearse(_) => {
-            let missing = std::io::Error::other("not built yet");
-            Err(internal("run", missing))
-        }
+        Verb::Run(flags) => run::run(invocation, &flags),
+        Verb::Rehearse(flags) => rehearse::rehearse(invocation, &flags),
         Verb::Simulate(flags) => simulate::simulate(invocation, &flags),
         Verb::Schema(flags) => print(&invocation.printer, schema(flags.name).as_bytes()),
         Verb::Completions(flags) => {

@@ -31,8 +31,8 @@ pub(super) struct Document<'a> {
     checks: &'a Checks,
     /// Null: a workflow cannot have a window yet.
     window: (),
-    started_at: Option<Timestamp>,
-    finished_at: Option<Timestamp>,
+    started_at: Option<Instant>,
+    finished_at: Option<Instant>,
     outcome: Verdict,
     exit_code: u8,
     next: Option<&'a str>,
@@ -89,8 +89,17 @@ struct SendEntry<'a> {
     request_id: Option<&'a str>,
     error_code: Option<&'a str>,
     error_message: Option<&'a str>,
-    sent_at: Timestamp,
-    settled_at: Option<Timestamp>,
+    sent_at: Instant,
+    settled_at: Option<Instant>,
+}
+
+/// A time to the millisecond, in UTC.
+struct Instant(Timestamp);
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:.3}", self.0))
+    }
 }
 
 impl<'a> Document<'a> {
@@ -116,8 +125,8 @@ impl<'a> Document<'a> {
             stop_type: plan.stop_type,
             checks: &plan.checks,
             window: (),
-            started_at: began.map(|began| began.at),
-            finished_at: report.ledger.finished_at(),
+            started_at: began.map(|began| Instant(began.at)),
+            finished_at: report.ledger.finished_at().map(Instant),
             outcome: report.verdict(),
             exit_code: facts.exit.code(),
             next: facts.next.as_deref(),
@@ -184,7 +193,7 @@ fn send_entry((attempt, send): (Attempt, &SendRecord)) -> SendEntry<'_> {
         request_id: evidence.request_id.as_deref(),
         error_code: evidence.code.as_deref(),
         error_message: evidence.message.as_deref(),
-        sent_at: send.sent_at,
-        settled_at: send.settled_at,
+        sent_at: Instant(send.sent_at),
+        settled_at: send.settled_at.map(Instant),
     }
 }

@@ -25,7 +25,7 @@ use crate::ledger::{BatchRecord, Ledger, SendRecord};
 use crate::plan::{Plan, PlanWarning};
 
 pub use counts::Counts;
-pub use summary::summary;
+pub use summary::{count, grouped, summary, words};
 pub use target::Target;
 pub use verdict::Verdict;
 

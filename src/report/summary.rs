@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Report, Target};
+use super::{Counts, Report, Target};
 use crate::event::Mode;
 use crate::outcome::{OutcomeKind, Reason};
 use crate::untrusted::{for_terminal, shorten};
@@ -15,8 +15,8 @@ const NAMED: usize = 10;
 /// Longest text from outside that is shown, in characters.
 const LONGEST: usize = 60;
 
-/// What happened, as lines without a final line end.
-pub fn summary(report: &Report<'_>) -> String {
+/// What happened, and where the report is kept, as lines without a final line end.
+pub fn summary(report: &Report<'_>, places: &[String]) -> String {
     let mut lines = vec![headline(report)];
     for ((kind, reason), targets) in trouble(report) {
         let total = grouped(targets.len());
@@ -30,8 +30,8 @@ pub fn summary(report: &Report<'_>) -> String {
     if jobs > 0 {
         lines.push(format!("  {} in the report", count(jobs, "job ID")));
     }
-    if report.mode() == Mode::Rehearsal {
-        lines.push("  this was a rehearsal: no real server was touched".to_owned());
+    for place in places {
+        lines.push(format!("  report: {}", for_terminal(place)));
     }
     if let Some(next) = &report.facts.next {
         lines.push(format!("  next: {}", for_terminal(next)));
@@ -40,18 +40,35 @@ pub fn summary(report: &Report<'_>) -> String {
 }
 
 fn headline(report: &Report<'_>) -> String {
+    let verdict = report.verdict().phrase();
     let totals = report.totals();
-    let parts: Vec<String> = OutcomeKind::ALL
+    match report.mode() {
+        Mode::Run => format!("{verdict}: {}", tally(totals)),
+        Mode::Rehearsal => {
+            format!(
+                "rehearsal, no real server was touched: {verdict}: {}",
+                tally(totals)
+            )
+        }
+        Mode::DryRun => {
+            let targets = count(totals.targets(), "target");
+            format!("dry run, nothing was sent: {verdict}: {targets}")
+        }
+    }
+}
+
+fn tally(totals: &Counts) -> String {
+    let present = OutcomeKind::ALL
         .into_iter()
-        .filter(|kind| totals.of(*kind) > 0)
+        .filter(|kind| totals.of(*kind) > 0);
+    let parts: Vec<String> = present
         .map(|kind| format!("{} {}", grouped(totals.of(kind)), words(kind)))
         .collect();
-    let verdict = report.verdict().phrase();
     if parts.is_empty() {
-        return format!("{verdict}: no targets");
+        return "no targets".to_owned();
     }
     let targets = count(totals.targets(), "target");
-    format!("{verdict}: {} of {targets}", parts.join(", "))
+    format!("{} of {targets}", parts.join(", "))
 }
 
 /// The targets that a person should look at, by outcome and reason.
@@ -82,7 +99,8 @@ fn describe(target: &Target<'_>) -> String {
     format!("    {}", words.join("  "))
 }
 
-fn words(kind: OutcomeKind) -> &'static str {
+/// An outcome in words for people.
+pub fn words(kind: OutcomeKind) -> &'static str {
     match kind {
         OutcomeKind::Stopped => "stopped",
         OutcomeKind::AlreadyOff => "already off",
@@ -93,15 +111,15 @@ fn words(kind: OutcomeKind) -> &'static str {
     }
 }
 
-/// `1 target`, `2,500 targets`.
-fn count(number: impl ToString + Copy, noun: &str) -> String {
+/// A number with its noun: `1 target`, `2,500 targets`.
+pub fn count(number: impl ToString + Copy, noun: &str) -> String {
     let number = grouped(number);
     let plural = if number == "1" { "" } else { "s" };
     format!("{number} {noun}{plural}")
 }
 
 /// A whole number with commas between its thousands.
-fn grouped(number: impl ToString) -> String {
+pub fn grouped(number: impl ToString) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (at, digit) in digits.chars().enumerate() {

@@ -215,7 +215,8 @@ fn a_summary_names_what_needs_a_person_and_escapes_it() {
         next: Some("lightsout run weekly-stop.yaml".to_owned()),
         ..facts(Exit::SomeUnknown)
     };
-    insta::assert_snapshot!(summary(&Report::build(&plan, &ledger, &facts)));
+    let places = ["/state/runs/x/report.json".to_owned()];
+    insta::assert_snapshot!(summary(&Report::build(&plan, &ledger, &facts), &places));
 }
 
 #[test]
@@ -227,7 +228,7 @@ fn a_summary_of_thousands_of_failures_stays_short() {
     };
     let ledger = ledger(&plan, vec![failed(0), failed(1)]);
     let facts = facts(Exit::Refused);
-    let text = summary(&Report::build(&plan, &ledger, &facts));
+    let text = summary(&Report::build(&plan, &ledger, &facts), &[]);
     assert!(text.starts_with("refused: nothing was stopped: 2,000 not sent of 2,000 targets\n"));
     assert!(text.ends_with("    and 1,990 more"), "{text}");
     assert_eq!(text.lines().count(), 13);
@@ -236,12 +237,16 @@ fn a_summary_of_thousands_of_failures_stays_short() {
 #[test]
 fn a_dry_run_has_no_run_id() {
     let plan = plan(&[("all", 1, 1)]);
-    let ledger = ledger(&plan, Vec::new());
+    let outcome = Outcome::NotSent(Reason::DryRun);
+    let ledger = ledger(&plan, vec![settled(0, vec![(outcome, Slots::all(1))])]);
     let facts = RunFacts {
         mode: Mode::DryRun,
         ..facts(Exit::Success)
     };
-    let report = json(&Report::build(&plan, &ledger, &facts));
+    let report = Report::build(&plan, &ledger, &facts);
+    let expected = "dry run, nothing was sent: all well: 1 target";
+    assert_eq!(summary(&report, &[]), expected);
+    let report = json(&report);
     assert_eq!(
         (&report["mode"], &report["run_id"]),
         (&"dry-run".into(), &Value::Null)

@@ -70,6 +70,12 @@ impl RunFolder {
         Err(failed(io::Error::other("too many runs in one second")))
     }
 
+    /// Gives the folder up again, as long as nothing is in it.
+    pub fn discard(self) {
+        // A folder that stays behind is empty and does no harm.
+        let _ = fs::remove_dir(self.path);
+    }
+
     /// The run's ID.
     pub fn run(&self) -> &RunId {
         &self.run
@@ -140,6 +146,18 @@ mod tests {
         assert_eq!(first.run().as_str(), "20261128T170000Z-000007");
         assert_eq!(second.run().as_str(), "20261128T170000Z-000008");
         assert!(matches!(make(&[7, 8]), Err(StateError::Folder(..))));
+    }
+
+    #[test]
+    fn a_folder_with_something_in_it_is_not_given_up() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(state.path(), Keep::Runs, at()).unwrap();
+        folder.write_plan(|_| Ok(())).unwrap();
+        folder.clone().discard();
+        assert!(folder.plan().exists());
+        let empty = RunFolder::create(state.path(), Keep::Runs, at()).unwrap();
+        empty.clone().discard();
+        assert!(!empty.plan().parent().unwrap().exists());
     }
 
     #[test]

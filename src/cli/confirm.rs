@@ -1,0 +1,62 @@
+//! Asking a person at a terminal for the number of targets.
+//!
+//! Owns the question. Invariant: without a terminal on both sides nothing ever asks.
+
+use super::Invocation;
+use crate::error::Error;
+use crate::plan::Plan;
+use crate::report::count;
+
+/// Asks, where somebody can answer; an error unless the answer is the number of targets.
+pub(super) fn confirm(invocation: &Invocation<'_>, plan: &Plan) -> Result<(), Error> {
+    let around = invocation.around;
+    if !(around.stdin_is_terminal && around.stderr_is_terminal) {
+        return Ok(());
+    }
+    let answer = invocation.printer.ask(question(plan));
+    let answer = answer.map_err(|error| super::internal("ask for confirmation", error))?;
+    if is_number(&answer, plan.target_count()) {
+        return Ok(());
+    }
+    Err(Error::Declined {
+        targets: count(plan.target_count(), "server"),
+        answer,
+    })
+}
+
+fn question(plan: &Plan) -> String {
+    let servers = count(plan.target_count(), "server");
+    let (project, endpoint) = (&plan.project.id, &plan.project.endpoint);
+    let stop = plan.stop_type.as_str();
+    format!(
+        "{servers} of project {project} at {endpoint} will be powered off ({stop}).\n\
+         Type the number of servers to go on:"
+    )
+}
+
+fn is_number(answer: &str, targets: usize) -> bool {
+    answer.replace(',', "") == targets.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::sample;
+
+    #[test]
+    fn only_the_number_itself_is_consent() {
+        for answer in ["2500", "2,500"] {
+            assert!(is_number(answer, 2500), "{answer}");
+        }
+        for answer in ["", "y", "yes", "2501", "250", "02500", "2500 "] {
+            assert!(!is_number(answer, 2500), "{answer}");
+        }
+    }
+
+    #[test]
+    fn the_question_says_what_is_at_stake() {
+        let text = question(&sample::fleet());
+        assert!(text.starts_with("2,500 servers of project bbf1946d374b44a0a2a95533562ba954 at "));
+        assert!(text.contains("powered off (HARD)"));
+    }
+}

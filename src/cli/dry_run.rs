@@ -1,0 +1,66 @@
+//! `lightsout run --dry-run`: plan and report, and nothing else.
+//!
+//! Owns a run in which every target is `not_sent`, `dry_run`. Invariant: no connection is opened, no
+//! credentials are read, and nothing is written but what `--report` asks for.
+
+use super::args::RunFlags;
+use super::{Invocation, again, internal, run as real_run, runtime, sources};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::event::Mode;
+use crate::exit::Exit;
+use crate::ids::RunId;
+use crate::plan::Plan;
+use crate::report::{Report, RunFacts, summary};
+use crate::run::{self, Recorder};
+use crate::state::ReportPlace;
+
+pub(super) fn dry_run(
+    invocation: &Invocation<'_>,
+    flags: &RunFlags,
+    plan: &Plan,
+) -> Result<Exit, Error> {
+    let place = flags
+        .report
+        .as_deref()
+        .map(ReportPlace::prove)
+        .transpose()?;
+    let guards = sources::check_guards(plan);
+    let exit = guards.as_ref().map_or_else(Error::exit, |()| Exit::Success);
+    let clock = Clock::real();
+    let recorder = Recorder::new(plan, clock, Box::new(|_| {}));
+    // Never shown: a dry run has no folder that an ID could name.
+    let run = RunId::new(clock.now(), 0);
+    let ended = runtime()?.block_on(run::dry_run(run, plan, &recorder));
+    ended.map_err(|error| internal("go through the plan", error))?;
+    let facts = RunFacts {
+        version: env!("CARGO_PKG_VERSION"),
+        mode: Mode::DryRun,
+        labels: real_run::labels(flags),
+        exit,
+        next: (exit == Exit::Success).then(|| again::run(flags)),
+        warnings: Vec::new(),
+    };
+    recorder.read(|ledger| deliver(invocation, &Report::build(plan, ledger, &facts), place))?;
+    guards.map(|()| exit)
+}
+
+fn deliver(
+    invocation: &Invocation<'_>,
+    report: &Report<'_>,
+    place: Option<ReportPlace>,
+) -> Result<(), Error> {
+    let mut places = Vec::new();
+    match place {
+        Some(place) => {
+            place.write(|file| report.write_json(file))?;
+            places.push(place.path().display().to_string());
+        }
+        None => {
+            let printed = invocation.printer.data(|out| report.write_json(out));
+            printed.map_err(Error::Stdout)?;
+        }
+    }
+    invocation.printer.note(summary(report, &places));
+    Ok(())
+}

@@ -1,0 +1,332 @@
+//! Events as log lines: what happened, in words.
+//!
+//! Pure: one event and the plan in, one line out. Names and messages from outside are escaped.
+//! Invariant: every event has a line, and whatever names a job shows its whole ID, so that a log alone
+//! is enough to find every job again.
+
+use std::time::Duration;
+
+use tracing::Level;
+
+use crate::bms::Evidence;
+use crate::duration;
+use crate::event::{
+    Event, JobEnd, JobResult, Mode, Phase, SendAnswer, Slots, StopCause, WaitReason,
+};
+use crate::ids::BatchIndex;
+use crate::outcome::{Outcome, OutcomeKind};
+use crate::plan::Plan;
+use crate::report::{count, grouped, words};
+use crate::untrusted::{for_terminal, shorten};
+
+/// Longest text of the cloud that is shown, in characters.
+const LONGEST: usize = 300;
+
+/// One line of the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Line {
+    pub(super) level: Level,
+    pub(super) text: String,
+    /// The batch that it is about.
+    pub(super) batch: Option<BatchIndex>,
+}
+
+/// The line for an event.
+pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
+    let about = |batch: &BatchIndex, (level, text): (Level, String)| Line {
+        level,
+        text: format!("batch {batch} ({}): {text}", group(plan, *batch)),
+        batch: Some(*batch),
+    };
+    let of_run = |level, text| Line {
+        level,
+        text,
+        batch: None,
+    };
+    match event {
+        Event::Began { run, mode, .. } => of_run(Level::INFO, began(plan, run.as_str(), *mode)),
+        Event::Observed {
+            batch,
+            phase,
+            states,
+        } => about(batch, observed(*phase, states)),
+        Event::Waiting {
+            batch,
+            reason,
+            milliseconds,
+        } => about(
+            batch,
+            waiting(*reason, Duration::from_millis(*milliseconds)),
+        ),
+        Event::SendIntended {
+            batch,
+            attempt,
+            servers,
+        } => {
+            let servers = count(servers.len(), "server");
+            about(
+                batch,
+                (
+                    Level::DEBUG,
+                    format!("sending stop request {attempt} for {servers}"),
+                ),
+            )
+        }
+        Event::SendAnswered {
+            batch,
+            attempt,
+            answer,
+            evidence,
+        } => about(batch, answered(*attempt, answer, evidence)),
+        Event::JobEnded {
+            batch,
+            end,
+            results,
+            ..
+        } => about(batch, ended(end, results)),
+        Event::Settled { batch, outcomes } => about(batch, settled(outcomes)),
+        Event::SendingStopped { cause, evidence } => {
+            of_run(Level::ERROR, stopped(*cause, evidence))
+        }
+        Event::Finished => of_run(Level::INFO, "finished".to_owned()),
+    }
+}
+
+fn group(plan: &Plan, batch: BatchIndex) -> String {
+    let group = plan
+        .batch(batch)
+        .and_then(|batch| plan.groups.get(batch.group()));
+    let name = group.map_or("?", |group| &group.name);
+    for_terminal(name).into_owned()
+}
+
+fn began(plan: &Plan, run: &str, mode: Mode) -> String {
+    let mode = match mode {
+        Mode::Run => "run",
+        Mode::DryRun => "dry run",
+        Mode::Rehearsal => "rehearsal",
+    };
+    let targets = count(plan.target_count(), "target");
+    let batches = plan.batches.len();
+    let plural = if batches == 1 { "" } else { "es" };
+    let digest = plan.digest;
+    format!("{mode} {run} begins: {targets} in {batches} batch{plural}, plan {digest}")
+}
+
+fn observed(phase: Phase, states: &[(crate::bms::StateClass, Slots)]) -> (Level, String) {
+    let states = states.iter();
+    let parts: Vec<String> = states
+        .map(|(state, slots)| format!("{} {}", grouped(slots.len()), state.as_str()))
+        .collect();
+    let (level, phase) = match phase {
+        Phase::Before => (Level::INFO, "before"),
+        Phase::After => (Level::DEBUG, "after"),
+    };
+    (level, format!("states {phase}: {}", parts.join(", ")))
+}
+
+fn waiting(reason: WaitReason, time: Duration) -> (Level, String) {
+    let (level, what) = match reason {
+        WaitReason::Throttled => (Level::INFO, "the cloud throttles"),
+        WaitReason::Unreachable => (Level::WARN, "the cloud cannot be reached"),
+        WaitReason::Busy => (Level::INFO, "servers are at work"),
+        WaitReason::Stopping => (Level::DEBUG, "servers are powering off"),
+        WaitReason::Grace => (Level::DEBUG, "states may lag behind the job"),
+    };
+    (level, format!("{what}; waiting {}", duration::format(time)))
+}
+
+fn answered(attempt: u32, answer: &SendAnswer, evidence: &Evidence) -> (Level, String) {
+    let said = said(evidence);
+    let refused = |text: &str| (Level::WARN, format!("stop request {attempt} {text}{said}"));
+    match answer {
+        SendAnswer::Accepted { job } => {
+            let job = for_terminal(job.as_str());
+            (
+                Level::INFO,
+                format!("stop request {attempt} accepted, job {job}"),
+            )
+        }
+        SendAnswer::NotConnected => refused("did not get through"),
+        SendAnswer::Throttled => refused("was throttled"),
+        SendAnswer::Conflict => refused("met servers in another state"),
+        SendAnswer::Ambiguous => refused("has no clear answer, it may have been accepted"),
+        SendAnswer::Credentials => refused("was refused: the credentials were not accepted"),
+        SendAnswer::RefusedForAll => refused("was refused, as every such request would be"),
+        SendAnswer::Rejected => refused("was refused"),
+    }
+}
+
+/// What the cloud said, as an appendix to a sentence.
+fn said(evidence: &Evidence) -> String {
+    let status = evidence.http_status.map(|status| format!("HTTP {status}"));
+    let request = evidence
+        .request_id
+        .as_deref()
+        .map(|id| format!("request {id}"));
+    let parts = [
+        status,
+        evidence.code.clone(),
+        evidence.message.clone(),
+        request,
+    ];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .flatten()
+        .map(|part| for_terminal(&shorten(&part, LONGEST)).into_owned())
+        .collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", parts.join(", "))
+    }
+}
+
+fn ended(end: &JobEnd, results: &[(JobResult, Slots)]) -> (Level, String) {
+    let (level, end) = match end {
+        JobEnd::Final { status } => (
+            Level::INFO,
+            format!("job ended: {}", for_terminal(status.as_str())),
+        ),
+        JobEnd::TimedOut { .. } => (Level::WARN, "job did not end in time".to_owned()),
+        JobEnd::Gone => (Level::WARN, "the cloud no longer knows the job".to_owned()),
+        JobEnd::Unreadable => (Level::WARN, "job can no longer be read".to_owned()),
+    };
+    let parts: Vec<String> = results.iter().map(result).collect();
+    (level, format!("{end}; {}", parts.join(", ")))
+}
+
+fn result((result, slots): &(JobResult, Slots)) -> String {
+    let number = grouped(slots.len());
+    match result {
+        JobResult::Succeeded => format!("{number} succeeded"),
+        JobResult::Failed(error) => {
+            let text = format!("{}: {}", error.code, error.message);
+            format!(
+                "{number} failed ({})",
+                for_terminal(&shorten(&text, LONGEST))
+            )
+        }
+        JobResult::Untold => format!("{number} not told of"),
+    }
+}
+
+fn settled(outcomes: &[(Outcome, Slots)]) -> (Level, String) {
+    let bad = outcomes.iter().any(|(outcome, _)| match outcome.kind() {
+        OutcomeKind::Failed | OutcomeKind::Unknown | OutcomeKind::NotSent => true,
+        OutcomeKind::Stopped | OutcomeKind::AlreadyOff | OutcomeKind::Skipped => false,
+    });
+    let parts: Vec<String> = outcomes
+        .iter()
+        .map(|(outcome, slots)| {
+            let (number, kind) = (grouped(slots.len()), words(outcome.kind()));
+            match outcome.reason() {
+                Some(reason) => format!("{number} {kind} ({})", reason.as_str()),
+                None => format!("{number} {kind}"),
+            }
+        })
+        .collect();
+    let level = if bad { Level::WARN } else { Level::INFO };
+    (level, parts.join(", "))
+}
+
+fn stopped(cause: StopCause, evidence: &Evidence) -> String {
+    let cause = match cause {
+        StopCause::Refused => "credentials, permission or project were refused",
+        StopCause::Unreachable => "the cloud cannot be reached",
+    };
+    format!("nothing more is sent: {cause}{}", said(evidence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bms::{JobError, JobStatus, StateClass};
+    use crate::outcome::{Proof, Reason};
+    use crate::plan::sample;
+
+    fn events() -> Vec<Event> {
+        let batch = BatchIndex(1);
+        let evidence = Evidence {
+            http_status: Some(429),
+            request_id: Some("req-1".to_owned()),
+            code: Some("APIGW.0308".to_owned()),
+            message: Some("slow\u{1b}[2J down".to_owned()),
+        };
+        let first = Slots::all(1);
+        let failed = JobResult::Failed(JobError {
+            code: "BMS.0039".to_owned(),
+            message: "is off".to_owned(),
+        });
+        let accepted = SendAnswer::Accepted {
+            job: "70a599e0".parse().unwrap(),
+        };
+        let answered = |answer, evidence| Event::SendAnswered {
+            batch,
+            attempt: 1,
+            answer,
+            evidence,
+        };
+        vec![
+            Event::Began {
+                run: "20261128T170000Z-3f9a1c".parse().unwrap(),
+                mode: Mode::Rehearsal,
+                plan: sample::fleet().digest,
+            },
+            Event::Observed {
+                batch,
+                phase: Phase::Before,
+                states: vec![
+                    (StateClass::On, Slots::all(999)),
+                    (StateClass::Off, first.clone()),
+                ],
+            },
+            Event::SendIntended {
+                batch,
+                attempt: 1,
+                servers: Slots::all(1000),
+            },
+            answered(SendAnswer::Throttled, evidence.clone()),
+            Event::Waiting {
+                batch,
+                reason: WaitReason::Throttled,
+                milliseconds: 4000,
+            },
+            answered(accepted, Evidence::default()),
+            Event::JobEnded {
+                batch,
+                attempt: 1,
+                end: JobEnd::Final {
+                    status: JobStatus::Fail,
+                },
+                results: vec![
+                    (JobResult::Succeeded, Slots::all(999)),
+                    (failed, first.clone()),
+                ],
+            },
+            Event::Settled {
+                batch,
+                outcomes: vec![
+                    (Outcome::Stopped(Proof::Job), Slots::all(999)),
+                    (Outcome::Unknown(Reason::JobGone), first),
+                ],
+            },
+            Event::SendingStopped {
+                cause: StopCause::Unreachable,
+                evidence,
+            },
+            Event::Finished,
+        ]
+    }
+
+    #[test]
+    fn a_run_reads_as_a_story() {
+        let plan = sample::fleet();
+        let lines: Vec<String> = events()
+            .iter()
+            .map(|event| narrate(&plan, event))
+            .map(|line| format!("{:5} {}", line.level, line.text))
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+}

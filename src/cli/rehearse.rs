@@ -1,0 +1,99 @@
+//! `lightsout rehearse`: a run against the embedded simulator.
+//!
+//! Owns setting up the simulator with the plan's targets and pointing the engine at it. Invariant: no
+//! real credential is read, no proxy used and no host but this machine contacted.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use super::args::RehearseFlags;
+use super::execution::{Execution, perform};
+use super::{Invocation, again, faults, settings, sources};
+use crate::bms::{Client, ClientSettings, Credentials, Secrets};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::event::Mode;
+use crate::exit::Exit;
+use crate::http::{Reach, Transport, TransportSettings};
+use crate::plan::Plan;
+use crate::simulator::{Keys, Settings, SimulatedServer, Simulator};
+use crate::state::{Keep, ReportPlace, RunFolder};
+
+/// How much faster than on the wall time passes, unless `--real-time` is given.
+const FACTOR: NonZeroU32 = match NonZeroU32::new(60) {
+    Some(factor) => factor,
+    None => NonZeroU32::MIN,
+};
+
+pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Result<Exit, Error> {
+    let inputs = sources::inputs(invocation, &flags.variables, &[])?;
+    let plan = sources::plan_of(invocation, &flags.file, &inputs)?;
+    sources::check_guards(&plan)?;
+    let clock = clock(invocation, flags)?;
+    let simulator = Simulator::start(simulated(flags, &plan, clock)?).map_err(Error::Simulator)?;
+    let client = client(&simulator, &plan, clock)?;
+    let place = flags
+        .report
+        .as_deref()
+        .map(ReportPlace::prove)
+        .transpose()?;
+    let state = settings::state_folder(&invocation.general, invocation.around)?;
+    let execution = Execution {
+        plan: Arc::new(plan),
+        mode: Mode::Rehearsal,
+        client,
+        clock,
+        folder: RunFolder::create(&state, Keep::Rehearsals, clock.now())?,
+        place,
+        labels: BTreeMap::new(),
+        again: again::of_file(&flags.file, &flags.variables),
+    };
+    perform(invocation, execution)
+}
+
+fn clock(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Result<Clock, Error> {
+    if flags.real_time {
+        return Ok(Clock::real());
+    }
+    let factor = settings::local_compression(invocation.around)?;
+    Ok(Clock::compressed(factor.unwrap_or(FACTOR)))
+}
+
+fn simulated(flags: &RehearseFlags, plan: &Plan, clock: Clock) -> Result<Settings, Error> {
+    let targets = plan.batches.iter().flat_map(|batch| batch.servers());
+    let servers = targets.map(|id| {
+        let server = SimulatedServer::new(*id);
+        match plan.name_of(*id) {
+            Some(name) => SimulatedServer {
+                name: name.to_owned(),
+                ..server
+            },
+            None => server,
+        }
+    });
+    let mut wanted = Settings::new(plan.project.id.clone(), servers.collect());
+    wanted.faults = faults::chosen(&flags.faults)?;
+    wanted.seed = flags.faults.seed;
+    wanted.keys = Keys::from_seed(flags.faults.seed);
+    wanted.clock = clock;
+    Ok(wanted)
+}
+
+fn client(simulator: &Simulator, plan: &Plan, clock: Clock) -> Result<Client, Error> {
+    let endpoint = simulator.endpoint().clone();
+    let keys = Secrets::keys(simulator.access_key(), simulator.secret_key());
+    let transport = Transport::new(TransportSettings {
+        reach: Reach::of(&endpoint),
+        ca_file: None,
+        clock,
+    });
+    let settings = ClientSettings {
+        endpoint,
+        project: plan.project.id.clone(),
+        rate: plan.rate,
+        clock,
+    };
+    let transport = transport.map_err(Error::Http)?;
+    Ok(Client::new(settings, transport, Credentials::fixed(keys)))
+}

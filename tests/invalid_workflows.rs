@@ -1,6 +1,7 @@
 //! Every file under `tests/fixtures/invalid` is refused for the one reason that its name says.
 //!
 //! What an operator reads is kept as a snapshot for each. Invariant: an error, with a place.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 

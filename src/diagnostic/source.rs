@@ -49,6 +49,18 @@ impl SourceFile {
 
     /// The place of these bytes of the text; cut down to the first line that they touch.
     pub fn place(&self, bytes: Range<usize>) -> Place {
+        self.place_after(&mut Lines::default(), bytes)
+    }
+
+    /// The places of several ranges; far cheaper than [`place`](Self::place) for each if they come in
+    /// the order of the text.
+    pub fn places(&self, ranges: impl IntoIterator<Item = Range<usize>>) -> Vec<Place> {
+        let mut lines = Lines::default();
+        let place = |bytes| self.place_after(&mut lines, bytes);
+        ranges.into_iter().map(place).collect()
+    }
+
+    fn place_after(&self, lines: &mut Lines, bytes: Range<usize>) -> Place {
         let text = self.text.as_bytes();
         let start = floor_char(&self.text, bytes.start.min(text.len()));
         let line_start = text[..start]
@@ -64,12 +76,31 @@ impl SourceFile {
         let excerpt = Excerpt::around(line, column);
         Place {
             file: self.name.clone(),
-            line: text[..line_start].iter().filter(|b| **b == b'\n').count() + 1,
+            line: lines.before(text, line_start) + 1,
             column: column + 1,
             width,
             text: excerpt.text.into(),
             skipped: excerpt.skipped,
         }
+    }
+}
+
+/// How many line ends stand before a byte of the text, as far as counted.
+#[derive(Default)]
+struct Lines {
+    upto: usize,
+    count: usize,
+}
+
+impl Lines {
+    fn before(&mut self, text: &[u8], at: usize) -> usize {
+        if at < self.upto {
+            *self = Self::default();
+        }
+        let more = &text[self.upto..at];
+        self.count += more.iter().filter(|byte| **byte == b'\n').count();
+        self.upto = at;
+        self.count
     }
 }
 
@@ -144,6 +175,14 @@ mod tests {
         assert_eq!((place.column, place.skipped), (5_001, 4_900));
         assert_eq!(place.text.chars().nth(100), Some('X'));
         assert_eq!(place.text.chars().count(), EXCERPT);
+    }
+
+    #[test]
+    fn places_in_any_order_are_those_of_each_alone() {
+        let file = SourceFile::new("a", "one\ntwo\nthree\n");
+        let ranges = [8..9, 0..1, 4..7, 9..9, 14..99];
+        let alone: Vec<_> = ranges.iter().cloned().map(|it| file.place(it)).collect();
+        assert_eq!(file.places(ranges), alone);
     }
 
     proptest! {

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use super::finding::{Finding, Spot};
+use super::finding::{Finding, PLENTY, Spot};
 use super::messages::{escape_token, nearest};
 use super::origins::{Given, Origins};
 use super::template::{TemplateError, Templates, has_expression};
@@ -99,6 +99,9 @@ impl Walk<'_> {
     }
 
     fn text(&mut self, template: String, path: &Path<'_>) -> Value {
+        if self.findings.len() > PLENTY {
+            return Value::String(template);
+        }
         let pointer = path.pointer();
         match self.templates.expand(&template) {
             Ok(expanded) => {

@@ -5,12 +5,14 @@
 
 use std::ops::Range;
 
-use crate::diagnostic::{Diagnostic, Severity, SourceFile};
+use crate::diagnostic::{Diagnostic, Place, Severity, SourceFile};
 
 use super::outline::Outline;
 
 /// Most errors of one file that are shown.
 pub(super) const LIMIT: usize = 200;
+/// So many findings that it is not worth looking for more.
+pub(super) const PLENTY: usize = 5 * LIMIT;
 
 /// One finding about a file whose values are known by JSON pointers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,52 +115,60 @@ pub(super) fn diagnose(source: &SourceFile, findings: Vec<Finding>) -> Vec<Diagn
         .into_iter()
         .map(|finding| (finding.spot.bytes(text, &outline), finding))
         .collect();
-    placed.sort_by_key(|(bytes, finding)| (bytes.as_ref().map(|b| (b.start, b.end)), finding.code));
-    placed.dedup_by(|(b, two), (a, one)| {
-        a == b && one.code == two.code && one.message == two.message
-    });
-    let beyond = placed.len().saturating_sub(LIMIT);
-    placed.truncate(LIMIT);
+    placed.sort_by(|one, two| key(one).cmp(&key(two)));
+    placed.dedup_by(|one, two| key(one) == key(two));
+    let beyond = placed.split_off(LIMIT.min(placed.len()));
+    let ranges = placed.iter().filter_map(|(bytes, _)| bytes.clone());
+    let mut places = source.places(ranges).into_iter();
     let mut shown: Vec<_> = placed
         .into_iter()
-        .map(|(bytes, finding)| diagnostic(source, &outline, bytes, finding))
+        .map(|(bytes, finding)| Diagnostic {
+            place: bytes.and_then(|_| places.next()),
+            related: related(source, &outline, finding.related),
+            code: finding.code,
+            severity: finding.severity,
+            message: finding.message,
+            hint: finding.hint,
+        })
         .collect();
-    if beyond > 0 {
-        shown.push(not_shown(beyond));
-    }
+    shown.extend(not_shown(&beyond));
     shown
 }
 
-fn not_shown(count: usize) -> Diagnostic {
-    let (noun, verb) = if count == 1 {
-        ("finding", "is")
-    } else {
-        ("findings", "are")
-    };
-    Diagnostic::error(
-        "too-many",
-        format!("at least {count} more {noun} {verb} not shown"),
-    )
+type Placed = (Option<Range<usize>>, Finding);
+
+/// What findings are sorted by; those of one key say the same.
+fn key((bytes, finding): &Placed) -> (Option<(usize, usize)>, &str, &str) {
+    let bytes = bytes.as_ref().map(|bytes| (bytes.start, bytes.end));
+    (bytes, finding.code, &finding.message)
 }
 
-fn diagnostic(
+fn related(
     source: &SourceFile,
     outline: &Outline,
-    bytes: Option<Range<usize>>,
-    finding: Finding,
-) -> Diagnostic {
-    let mut diagnostic = match finding.severity {
-        Severity::Error => Diagnostic::error(finding.code, finding.message),
-        Severity::Warning => Diagnostic::warning(finding.code, finding.message),
+    related: Option<(Spot, String)>,
+) -> Vec<(Place, String)> {
+    let place = |(spot, label): (Spot, String)| {
+        let bytes = spot.bytes(source.text(), outline)?;
+        Some((source.place(bytes), label))
     };
-    diagnostic.place = bytes.map(|bytes| source.place(bytes));
-    diagnostic.hint = finding.hint;
-    if let Some((spot, label)) = finding.related
-        && let Some(bytes) = spot.bytes(source.text(), outline)
-    {
-        diagnostic = diagnostic.with_related(source.place(bytes), label);
-    }
-    diagnostic
+    related.into_iter().filter_map(place).collect()
+}
+
+fn not_shown(beyond: &[Placed]) -> Option<Diagnostic> {
+    let (count, are) = match beyond.len() {
+        0 => return None,
+        1 => (1, "finding is"),
+        count => (count, "findings are"),
+    };
+    let message = format!("at least {count} more {are} not shown");
+    let any_error = beyond
+        .iter()
+        .any(|(_, finding)| finding.severity == Severity::Error);
+    Some(match any_error {
+        true => Diagnostic::error("too-many", message),
+        false => Diagnostic::warning("too-many", message),
+    })
 }
 
 #[cfg(test)]
@@ -186,6 +196,22 @@ mod tests {
         let shown = diagnose(&SourceFile::new("a", &text), findings);
         assert_eq!(shown.len(), LIMIT + 1);
         assert_eq!(shown[LIMIT].message, "at least 1 more finding is not shown");
+        assert_eq!(shown[LIMIT].severity, Severity::Error);
+    }
+
+    #[test]
+    fn warnings_beyond_the_limit_do_not_become_an_error() {
+        let text = "- x\n".repeat(LIMIT + 2);
+        let warning = |n| Finding::warning("test", Spot::Value(format!("/{n}")), "odd");
+        let shown = diagnose(
+            &SourceFile::new("a", &text),
+            (0..LIMIT + 2).map(warning).collect(),
+        );
+        assert!(shown.iter().all(|it| it.severity == Severity::Warning));
+        assert_eq!(
+            shown[LIMIT].message,
+            "at least 2 more findings are not shown"
+        );
     }
 
     #[test]

@@ -3,11 +3,11 @@
 //! Looks at the value before it is typed and skips what has the wrong shape, so that its findings come
 //! together with those of the schema. Invariant: a value that passes this and the schema can be read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::finding::{Finding, Spot};
+use super::finding::{Finding, PLENTY, Spot};
 use super::messages::{nearest, one_of};
 use super::origins::{Origins, shorten};
 use super::template::{has_expression, names_in};
@@ -129,8 +129,11 @@ impl<'a> Rules<'a> {
             return;
         };
         let mut earlier: HashMap<&str, usize> = HashMap::new();
-        let mut split: Vec<&str> = Vec::new();
+        let mut split: HashSet<&str> = HashSet::new();
         for (index, group) in groups.iter().enumerate() {
+            if self.findings.len() > PLENTY {
+                return;
+            }
             self.expect(index, group);
             self.excluded_groups(index, group, &earlier, &split);
             let pointer = format!("/groups/{index}/name");
@@ -144,7 +147,7 @@ impl<'a> Rules<'a> {
                 }
             }
             if group.get("split_by").is_some() {
-                split.push(name);
+                split.insert(name);
             }
         }
     }
@@ -191,7 +194,7 @@ impl<'a> Rules<'a> {
         index: usize,
         group: &'a Value,
         earlier: &HashMap<&str, usize>,
-        split: &[&str],
+        split: &HashSet<&str>,
     ) {
         let Some(Value::Array(names)) = group.pointer("/exclude/groups") else {
             return;
@@ -200,11 +203,9 @@ impl<'a> Rules<'a> {
             let Some(name) = name.as_str().filter(|name| !has_expression(name)) else {
                 continue;
             };
-            let part = |of: &&str| {
-                name.strip_prefix(*of)
-                    .is_some_and(|rest| rest.starts_with('-'))
-            };
-            if earlier.contains_key(name) || split.iter().any(part) {
+            let dashes = name.match_indices('-').map(|(at, _)| &name[..at]);
+            let is_part = dashes.into_iter().any(|group| split.contains(group));
+            if earlier.contains_key(name) || is_part || self.findings.len() > PLENTY {
                 continue;
             }
             let pointer = format!("/groups/{index}/exclude/groups/{at}");

@@ -23,6 +23,7 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let folded = word.to_lowercase().replace(['-', ' '], "_");
     known
         .iter()
+        .take(1000)
         .map(|name| (strsim::osa_distance(&folded, &name.to_lowercase()), *name))
         .filter(|(distance, name)| *distance <= 1.max(name.len().min(folded.len()) / 3))
         .min()

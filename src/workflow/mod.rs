@@ -81,8 +81,7 @@ pub fn locate(source: &SourceFile, pointer: &str) -> Place {
 /// The places of several values; much cheaper than [`locate`] for each.
 pub fn locate_all(source: &SourceFile, pointers: &[String]) -> Vec<Place> {
     let outline = Outline::of(source.text());
-    let place = |pointer: &String| source.place(outline.value(pointer));
-    pointers.iter().map(place).collect()
+    source.places(pointers.iter().map(|pointer| outline.value(pointer)))
 }
 
 /// The place of the key at a JSON pointer, or of the value where it has no key.

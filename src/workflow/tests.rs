@@ -1,4 +1,5 @@
-//! The stage as a whole: text in, workflow or findings out.
+//! The stage as a whole: text in, workflow or findings out. Invariant: whatever is changed in a valid
+//! file, the stage ends with a workflow or with errors that have places.
 
 use proptest::prelude::*;
 use rstest::rstest;
@@ -357,6 +358,21 @@ fn a_report_template_is_filled_in_by_the_run() {
 }
 
 #[test]
+fn a_part_of_a_split_group_can_be_left_out_by_a_later_one() {
+    let split = "  - name: rack\n    servers_from: a.csv\n    split_by: rack\n";
+    let later = |name: &str| {
+        format!("  - name: rest\n    servers_from: b.txt\n    exclude: {{ groups: [{name}] }}\n")
+    };
+    for name in ["rack", "rack-b7", "rack-b-7"] {
+        read(&format!("{HEAD}groups:\n{split}{}", later(name)));
+    }
+    for name in ["rackb7", "rac-k"] {
+        let text = format!("{HEAD}groups:\n{split}{}", later(name));
+        assert_eq!(findings(&text, &Inputs::default()), ["unknown-group 12:25"]);
+    }
+}
+
+#[test]
 fn for_each_has_a_limit() {
     let elements = vec!["x"; 10_001].join(", ");
     let text = format!(
@@ -373,6 +389,15 @@ fn a_hundred_thousand_mistakes_end_quickly_with_a_count() {
     assert_eq!(found.len(), finding::LIMIT + 1);
     assert_eq!(found[0].place.as_ref().unwrap().line, 9);
     assert_eq!(found[finding::LIMIT].code, "too-many");
+    let names: String = (0..20_000)
+        .map(|n| format!("  k{n}: \"{{{{ v{n} }}}}\"\n"))
+        .collect();
+    let vars: String = (0..20_000).map(|n| format!("  w{n}: 1\n")).collect();
+    let text = with(&format!("labels:\n{names}vars:\n{vars}"));
+    assert_eq!(
+        parse(&file(&text), &Inputs::default()).unwrap_err().len(),
+        finding::LIMIT + 1
+    );
     let keys: String = (0..100_000).map(|n| format!("k{n}: 1\n")).collect();
     assert_eq!(
         parse(&file(&with(&keys)), &Inputs::default())

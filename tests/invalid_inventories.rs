@@ -2,6 +2,12 @@
 //!
 //! What an operator reads is kept as a snapshot for each. Invariant: an error, with a place.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 use std::path::{Path, PathBuf};
 
 use lightsout::diagnostic::{SourceFile, to_text};

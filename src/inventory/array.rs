@@ -48,27 +48,10 @@ fn take<'t>(
     (loaded, reading): (&'t Loaded, Reading<'_>),
     sink: &mut Sink<'_, 't>,
 ) {
-    let (text, name, value) = match element {
-        Element::Id(text) if reading.further_columns().next().is_none() => (text, None, None),
-        Element::Id(_) => {
-            sink.findings.add(|| {
-                let message = "the entry is an ID alone, and has no members to look at";
-                Diagnostic::error("unknown-column", message).at(loaded.place(bytes))
-            });
-            return;
-        }
-        Element::Object(object) if !object.admitted(reading) => return,
-        Element::Object(object) => {
-            let Some(text) = object.text(reading.id_column()) else {
-                let error = no_id(&object, reading.id_column());
-                sink.findings.add(|| error.at(loaded.place(bytes)));
-                return;
-            };
-            let name = reading.inventory.name_column.as_deref().unwrap_or(NAME);
-            let name = object.text(name).filter(|name| !name.is_empty());
-            let value = reading.split_by.and_then(|member| object.text(member));
-            (text, name, value)
-        }
+    let (text, name, value) = match element.parts(reading) {
+        Ok(Some(parts)) => parts,
+        Ok(None) => return,
+        Err(error) => return sink.findings.add(|| error.at(loaded.place(bytes))),
     };
     let bytes = id_bytes(loaded.text(), bytes, &text);
     match text.trim().parse() {
@@ -143,6 +126,35 @@ impl<'a> Asked<'a> {
 enum Element<'t> {
     Id(Cow<'t, str>),
     Object(Object),
+}
+
+/// ID, name and value of the column that the group is split by.
+type Parts<'t> = (Cow<'t, str>, Option<Cow<'t, str>>, Option<Cow<'t, str>>);
+
+impl<'t> Element<'t> {
+    /// What the reading asks for; `None` if it leaves the element out. An error has no place yet.
+    fn parts(self, reading: Reading<'_>) -> Result<Option<Parts<'t>>, Box<Diagnostic>> {
+        let object = match self {
+            Self::Object(object) => object,
+            Self::Id(text) if reading.further_columns().next().is_none() => {
+                return Ok(Some((text, None, None)));
+            }
+            Self::Id(_) => {
+                let message = "the entry is an ID alone, and has no members to look at";
+                return Err(Box::new(Diagnostic::error("unknown-column", message)));
+            }
+        };
+        if !object.admitted(reading) {
+            return Ok(None);
+        }
+        let Some(text) = object.text(reading.id_column()) else {
+            return Err(Box::new(no_id(&object, reading.id_column())));
+        };
+        let name = reading.inventory.name_column.as_deref().unwrap_or(NAME);
+        let name = object.text(name).filter(|name| !name.is_empty());
+        let value = reading.split_by.and_then(|member| object.text(member));
+        Ok(Some((text, name, value)))
+    }
 }
 
 struct Object(Vec<(String, Value)>);

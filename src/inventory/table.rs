@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 
 pub(super) fn read<'t>(loaded: &'t Loaded, reading: Reading<'_>, sink: &mut Sink<'_, 't>) {
     let mut rows = csv::Reader::from_reader(loaded.text().as_bytes());
-    let Some(columns) = header(&mut rows, loaded, reading, sink) else {
+    let Some(columns) = columns(&mut rows, loaded, reading, sink) else {
         return;
     };
     let mut row = StringRecord::new();
@@ -61,41 +61,23 @@ impl Columns<'_> {
     }
 }
 
-fn header<'a>(
+/// Finds every column that the reading names; `None` if one is not to be found.
+fn columns<'a>(
     rows: &mut Reader<&[u8]>,
     loaded: &Loaded,
     reading: Reading<'a>,
     sink: &mut Sink<'_, '_>,
 ) -> Option<Columns<'a>> {
-    let names = match rows.headers() {
-        Ok(names) => names.clone(),
-        Err(error) => {
-            sink.findings.add(|| broken_row(loaded, &error));
-            return None;
-        }
-    };
-    if names.is_empty() {
-        sink.findings.add(|| {
-            Diagnostic::error(
-                "inventory-empty",
-                "the inventory is empty; a header is expected",
-            )
-            .at(loaded.place(0..0))
-        });
-        return None;
-    }
+    let names = header(rows, loaded, sink)?;
     let mut find = |column: &str| match positions(&names, column).as_slice() {
         [only] => Some(*only),
-        [_, second, ..] => {
-            let bytes = field_bytes(loaded.text(), start_of(&names), *second);
-            sink.findings.add(|| {
-                let message = format!("the column `{column}` is there twice");
-                Diagnostic::error("duplicate-column", message).at(loaded.place(bytes))
-            });
-            None
-        }
         [] => {
             sink.findings.add(|| no_column(loaded, &names, column));
+            None
+        }
+        [_, second, ..] => {
+            sink.findings
+                .add(|| column_twice(loaded, &names, (*second, column)));
             None
         }
     };
@@ -114,6 +96,22 @@ fn header<'a>(
     })
 }
 
+fn header(
+    rows: &mut Reader<&[u8]>,
+    loaded: &Loaded,
+    sink: &mut Sink<'_, '_>,
+) -> Option<StringRecord> {
+    match rows.headers() {
+        Ok(names) if !names.is_empty() => return Some(names.clone()),
+        Ok(_) => sink.findings.add(|| {
+            let message = "the inventory is empty; a header is expected";
+            Diagnostic::error("inventory-empty", message).at(loaded.place(0..0))
+        }),
+        Err(error) => sink.findings.add(|| broken_row(loaded, &error)),
+    }
+    None
+}
+
 fn positions(names: &StringRecord, column: &str) -> Vec<usize> {
     let named = |(_, name): &(usize, &str)| *name == column;
     names
@@ -122,6 +120,16 @@ fn positions(names: &StringRecord, column: &str) -> Vec<usize> {
         .filter(named)
         .map(|(at, _)| at)
         .collect()
+}
+
+fn column_twice(
+    loaded: &Loaded,
+    names: &StringRecord,
+    (second, column): (usize, &str),
+) -> Diagnostic {
+    let bytes = field_bytes(loaded.text(), start_of(names), second);
+    let message = format!("the column `{column}` is there twice");
+    Diagnostic::error("duplicate-column", message).at(loaded.place(bytes))
 }
 
 fn no_column(loaded: &Loaded, names: &StringRecord, column: &str) -> Diagnostic {

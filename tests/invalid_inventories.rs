@@ -2,11 +2,7 @@
 //!
 //! What an operator reads is kept as a snapshot for each. Invariant: an error, with a place.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::{Path, PathBuf};
 

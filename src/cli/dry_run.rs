@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::event::Mode;
 use crate::exit::Exit;
 use crate::ids::RunId;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::report::{Report, RunFacts, summary};
 use crate::run::{self, Recorder};
 use crate::state::ReportPlace;
@@ -25,6 +25,8 @@ pub(super) fn dry_run(
         .as_deref()
         .map(ReportPlace::prove)
         .transpose()?;
+    let shown = plan::to_text(plan);
+    invocation.printer.note(shown.trim_end_matches('\n'));
     let guards = sources::check_guards(plan);
     let exit = guards.as_ref().map_or_else(Error::exit, |()| Exit::Success);
     let clock = Clock::real();

@@ -16,13 +16,12 @@ pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exi
     if let Some(path) = &flags.out {
         state::write_over(path, |file| plan::write_json(&made, file))?;
     }
-    let printed = invocation
-        .printer
-        .data(|out| match (flags.requests, flags.format) {
-            (_, PlanFormat::Json | PlanFormat::Text | PlanFormat::Md) => {
-                plan::write_json(&made, out)
-            }
-        });
+    let printed = invocation.printer.data(|out| match flags.format {
+        _ if flags.requests => plan::write_requests(&made, out),
+        PlanFormat::Text => out.write_all(plan::to_text(&made).as_bytes()),
+        PlanFormat::Json => plan::write_json(&made, out),
+        PlanFormat::Md => out.write_all(plan::to_markdown(&made).as_bytes()),
+    });
     printed.map_err(Error::Stdout)?;
     sources::check_guards(&made)?;
     Ok(Exit::Success)

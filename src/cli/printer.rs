@@ -1,7 +1,8 @@
 //! The only writer of stdout and stderr.
 //!
-//! Data goes to stdout, everything else to stderr, above the progress bars where there are any.
-//! Invariant: a reader that went away is no failure, and no escape code goes where colour is unwanted.
+//! Data goes to stdout, everything else to stderr, above the progress bars where there are any; with
+//! `--log-format json` every line on stderr is a JSON object. Invariant: a reader that went away is no
+//! failure, and no escape code goes where colour is unwanted.
 
 use std::fmt::Display;
 use std::io::{self, BufRead, Write};
@@ -9,6 +10,7 @@ use std::io::{self, BufRead, Write};
 use anstream::{AutoStream, ColorChoice};
 use indicatif::{MultiProgress, ProgressDrawTarget};
 
+use super::args::LogFormat;
 use super::settings::Voice;
 
 /// Writes what an invocation has to say.
@@ -53,13 +55,13 @@ impl Printer {
     /// Tells a person something that is not wrong.
     pub(super) fn note(&self, text: impl Display) {
         if !self.voice.quiet {
-            self.say(&text);
+            self.say("INFO", &text);
         }
     }
 
     /// Tells a person something that is wrong.
     pub(super) fn problem(&self, text: impl Display) {
-        self.say(&text);
+        self.say("ERROR", &text);
     }
 
     /// Asks a person; returns the line that was typed.
@@ -81,9 +83,19 @@ impl Printer {
         self.bars.suspend(write)
     }
 
-    fn say(&self, text: &dyn Display) {
+    fn say(&self, level: &str, text: &dyn Display) {
+        let line = match self.voice.format {
+            LogFormat::Text => format!("{text}\n"),
+            LogFormat::Json => {
+                let message = text.to_string();
+                format!(
+                    "{}\n",
+                    serde_json::json!({ "level": level, "message": message })
+                )
+            }
+        };
         // With stderr gone there is nobody left to tell, and the exit code still speaks.
-        let _ = self.write_err(format!("{text}\n").as_bytes());
+        let _ = self.write_err(line.as_bytes());
     }
 }
 

@@ -77,6 +77,7 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
+    /// Expands a value and everything in it.
     fn value(&mut self, value: &mut Value, path: &Path<'_>) {
         match value {
             Value::String(text) => {
@@ -98,6 +99,7 @@ impl Walk<'_> {
         }
     }
 
+    /// What a template gives, or the template itself with a finding.
     fn text(&mut self, template: String, path: &Path<'_>) -> Value {
         if self.findings.len() > PLENTY {
             return Value::String(template);
@@ -122,6 +124,7 @@ impl Walk<'_> {
         }
     }
 
+    /// Expands the groups, keeping count of the raw group that each one comes from.
     fn groups(&mut self, groups: &mut Vec<Value>) {
         let mut expanded = Vec::with_capacity(groups.len());
         for (index, mut group) in std::mem::take(groups).into_iter().enumerate() {
@@ -142,6 +145,7 @@ impl Walk<'_> {
         expanded.push(group);
     }
 
+    /// Makes a group for each element of the list variable.
     fn unroll(&mut self, (raw, group): (usize, Value), list: &str, expanded: &mut Vec<Value>) {
         let spot = Spot::Value(format!("/groups/{}/for_each", expanded.len()));
         let elements = match self.templates.variable(list) {

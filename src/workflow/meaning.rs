@@ -39,6 +39,7 @@ struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
+    /// The text at a pointer, unless a mistake reported already left an expression in it.
     fn text(&self, pointer: &str) -> Option<&'a str> {
         let text = self.root.pointer(pointer).and_then(Value::as_str)?;
         (!has_expression(text)).then_some(text)
@@ -59,6 +60,7 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// The API documents one of the two stop types as invalid; a person should know.
     fn stop_type(&mut self) {
         if self.text("/stop_type") == Some("SOFT") {
             let spot = Spot::Value("/stop_type".to_owned());
@@ -69,6 +71,7 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// What the schema's pattern cannot say of a URL.
     fn endpoint(&mut self) {
         let Some(text) = self.text("/endpoint") else {
             return;
@@ -84,6 +87,7 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// Polling, waiting and retrying for no time at all would mean never.
     fn durations(&mut self) {
         for pointer in ["/jobs/timeout", "/jobs/poll", "/rollout/retry_for"] {
             if self
@@ -98,6 +102,7 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// The run fills this template in, so it is only checked here.
     fn report(&mut self) {
         let Some(template) = self.root.pointer("/report").and_then(Value::as_str) else {
             return;
@@ -124,6 +129,7 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// Names are unique, and groups are left out only by later ones.
     fn groups(&mut self) {
         let Some(Value::Array(groups)) = self.root.get("groups") else {
             return;
@@ -189,6 +195,7 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// A name under `exclude.groups` is that of an earlier group, or of a part of one that is split.
     fn excluded_groups(
         &mut self,
         index: usize,

@@ -135,6 +135,7 @@ fn code(kind: &Kind) -> &'static str {
     }
 }
 
+/// What a message calls the value at a pointer.
 enum Field<'a> {
     Root,
     Item(&'a str),
@@ -179,6 +180,7 @@ fn expected(schema: &Value, root: &Value) -> String {
     phrases.join(" or ")
 }
 
+/// Advice for the mistakes that YAML invites.
 fn hint(mismatch: &Mismatch<'_>, kind: &Kind) -> Option<String> {
     let schema = mismatch.schema;
     match mismatch.value {
@@ -227,6 +229,7 @@ fn wants(schema: &Value, kind: &str) -> bool {
     schema.get("type").and_then(Value::as_str) == Some(kind)
 }
 
+/// Advice where a text stands in place of another type.
 fn unquote(word: &str, schema: &Value) -> Option<String> {
     if wants(schema, "boolean") {
         return match word.to_ascii_lowercase().as_str() {
@@ -240,4 +243,36 @@ fn unquote(word: &str, schema: &Value) -> Option<String> {
         return Some(format!("remove the quotes: `{word}`"));
     }
     wants(schema, "array").then(|| format!("write it as a list: `[{}]`", shorten(word)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("nmae", Some("name"))]
+    #[case("Name", Some("name"))]
+    #[case("in-flight", Some("in_flight"))]
+    #[case("inflight", Some("in_flight"))]
+    #[case("batchsize", Some("batch_size"))]
+    #[case("colour", None)]
+    #[case("x", None)]
+    #[case("", None)]
+    fn only_a_near_word_is_suggested(#[case] word: &str, #[case] near: Option<&str>) {
+        assert_eq!(
+            nearest(word, &["name", "in_flight", "batch_size", "groups"]),
+            near
+        );
+        assert_eq!(nearest(&"n".repeat(10_000_000), &["name"]), None);
+    }
+
+    #[rstest]
+    #[case(&[], "nothing")]
+    #[case(&["a"], "`a`")]
+    #[case(&["a", "b"], "`a` or `b`")]
+    #[case(&["a", "b", "c"], "`a`, `b` or `c`")]
+    fn words_are_listed_as_one_would_say_them(#[case] words: &[&str], #[case] text: &str) {
+        assert_eq!(one_of(words), text);
+    }
 }

@@ -89,6 +89,7 @@ pub fn locate_key(source: &SourceFile, pointer: &str) -> Place {
     source.place(Outline::of(source.text()).key(pointer))
 }
 
+/// A file that passed every check, with its templates expanded.
 struct Expanded {
     value: Value,
     origins: Origins,
@@ -102,44 +103,57 @@ fn expanded(source: &SourceFile, inputs: &Inputs) -> Result<Expanded, Vec<Diagno
         return Err(diagnose(source, findings));
     };
     findings.extend(schema::check(&value, &Origins::default()));
-    let fields = value.as_object_mut();
-    let vars = fields.and_then(|fields| fields.remove("vars"));
+    let vars = value
+        .as_object_mut()
+        .and_then(|fields| fields.remove("vars"));
     let names = names(vars.as_ref());
     let variables = variables::resolve(vars, inputs);
     let mut templates = variables.templates;
     findings.extend(variables.findings);
-    let (origins, of_templates) = expand::expand(&mut value, &mut templates);
-    let mut later = of_templates;
+    let (origins, later) = expand::expand(&mut value, &mut templates);
     expand::add_labels(&mut value, &inputs.labels);
-    if !origins.is_empty() {
-        later.extend(schema::check(&value, &origins));
-    }
-    later.extend(meaning::check(&value, &origins));
-    let raw = |finding: Finding| Finding {
-        spot: finding.spot.translate(|pointer| origins.raw(pointer)),
-        related: finding
-            .related
-            .map(|(spot, label)| (spot.translate(|pointer| origins.raw(pointer)), label)),
-        ..finding
-    };
-    findings.extend(later.into_iter().map(raw));
-    if findings.is_empty() {
+    findings.extend(later.into_iter().map(|finding| to_raw(finding, &origins)));
+    let later = check_expanded(&value, &origins);
+    findings.extend(later.into_iter().map(|finding| to_raw(finding, &origins)));
+    if findings
+        .iter()
+        .all(|finding| finding.severity == Severity::Warning)
+    {
         let idle = names.into_iter().filter(|name| !templates.was_used(name));
         findings.extend(idle.map(unused));
     }
-    let mut diagnostics = diagnose(source, findings);
-    diagnostics.extend(variables.elsewhere);
-    if diagnostics
+    let mut warnings = diagnose(source, findings);
+    warnings.extend(variables.elsewhere);
+    if warnings
         .iter()
         .any(|finding| finding.severity == Severity::Error)
     {
-        return Err(diagnostics);
+        return Err(warnings);
     }
     Ok(Expanded {
         value,
         origins,
-        warnings: diagnostics,
+        warnings,
     })
+}
+
+/// What is wrong with the expanded file; what the raw file has wrong by itself is found again.
+fn check_expanded(value: &Value, origins: &Origins) -> Vec<Finding> {
+    let mut findings = meaning::check(value, origins);
+    if !origins.is_empty() {
+        findings.extend(schema::check(value, origins));
+    }
+    findings
+}
+
+/// The finding with its pointers leading into the raw file.
+fn to_raw(finding: Finding, origins: &Origins) -> Finding {
+    let raw = |spot: Spot| spot.translate(|pointer| origins.raw(pointer));
+    Finding {
+        spot: raw(finding.spot),
+        related: finding.related.map(|(spot, label)| (raw(spot), label)),
+        ..finding
+    }
 }
 
 fn names(vars: Option<&Value>) -> Vec<String> {

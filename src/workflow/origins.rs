@@ -111,3 +111,60 @@ pub(super) fn shorten(text: &str) -> String {
         None => text.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+    use serde_json::json;
+
+    fn origins() -> Origins {
+        let mut origins = Origins::default();
+        [0, 1, 1].into_iter().for_each(|raw| origins.add_group(raw));
+        let given = |template: &str, secret| Given {
+            template: template.to_owned(),
+            secret,
+        };
+        origins.add("/groups/2/servers".to_owned(), given("{{ ids }}", false));
+        origins.add("/region".to_owned(), given("{{ where }}", true));
+        origins
+    }
+
+    #[rstest]
+    #[case("/groups/0/name", "/groups/0/name")]
+    #[case("/groups/2/name", "/groups/1/name")]
+    #[case("/groups/2", "/groups/1")]
+    #[case("/groups/3/name", "/groups/3/name")]
+    #[case("/groups", "/groups")]
+    #[case("/name", "/name")]
+    #[case("", "")]
+    fn a_pointer_leads_back_to_the_raw_group(#[case] expanded: &str, #[case] raw: &str) {
+        assert_eq!(origins().raw(expanded), raw);
+    }
+
+    #[rstest]
+    #[case("/groups/2/servers/7", "`x` from `{{ ids }}`")]
+    #[case("/groups/1/servers/7", "`x`")]
+    #[case(
+        "/region",
+        "what `{{ where }}` gives, which is not shown as it comes from the environment"
+    )]
+    fn a_value_is_shown_with_its_template_unless_it_is_secret(
+        #[case] pointer: &str,
+        #[case] text: &str,
+    ) {
+        assert_eq!(origins().shown(pointer, &json!("x")), text);
+    }
+
+    #[rstest]
+    #[case(json!("5"), "the text `5`")]
+    #[case(json!("yes"), "the text `yes`")]
+    #[case(json!(""), "an empty text")]
+    #[case(json!(5), "`5`")]
+    #[case(json!(null), "nothing")]
+    #[case(json!([1]), "a list")]
+    #[case(json!("x".repeat(100)), &format!("`{}…`", "x".repeat(60)))]
+    fn a_value_is_shown_in_short(#[case] value: Value, #[case] text: &str) {
+        assert_eq!(shown(&value), text);
+    }
+}

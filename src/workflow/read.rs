@@ -18,6 +18,7 @@ use super::origins::Origins;
 use crate::diagnostic::SourceFile;
 use crate::ids::{Endpoint, ProjectId, ServerId};
 
+/// The expanded file as the schema describes it; `vars` is gone by now.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawWorkflow {
@@ -84,9 +85,10 @@ struct RawInventory {
 /// Reads the value of a file that passed every check.
 pub(super) fn read(
     source: &SourceFile,
-    value: Value,
+    mut value: Value,
     origins: &Origins,
 ) -> Result<Definition, String> {
+    whole_numbers(&mut value);
     let raw: RawWorkflow = serde_json::from_value(value).map_err(|error| error.to_string())?;
     let endpoint = match (raw.endpoint, &raw.region) {
         (Some(endpoint), _) => endpoint,
@@ -119,6 +121,7 @@ pub(super) fn read(
     })
 }
 
+/// A group with its own settings, or else those of `rollout`.
 fn read_group(raw: RawGroup, origin: String, rollout: &Rollout) -> Result<Group, String> {
     Ok(Group {
         name: raw.name,
@@ -140,6 +143,7 @@ fn read_group(raw: RawGroup, origin: String, rollout: &Rollout) -> Result<Group,
     })
 }
 
+/// The file of `servers_from`, which may be a path alone.
 fn inventory(value: Option<Value>, origin: String) -> Result<Option<InventoryFile>, String> {
     let raw = match value {
         None => return Ok(None),
@@ -164,6 +168,42 @@ fn inventory(value: Option<Value>, origin: String) -> Result<Option<InventoryFil
     }))
 }
 
+/// Writes `5.0`, which the schema takes for a whole number, as `5`.
+fn whole_numbers(root: &mut Value) {
+    for name in ["version", "rollout", "guards", "rate"] {
+        if let Some(value) = root.get_mut(name) {
+            whole(value);
+        }
+    }
+    let groups = root.get_mut("groups").and_then(Value::as_array_mut);
+    for group in groups.into_iter().flatten() {
+        for pointer in [
+            "/batch_size",
+            "/in_flight",
+            "/expect",
+            "/servers_from/expect_count",
+            "/exclude/servers_from/expect_count",
+        ] {
+            if let Some(value) = group.pointer_mut(pointer) {
+                whole(value);
+            }
+        }
+    }
+}
+
+fn whole(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(whole),
+        Value::Number(number) if number.is_f64() => {
+            let spelled = number.as_f64().map(|number| format!("{number:.0}"));
+            if let Some(whole) = spelled.and_then(|text| text.parse::<u64>().ok()) {
+                *value = whole.into();
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {}
+    }
+}
+
 /// Numbers and booleans count as the text that they are written with.
 fn texts(values: BTreeMap<String, Value>) -> BTreeMap<String, String> {
     let text = |value| match value {
@@ -178,6 +218,7 @@ fn texts(values: BTreeMap<String, Value>) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// The hash of the file's bytes, as hex digits.
 fn sha256(source: &SourceFile) -> String {
     let mut hasher = Sha256::new();
     source.parts().iter().for_each(|part| hasher.update(part));

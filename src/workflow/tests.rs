@@ -373,6 +373,38 @@ fn a_part_of_a_split_group_can_be_left_out_by_a_later_one() {
 }
 
 #[test]
+fn whole_numbers_may_be_written_as_fractions() {
+    let text = with("    batch_size: 5.0\n    expect: { max: 1e2 }\nrollout: { in_flight: 2.0 }\nguards: { max_servers: 1e2 }\nlabels: { v: 1.0 }\n")
+        .replace("version: 1", "version: 1.0");
+    let workflow = read(&text);
+    assert_eq!(workflow.groups[0].batch_size.get(), 5);
+    assert_eq!(workflow.groups[0].expect.max, Some(100));
+    assert_eq!(
+        (
+            workflow.rollout.in_flight.get(),
+            workflow.guards.max_servers
+        ),
+        (2, 100)
+    );
+    assert_eq!(workflow.labels["v"], "1.0");
+}
+
+#[rstest]
+#[case("guards: { max_servers: 10000000 }\nrate: { stop: 100000 }\n")]
+#[case("jobs: { timeout: 999999999h999999999m999999999s999999999ms, poll: 1ms }\n")]
+#[case("rollout: { retry_for: 0s1ms }\nchecks: { grace: 0s }\n")]
+fn what_is_just_within_the_limits_can_be_read(#[case] more: &str) {
+    read(&with(more));
+}
+
+#[test]
+fn every_warning_is_told() {
+    let workflow = read(&with("vars: { a: 1 }\n").replace("HARD", "SOFT"));
+    let codes: Vec<_> = workflow.warnings.iter().map(|it| it.code).collect();
+    assert_eq!(codes, ["soft-stop-invalid", "unused-variable"]);
+}
+
+#[test]
 fn for_each_has_a_limit() {
     let elements = vec!["x"; 10_001].join(", ");
     let text = format!(

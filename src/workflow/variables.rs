@@ -12,7 +12,7 @@ use crate::diagnostic::{Diagnostic, SourceFile};
 
 use super::finding::{Finding, PLENTY, Spot, diagnose};
 use super::messages::{escape_token, nearest, one_of};
-use super::origins::{Origins, shorten};
+use super::origins::{shorten, shown};
 use super::template::{Templates, has_expression, is_reserved};
 use super::yaml;
 
@@ -162,6 +162,7 @@ impl Given {
     }
 }
 
+/// A value is given for a variable that the workflow does not have.
 fn undeclared(spot: Spot, name: &str, names: &BTreeSet<String>) -> Finding {
     let known: Vec<&str> = names.iter().map(String::as_str).collect();
     let message = format!("the workflow declares no variable `{}`", shorten(name));
@@ -195,6 +196,7 @@ impl Resolver {
         }
     }
 
+    /// Reports a finding about the variable declared at `pointer`.
     fn report(&mut self, code: &'static str, pointer: String, message: String) {
         self.findings
             .push(Finding::error(code, Spot::Key(pointer), message));
@@ -296,6 +298,7 @@ impl Resolver {
             .map(|value| (value, GivenBy::Default)))
     }
 
+    /// Takes a value, whether its declaration admits it or not, so that its uses are checked too.
     fn keep(
         &mut self,
         (name, pointer): (&str, String),
@@ -304,41 +307,40 @@ impl Resolver {
         declaration: &Declaration,
     ) {
         let secret = matches!(from, GivenBy::Environment(_));
-        let shown = |value: &Value| match secret {
+        let subject = match secret {
             true => from.name(name),
-            false => format!(
-                "{}: {}",
-                from.name(name),
-                Origins::default().shown("", value)
-            ),
+            false => format!("{}: {}", from.name(name), shown(&value)),
         };
         if let Some(admitted) = &declaration.admitted
             && !admitted.contains(&value)
         {
             let words: Vec<String> = admitted.iter().map(plain).collect();
-            let message = format!("{} is not one of {}", shown(&value), one_of(&words));
+            let message = format!("{subject} is not one of {}", one_of(&words));
             self.report("not-admitted", pointer.clone(), message);
         }
         if let Some(pattern) = &declaration.pattern {
-            match matches(pattern, &value) {
-                Ok(true) => {}
-                Ok(false) => {
-                    let message =
-                        format!("{} does not match the pattern `{pattern}`", shown(&value));
-                    self.report("not-admitted", pointer, message);
-                }
-                Err(()) => {
-                    let spot = Spot::Value(format!("{pointer}/pattern"));
-                    let message = format!("`{pattern}` is not a regular expression");
-                    self.findings
-                        .push(Finding::error("invalid-pattern", spot, message));
-                }
-            }
+            self.compare(pattern, &value, &subject, pointer);
         }
         if secret {
             self.secret.insert(name.to_owned());
         }
         self.values.insert(name.to_owned(), value);
+    }
+
+    fn compare(&mut self, pattern: &str, value: &Value, subject: &str, pointer: String) {
+        match matches(pattern, value) {
+            Ok(true) => {}
+            Ok(false) => {
+                let message = format!("{subject} does not match the pattern `{pattern}`");
+                self.report("not-admitted", pointer, message);
+            }
+            Err(()) => {
+                let spot = Spot::Value(format!("{pointer}/pattern"));
+                let message = format!("`{pattern}` is not a regular expression");
+                let finding = Finding::error("invalid-pattern", spot, message);
+                self.findings.push(finding);
+            }
+        }
     }
 }
 
@@ -375,6 +377,7 @@ fn convert(text: &str, default: Option<&Value>) -> Result<Value, &'static str> {
     default.is_some_and(same).then_some(value).ok_or(kind)
 }
 
+/// Whether the value's text, or that of each item of a list, matches; `Err` for a broken pattern.
 fn matches(pattern: &str, value: &Value) -> Result<bool, ()> {
     let schema = json!({ "type": "string", "pattern": pattern });
     let validator = jsonschema::validator_for(&schema).map_err(|_| ())?;
@@ -387,6 +390,7 @@ fn matches(pattern: &str, value: &Value) -> Result<bool, ()> {
     })
 }
 
+/// Whether any text of the value holds an expression.
 fn holds_expression(value: &Value) -> bool {
     match value {
         Value::String(text) => has_expression(text),

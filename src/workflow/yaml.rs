@@ -84,6 +84,7 @@ pub(super) fn deceptive(text: &str) -> Option<Finding> {
     Some(finding.hint("remove it: it is invisible and can make a file look other than it is"))
 }
 
+/// serde_yaml refuses what granit-parser let pass.
 fn refused(text: &str, error: &serde_yaml::Error) -> Finding {
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or_default();
@@ -105,6 +106,7 @@ fn refused(text: &str, error: &serde_yaml::Error) -> Finding {
     )
 }
 
+/// A collection that is open at some point of the walk.
 enum Frame<'a> {
     Sequence,
     Mapping {
@@ -113,6 +115,7 @@ enum Frame<'a> {
     },
 }
 
+/// One walk over the events, looking for what the value cannot tell.
 struct Structure<'a> {
     text: &'a str,
     open: Vec<Frame<'a>>,
@@ -152,6 +155,7 @@ impl<'a> Structure<'a> {
         }
     }
 
+    /// A finding that makes the value useless.
     fn stop(&mut self, finding: Finding) {
         self.readable = false;
         self.findings.push(finding);
@@ -221,6 +225,7 @@ impl<'a> Structure<'a> {
         }
     }
 
+    /// `{{ x }}` without quotes is a mapping whose key is a mapping; other keys of this kind are mistakes.
     fn collection_as_key(&mut self, bytes: &Range<usize>) {
         let rest = &self.text[bytes.start..];
         let inner = self.text[..bytes.start].ends_with('{') && rest.starts_with('{');
@@ -254,6 +259,7 @@ impl<'a> Structure<'a> {
         self.once(key, bytes);
     }
 
+    /// Remembers a key of the innermost mapping, and refuses it the second time.
     fn once(&mut self, key: Cow<'a, str>, bytes: Range<usize>) {
         let Some(Frame::Mapping { keys, .. }) = self.open.last_mut() else {
             return;
@@ -298,6 +304,7 @@ fn too_deep(at: usize) -> Finding {
     Finding::error("too-deep", Spot::Bytes(at..at + 1), message)
 }
 
+/// What granit-parser could not read, in words that say what to do where that is known.
 fn syntax(text: &str, error: &ScanError) -> Finding {
     let at = error.marker().byte_offset().unwrap_or(text.len());
     let message = error.info();

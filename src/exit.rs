@@ -16,16 +16,20 @@ pub enum Exit {
     Invalid = 2,
     /// Credentials, permission or project refused, or the cloud cannot be reached.
     Refused = 3,
+    /// Another run holds the lock, or an earlier run cannot be settled.
+    Locked = 21,
     /// The plan does not match.
     PlanMismatch = 22,
     /// A guard or the policy forbids it.
     Guard = 23,
-    /// Halted before the first send, for example because nobody confirmed it.
+    /// Halted or interrupted before the first send.
     Halted = 24,
     /// Finished; some targets failed or were not sent.
     SomeFailed = 30,
     /// Finished; some outcomes are unknown.
     SomeUnknown = 33,
+    /// Interrupted or halted; can be resumed.
+    Resumable = 34,
     /// All well, but the report could not be written where it was asked for.
     ReportNotWritten = 40,
     /// Internal error; the journal says what was sent.
@@ -44,11 +48,13 @@ impl Exit {
             Self::Success => Self::ReportNotWritten,
             earned @ (Self::Invalid
             | Self::Refused
+            | Self::Locked
             | Self::PlanMismatch
             | Self::Guard
             | Self::Halted
             | Self::SomeFailed
             | Self::SomeUnknown
+            | Self::Resumable
             | Self::ReportNotWritten
             | Self::Internal) => earned,
         }

@@ -89,6 +89,12 @@ pub enum Reason {
     StatesUnreadable,
     /// The run ended before the target was settled.
     Interrupted,
+    /// The stop switch was set.
+    Halted,
+    /// The journal could no longer be written.
+    Journal,
+    /// The run was taken up again too late.
+    Late,
     /// A dry run sends nothing.
     DryRun,
 }
@@ -164,6 +170,9 @@ impl Reason {
             Self::JobGone => "job_gone",
             Self::StatesUnreadable => "states_unreadable",
             Self::Interrupted => "interrupted",
+            Self::Halted => "halted",
+            Self::Journal => "journal",
+            Self::Late => "late",
             Self::DryRun => "dry_run",
         }
     }

@@ -27,6 +27,7 @@ const ORDER: &[&[&str]] = &[
     &["outcome"],
     &["event"],
     &["ledger"],
+    &["journal"],
     &["state", "report"],
     &["run"],
     &["error"],
@@ -64,7 +65,8 @@ impl Source {
 
     /// Whether the whole file is compiled for unit tests only.
     fn is_test(&self) -> bool {
-        self.path.ends_with("tests.rs") || self.path.ends_with("sample.rs")
+        let tests = self.path.ends_with("tests.rs") || self.path.contains("/tests/");
+        tests || self.path.ends_with("sample.rs")
     }
 
     /// Lines outside comments and unit tests, with their numbers.
@@ -167,6 +169,7 @@ fn the_environment_the_clock_and_the_printer_have_one_place_each() {
             &[
                 "main.rs",
                 "state/",
+                "journal/",
                 "inventory/",
                 "bms/credentials",
                 "http/",

@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::event::Mode;
 use crate::exit::Exit;
 use crate::ids::RunId;
+use crate::ledger::Ledger;
 use crate::plan::{self, Plan};
 use crate::report::{Report, RunFacts, summary};
 use crate::run::{self, Recorder};
@@ -30,10 +31,10 @@ pub(super) fn dry_run(
     let guards = sources::check_guards(plan);
     let exit = guards.as_ref().map_or_else(Error::exit, |()| Exit::Success);
     let clock = Clock::real();
-    let recorder = Recorder::new(plan, clock, Box::new(|_| {}));
+    let recorder = Recorder::new(Ledger::new(plan), clock, None, Box::new(|_| {}));
     // Never shown: a dry run has no folder that an ID could name.
     let run = RunId::new(clock.now(), 0);
-    let ended = runtime()?.block_on(run::dry_run(run, plan, &recorder));
+    let ended = runtime()?.block_on(run::dry_run(run, real_run::labels(flags), plan, &recorder));
     ended.map_err(|error| internal("go through the plan", error))?;
     let facts = RunFacts {
         version: env!("CARGO_PKG_VERSION"),

@@ -9,6 +9,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::sync::watch;
+
 use super::progress::Bars;
 use super::{Invocation, internal, logging, narrate, runtime};
 use crate::bms::Client;
@@ -19,7 +21,7 @@ use crate::exit::Exit;
 use crate::ledger::Ledger;
 use crate::plan::{self, Plan};
 use crate::report::{Report, RunFacts, summary};
-use crate::run::{self, Observer, Recorder, RunError, Work};
+use crate::run::{self, Observer, Opening, Recorder, RunError, Work};
 use crate::state::{ReportPlace, RunFolder};
 
 /// Whose voice the log lines are.
@@ -46,9 +48,11 @@ pub(super) fn perform(invocation: &Invocation<'_>, execution: Execution) -> Resu
         .folder
         .write_plan(|file| plan::write_json(&plan, file))?;
     logging::start(&invocation.printer, execution.clock);
+    let journal = execution.folder.start_journal(None)?;
     let recorder = Arc::new(Recorder::new(
-        &plan,
+        Ledger::new(&plan),
         execution.clock,
+        Some(journal),
         observer(plan.clone()),
     ));
     let ended = runtime()?.block_on(execute(invocation, &execution, recorder.clone()));
@@ -89,12 +93,18 @@ async fn execute(
     execution: &Execution,
     recorder: Arc<Recorder>,
 ) -> Result<(), RunError> {
-    let work = Work {
+    let opening = Opening::Fresh {
         run: execution.folder.run().clone(),
         mode: execution.mode,
+        labels: execution.labels.clone(),
+    };
+    let (_nobody, stop) = watch::channel(None);
+    let work = Work {
         plan: execution.plan.clone(),
         client: execution.client.clone(),
         clock: execution.clock,
+        opening,
+        stop,
     };
     if !invocation.printer.voice().bars {
         return run::execute(work, recorder).await;
@@ -180,11 +190,13 @@ fn next(execution: &Execution, exit: Exit) -> Option<String> {
             Exit::Success
             | Exit::Invalid
             | Exit::Refused
+            | Exit::Locked
             | Exit::PlanMismatch
             | Exit::Guard
             | Exit::Halted
             | Exit::SomeFailed
             | Exit::SomeUnknown
+            | Exit::Resumable
             | Exit::ReportNotWritten
             | Exit::Internal,
         ) => false,

@@ -45,6 +45,7 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
     };
     match event {
         Event::Began { run, mode, .. } => of_run(Level::INFO, began(plan, run.as_str(), *mode)),
+        Event::Resumed { forbidden } => of_run(Level::INFO, resumed(*forbidden)),
         Event::Observed {
             batch,
             phase,
@@ -78,6 +79,14 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
             answer,
             evidence,
         } => about(batch, answered(*attempt, answer, evidence)),
+        Event::SendWithdrawn {
+            batch,
+            attempt,
+            cause,
+        } => {
+            let text = format!("stop request {attempt} did not leave: {}", why(*cause));
+            about(batch, (Level::WARN, text))
+        }
         Event::JobEnded {
             batch,
             end,
@@ -132,6 +141,10 @@ fn waiting(reason: WaitReason, time: Duration) -> (Level, String) {
         WaitReason::Busy => (Level::INFO, "servers are at work"),
         WaitReason::Stopping => (Level::DEBUG, "servers are powering off"),
         WaitReason::Grace => (Level::DEBUG, "states may lag behind the job"),
+        WaitReason::Reconcile => (
+            Level::INFO,
+            "an answer was lost, states tell whether it was accepted",
+        ),
     };
     (level, format!("{what}; waiting {}", duration::format(time)))
 }
@@ -231,11 +244,25 @@ fn settled(outcomes: &[(Outcome, Slots)]) -> (Level, String) {
 }
 
 fn stopped(cause: StopCause, evidence: &Evidence) -> String {
-    let cause = match cause {
+    format!("nothing more is sent: {}{}", why(cause), said(evidence))
+}
+
+fn why(cause: StopCause) -> &'static str {
+    match cause {
         StopCause::Refused => "credentials, permission or project were refused",
         StopCause::Unreachable => "the cloud cannot be reached",
-    };
-    format!("nothing more is sent: {cause}{}", said(evidence))
+        StopCause::Interrupted => "the run was interrupted",
+        StopCause::Halted => "the stop switch is set",
+        StopCause::Journal => "the journal cannot be written",
+        StopCause::Late => "the run was taken up again too late",
+    }
+}
+
+fn resumed(forbidden: Option<StopCause>) -> String {
+    match forbidden {
+        None => "taken up again".to_owned(),
+        Some(cause) => format!("taken up again, and nothing is sent: {}", why(cause)),
+    }
 }
 
 #[cfg(test)]
@@ -272,6 +299,7 @@ mod tests {
                 run: "20261128T170000Z-3f9a1c".parse().unwrap(),
                 mode: Mode::Rehearsal,
                 plan: sample::fleet().digest,
+                labels: std::collections::BTreeMap::new(),
             },
             Event::Observed {
                 batch,

@@ -111,6 +111,7 @@ impl View {
             WaitReason::Busy => "waiting: servers at work".to_owned(),
             WaitReason::Stopping => "waiting: servers powering off".to_owned(),
             WaitReason::Grace => "waiting: states may lag".to_owned(),
+            WaitReason::Reconcile => "waiting: an answer was lost".to_owned(),
         });
         let parts: Vec<String> = settled.chain(in_jobs).chain(waiting).collect();
         parts.join(", ")

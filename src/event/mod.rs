@@ -7,12 +7,14 @@
 
 mod slots;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::bms::{Evidence, JobError, JobStatus, StateClass};
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Reason};
 
 pub use slots::{InvalidSlots, Slot, Slots, grouped};
 
@@ -40,6 +42,13 @@ pub enum Event {
         mode: Mode,
         /// The plan that it executes.
         plan: Digest,
+        /// Labels of the command line.
+        labels: BTreeMap<String, String>,
+    },
+    /// The run was taken up again by another process.
+    Resumed {
+        /// Why nothing more may be sent, if so.
+        forbidden: Option<StopCause>,
     },
     /// States were read.
     Observed {
@@ -78,6 +87,15 @@ pub enum Event {
         answer: SendAnswer,
         /// What the cloud said.
         evidence: Evidence,
+    },
+    /// A stop request that was about to leave did not leave.
+    SendWithdrawn {
+        /// The batch.
+        batch: BatchIndex,
+        /// Which request of the batch.
+        attempt: Attempt,
+        /// Why.
+        cause: StopCause,
     },
     /// A job is followed no further.
     JobEnded {
@@ -144,6 +162,8 @@ pub enum WaitReason {
     Stopping,
     /// Server states may lag behind the job.
     Grace,
+    /// Whether a request whose answer was lost was accepted is to be seen from states.
+    Reconcile,
 }
 
 /// What the answer to a stop request means for the run.
@@ -211,4 +231,42 @@ pub enum StopCause {
     Refused,
     /// The cloud could not be reached for as long as reads and sends are tried again.
     Unreachable,
+    /// A signal asked the process to end.
+    Interrupted,
+    /// The stop switch was set.
+    Halted,
+    /// The journal can no longer be written.
+    Journal,
+    /// The run was taken up again too late.
+    Late,
+}
+
+impl StopCause {
+    /// The reason that it gives to targets which are not sent because of it.
+    pub fn reason(self) -> Reason {
+        match self {
+            Self::Refused => Reason::Credentials,
+            Self::Unreachable => Reason::Unreachable,
+            Self::Interrupted => Reason::Interrupted,
+            Self::Halted => Reason::Halted,
+            Self::Journal => Reason::Journal,
+            Self::Late => Reason::Late,
+        }
+    }
+
+    /// Whether it was the cloud that would not take requests.
+    pub fn is_refusal(self) -> bool {
+        match self {
+            Self::Refused | Self::Unreachable => true,
+            Self::Interrupted | Self::Halted | Self::Journal | Self::Late => false,
+        }
+    }
+
+    /// Whether the run can be taken up again afterwards.
+    pub fn leaves_unfinished(self) -> bool {
+        match self {
+            Self::Interrupted | Self::Halted | Self::Journal => true,
+            Self::Refused | Self::Unreachable | Self::Late => false,
+        }
+    }
 }

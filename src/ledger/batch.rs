@@ -58,6 +58,8 @@ pub struct SendRecord {
     pub servers: Slots,
     /// When it was about to leave.
     pub sent_at: Timestamp,
+    /// Whether it was withdrawn at the last moment.
+    pub withdrawn: bool,
     /// What its answer means, once there is one.
     pub answer: Option<SendAnswer>,
     /// What the cloud said.
@@ -91,6 +93,7 @@ impl SendRecord {
     /// Whether the cloud took it, or may have.
     pub fn may_be_accepted(&self) -> bool {
         match self.answer {
+            None if self.withdrawn => false,
             None | Some(SendAnswer::Accepted { .. } | SendAnswer::Ambiguous) => true,
             Some(
                 SendAnswer::NotConnected
@@ -140,6 +143,11 @@ impl BatchRecord {
         &self.sends
     }
 
+    /// One of its stop requests.
+    pub fn send(&self, attempt: Attempt) -> Option<&SendRecord> {
+        self.sends.get((attempt as usize).checked_sub(1)?)
+    }
+
     /// What it waits for at present.
     pub fn waiting(&self) -> Option<WaitReason> {
         self.waiting
@@ -185,6 +193,7 @@ impl BatchRecord {
         self.sends.push(SendRecord {
             servers: servers.clone(),
             sent_at: at,
+            withdrawn: false,
             answer: None,
             evidence: Evidence::default(),
             end: None,
@@ -205,6 +214,13 @@ impl BatchRecord {
         send.answer = Some(answer.clone());
         send.evidence = evidence.clone();
         send.settled_at = send.job().is_none().then_some(at);
+        Ok(())
+    }
+
+    pub(super) fn withdraw(&mut self, attempt: Attempt, at: Timestamp) -> Result<(), Misfit> {
+        let send = self.send_mut(attempt)?;
+        send.withdrawn = true;
+        send.settled_at = Some(at);
         Ok(())
     }
 

@@ -6,6 +6,8 @@
 mod batch;
 mod totals;
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use crate::bms::Evidence;
@@ -22,6 +24,7 @@ pub use totals::Totals;
 #[derive(Debug, Clone)]
 pub struct Ledger {
     began: Option<Began>,
+    resumed: u32,
     finished_at: Option<Timestamp>,
     stopped: Option<(StopCause, Evidence)>,
     batches: Vec<BatchRecord>,
@@ -37,6 +40,8 @@ pub struct Began {
     pub mode: Mode,
     /// The plan that it executes.
     pub plan: Digest,
+    /// Labels of the command line.
+    pub labels: BTreeMap<String, String>,
     /// When.
     pub at: Timestamp,
 }
@@ -53,6 +58,7 @@ impl Ledger {
             |batch: &crate::plan::Batch| BatchRecord::new(batch.group(), batch.servers().len());
         Self {
             began: None,
+            resumed: 0,
             finished_at: None,
             stopped: None,
             batches: plan.batches.iter().map(batch).collect(),
@@ -68,13 +74,25 @@ impl Ledger {
     pub fn apply(&mut self, stamped: &Stamped) -> Result<(), Misfit> {
         let at = stamped.at;
         match &stamped.event {
-            Event::Began { run, mode, plan } => {
+            Event::Began {
+                run,
+                mode,
+                plan,
+                labels,
+            } => {
+                let (run, labels) = (run.clone(), labels.clone());
                 self.began = Some(Began {
-                    run: run.clone(),
+                    run,
                     mode: *mode,
                     plan: *plan,
+                    labels,
                     at,
                 });
+            }
+            Event::Resumed { forbidden } => {
+                self.resumed += 1;
+                self.finished_at = None;
+                self.stopped = forbidden.map(|cause| (cause, Evidence::default()));
             }
             Event::Observed {
                 batch,
@@ -99,6 +117,9 @@ impl Ledger {
             } => {
                 self.batch_mut(*batch)?
                     .answer(*attempt, answer, evidence, at)?;
+            }
+            Event::SendWithdrawn { batch, attempt, .. } => {
+                self.batch_mut(*batch)?.withdraw(*attempt, at)?;
             }
             Event::JobEnded {
                 batch,
@@ -144,6 +165,11 @@ impl Ledger {
         self.began.as_ref()
     }
 
+    /// How often the run was taken up again.
+    pub fn resumed(&self) -> u32 {
+        self.resumed
+    }
+
     /// When the run was over, once it is.
     pub fn finished_at(&self) -> Option<Timestamp> {
         self.finished_at
@@ -187,27 +213,36 @@ impl Ledger {
     /// The exit code that this run has earned so far (design §13).
     pub fn exit(&self) -> Exit {
         let totals = self.totals();
-        let count = |kind| totals.count(kind);
-        if totals.pending() > 0 {
-            return Exit::Internal;
-        }
-        if count(OutcomeKind::Unknown) > 0 {
-            return Exit::SomeUnknown;
-        }
-        if self.stopped.is_some() && !self.may_have_stopped() {
-            return Exit::Refused;
-        }
-        if count(OutcomeKind::Failed) > 0 {
-            return Exit::SomeFailed;
-        }
-        let only_dry = self
+        let any = |kind| totals.count(kind) > 0;
+        let cause = self.stopped.as_ref().map(|(cause, _)| *cause);
+        let dry = self
             .began
             .as_ref()
             .is_some_and(|began| began.mode == Mode::DryRun);
-        if count(OutcomeKind::NotSent) > 0 && !only_dry {
-            return Exit::SomeFailed;
+        if totals.pending() > 0 {
+            return match cause {
+                Some(cause) if cause.leaves_unfinished() => self.unfinished_exit(),
+                Some(_) | None => Exit::Internal,
+            };
         }
-        Exit::Success
+        if any(OutcomeKind::Unknown) {
+            Exit::SomeUnknown
+        } else if cause.is_some_and(StopCause::is_refusal) && !self.may_have_stopped() {
+            Exit::Refused
+        } else if any(OutcomeKind::Failed) || (any(OutcomeKind::NotSent) && !dry) {
+            Exit::SomeFailed
+        } else {
+            Exit::Success
+        }
+    }
+
+    fn unfinished_exit(&self) -> Exit {
+        let sends = self.batches.iter().flat_map(BatchRecord::sends);
+        if sends.filter(|send| !send.withdrawn).count() > 0 {
+            Exit::Resumable
+        } else {
+            Exit::Halted
+        }
     }
 
     /// How many targets have this reason.

@@ -47,6 +47,7 @@ fn began(plan: &Plan) -> Event {
         run: "20261128T170000Z-3f9a1c".parse().unwrap(),
         mode: Mode::Run,
         plan: plan.digest,
+        labels: BTreeMap::new(),
     }
 }
 

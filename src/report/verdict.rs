@@ -25,6 +25,8 @@ pub enum Verdict {
     Halted,
     /// The plan or what surrounds it was not usable.
     Invalid,
+    /// Interrupted or halted after something was sent; it can be taken up again.
+    Unfinished,
     /// The program itself failed.
     InternalError,
 }
@@ -38,7 +40,8 @@ impl Verdict {
             Exit::SomeUnknown => Self::SomeUnknown,
             Exit::Refused => Self::Refused,
             Exit::Guard => Self::Forbidden,
-            Exit::Halted => Self::Halted,
+            Exit::Halted | Exit::Locked => Self::Halted,
+            Exit::Resumable => Self::Unfinished,
             Exit::Invalid | Exit::PlanMismatch => Self::Invalid,
             Exit::Internal => Self::InternalError,
         }
@@ -53,6 +56,7 @@ impl Verdict {
             Self::Refused => "refused: nothing was stopped",
             Self::Forbidden => "forbidden: nothing was sent",
             Self::Halted => "halted: nothing was sent",
+            Self::Unfinished => "not finished: it can be resumed",
             Self::Invalid => "invalid: nothing was sent",
             Self::InternalError => "broken off by an internal error",
         }

@@ -5,11 +5,10 @@
 
 use std::time::Duration;
 
-use super::batch::{Suspense, observed, servers_at, settle};
+use super::batch::{Suspense, observed, servers_at, settle, wait};
 use super::verdict::{Timing, Verdict, by_job_alone, judge};
 use super::{Context, RunError};
-use crate::clock::Moment;
-use crate::event::{Event, Phase, WaitReason};
+use crate::event::{Phase, WaitReason};
 use crate::outcome::{Outcome, Reason};
 use crate::plan::Batch;
 
@@ -106,21 +105,10 @@ async fn pause(context: &Context, batch: &Batch, open: &[Suspense]) -> Result<()
     let pause = next.map_or(context.plan.jobs.poll, |left| {
         left.min(context.plan.jobs.poll)
     });
-    let milliseconds = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
     let reason = if next.is_some() {
         WaitReason::Grace
     } else {
         WaitReason::Stopping
     };
-    context
-        .recorder
-        .record(Event::Waiting {
-            batch: batch.index(),
-            reason,
-            milliseconds,
-        })
-        .await?;
-    let until: Moment = now.after(pause);
-    context.clock.sleep_until(until).await;
-    Ok(())
+    wait(context, batch, reason, pause).await
 }

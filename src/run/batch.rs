@@ -4,11 +4,15 @@
 //! Invariant: when [`live`] returns well, every target of the batch has its outcome.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
 
 use super::verdict::Told;
-use super::{Context, RunError, after, before, follow, send};
+use super::{Context, RunError, after, before, follow, opening, send};
+use crate::bms::StateClass;
 use crate::clock::Moment;
-use crate::event::{Event, Phase, Slot, Slots, grouped};
+use crate::event::{Event, Phase, Slot, Slots, WaitReason, grouped};
 use crate::ids::{BatchIndex, ServerId};
 use crate::outcome::Outcome;
 use crate::plan::Batch;
@@ -24,19 +28,32 @@ pub(super) struct Suspense {
     pub(super) since: Moment,
 }
 
-/// Lives the life of one batch of the plan.
+/// Lives the life of one batch of the plan, from what the ledger knows of it to the end.
 pub(super) async fn live(context: Arc<Context>, index: BatchIndex) -> Result<(), RunError> {
     let plan = context.plan.clone();
     let Some(batch) = plan.batch(index) else {
         return Ok(());
     };
-    let ready = before::prepare(&context, batch).await?;
-    let mut suspense = ready.stopping.clone();
-    let sent = send::dispatch(&context, batch, ready).await?;
-    suspense.extend(sent.stopping);
-    for request in sent.requests {
-        suspense.extend(follow::follow(&context, batch, request).await?);
-    }
+    let now = context.clock.elapsed();
+    let rest = context
+        .recorder
+        .read(|ledger| ledger.batch(index).map(|record| opening::rest(record, now)))
+        .unwrap_or_default();
+    let mut suspense: Vec<Suspense> = rest
+        .stopping
+        .iter()
+        .map(|slot| Suspense {
+            slot,
+            told: Told::StoppingBefore,
+            since: now,
+        })
+        .collect();
+    let ready = before::prepare(&context, batch, rest.unsent).await?;
+    let dispatched = send::dispatch(&context, batch, rest.lost, ready).await?;
+    suspense.extend(dispatched.stopping);
+    let requests = rest.accepted.into_iter().chain(dispatched.requests);
+    let followed = requests.map(|request| follow::follow(&context, batch, request));
+    suspense.extend(try_join_all(followed).await?.into_iter().flatten());
     after::verify(&context, batch, suspense).await
 }
 
@@ -71,7 +88,7 @@ pub(super) async fn observed(
     context: &Context,
     batch: &Batch,
     phase: Phase,
-    readings: impl IntoIterator<Item = (crate::bms::StateClass, Slot)>,
+    readings: impl IntoIterator<Item = (StateClass, Slot)>,
 ) -> Result<(), RunError> {
     let states = grouped(readings);
     context
@@ -82,4 +99,24 @@ pub(super) async fn observed(
             states,
         })
         .await
+}
+
+/// Says that the batch waits, and waits.
+pub(super) async fn wait(
+    context: &Context,
+    batch: &Batch,
+    reason: WaitReason,
+    pause: Duration,
+) -> Result<(), RunError> {
+    let milliseconds = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+    context
+        .recorder
+        .record(Event::Waiting {
+            batch: batch.index(),
+            reason,
+            milliseconds,
+        })
+        .await?;
+    context.clock.sleep(pause).await;
+    Ok(())
 }

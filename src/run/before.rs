@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use super::batch::{Suspense, observed, servers_at, settle, settle_all};
+use super::batch::{Suspense, observed, servers_at, settle, settle_all, wait};
 use super::patience::Unanswered;
 use super::states::Reading;
 use super::triage::{Step, triage};
 use super::verdict::Told;
-use super::{Context, RunError, reason_of};
+use super::{Context, RunError};
 use crate::clock::Moment;
-use crate::event::{Event, Phase, Slot, Slots, StopCause, WaitReason};
+use crate::event::{Phase, Slot, Slots, StopCause, WaitReason};
 use crate::outcome::{Outcome, Reason};
 use crate::plan::Batch;
 
@@ -34,16 +34,19 @@ pub(super) struct Ready {
     pub(super) stopping: Vec<Suspense>,
 }
 
-/// Finds out which targets of a batch are to be sent, and settles what is clear already.
-pub(super) async fn prepare(context: &Context, batch: &Batch) -> Result<Ready, RunError> {
-    let all = Slots::all(batch.servers().len());
-    if let Some(reason) = context.sending_stopped() {
-        settle_all(context, batch, &all, Outcome::NotSent(reason)).await?;
+/// Finds out which of the targets that were not sent yet are to be, and settles what is clear already.
+pub(super) async fn prepare(
+    context: &Context,
+    batch: &Batch,
+    unsent: Slots,
+) -> Result<Ready, RunError> {
+    if let Some(cause) = context.sending_stopped() {
+        settle_all(context, batch, &unsent, Outcome::NotSent(cause.reason())).await?;
         return Ok(Ready::default());
     }
     if !context.plan.checks.before {
         return Ok(Ready {
-            send: all,
+            send: unsent,
             ..Ready::default()
         });
     }
@@ -51,7 +54,7 @@ pub(super) async fn prepare(context: &Context, batch: &Batch) -> Result<Ready, R
     sift(
         context,
         batch,
-        &all,
+        &unsent,
         How::NotBefore(now.before(READING_AGE)),
     )
     .await
@@ -116,7 +119,7 @@ pub(super) async fn sift(
             break;
         }
         if !open.is_empty() {
-            wait_for_busy(context, batch).await?;
+            wait(context, batch, WaitReason::Busy, BUSY_POLL).await?;
             how = How::NotBefore(context.clock.elapsed());
         }
     }
@@ -163,21 +166,6 @@ async fn read(
     Ok(slots.iter().zip(readings).collect())
 }
 
-async fn wait_for_busy(context: &Context, batch: &Batch) -> Result<(), RunError> {
-    let milliseconds = BUSY_POLL.as_millis() as u64;
-    let reason = WaitReason::Busy;
-    context
-        .recorder
-        .record(Event::Waiting {
-            batch: batch.index(),
-            reason,
-            milliseconds,
-        })
-        .await?;
-    context.clock.sleep(BUSY_POLL).await;
-    Ok(())
-}
-
 /// States cannot be read: nothing of this batch, and nothing more of this run, is sent.
 async fn give_up(
     context: &Context,
@@ -192,5 +180,5 @@ async fn give_up(
         }
     };
     context.stop_sending(cause, evidence).await?;
-    settle_all(context, batch, slots, Outcome::NotSent(reason_of(cause))).await
+    settle_all(context, batch, slots, Outcome::NotSent(cause.reason())).await
 }

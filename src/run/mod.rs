@@ -2,16 +2,21 @@
 //!
 //! Groups in order, waves in order, up to `in_flight` batches at a time; the life of one batch is
 //! before → send → follow → after. Everything that happens is said through the [`Recorder`]; what
-//! became of a target is decided by the pure tables in `triage`, `reaction` and `verdict`. Invariant:
-//! when [`execute`] returns well, every target has its outcome, and no request was sent again unless
-//! the cloud had surely not taken it.
+//! became of a target is decided by the pure tables in `triage`, `reaction`, `acceptance` and
+//! `verdict`. A run that is taken up again is the same code: each batch goes on from what the ledger
+//! knows of it. Invariant: when [`execute`] returns well and was not interrupted, every target has its
+//! outcome, and no request was sent again unless the cloud had not taken it.
 
+mod acceptance;
 mod after;
 mod batch;
 mod before;
+mod deliver;
 mod follow;
+mod opening;
 mod patience;
 mod reaction;
+mod reconcile;
 mod recorder;
 mod send;
 mod states;
@@ -20,15 +25,17 @@ mod tests;
 mod triage;
 mod verdict;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::bms::{Client, Evidence};
 use crate::clock::Clock;
 use crate::event::{Event, Mode, Slots, StopCause};
 use crate::ids::{BatchIndex, RunId};
-use crate::ledger::{Ledger, Misfit};
+use crate::ledger::{BatchRecord, Ledger, Misfit};
 use crate::outcome::{Outcome, Reason};
 use crate::plan::{Batch, Plan};
 
@@ -43,21 +50,46 @@ pub enum RunError {
     /// A part of the run ended without saying what it did.
     #[error("internal error: a batch ended abnormally")]
     Broken(#[source] tokio::task::JoinError),
+    /// The request of a batch ended without saying what it did.
+    #[error("internal error: a request ended abnormally")]
+    Undelivered,
 }
 
 /// What a run needs.
 pub struct Work {
-    /// The run's ID.
-    pub run: RunId,
-    /// Whether it is real.
-    pub mode: Mode,
     /// What to do.
     pub plan: Arc<Plan>,
     /// Whom to ask.
     pub client: Client,
     /// By which time.
     pub clock: Clock,
+    /// How it begins.
+    pub opening: Opening,
+    /// Says, from outside, that the run is to end.
+    pub stop: StopSignal,
 }
+
+/// How a run begins.
+#[derive(Debug, Clone)]
+pub enum Opening {
+    /// For the first time.
+    Fresh {
+        /// The run's ID.
+        run: RunId,
+        /// Whether it is real.
+        mode: Mode,
+        /// Labels of the command line.
+        labels: BTreeMap<String, String>,
+    },
+    /// Again, after an earlier process left it.
+    Resumed {
+        /// Why nothing more may be sent, if so.
+        forbidden: Option<StopCause>,
+    },
+}
+
+/// Holds the cause as soon as a run is to end from outside.
+pub type StopSignal = watch::Receiver<Option<StopCause>>;
 
 /// What every part of a run shares.
 struct Context {
@@ -66,17 +98,24 @@ struct Context {
     clock: Clock,
     recorder: Arc<Recorder>,
     states: states::States,
+    stop: StopSignal,
+    deliveries: deliver::Deliveries,
 }
 
 impl Context {
-    /// Why nothing more may be sent, if so, as the reason of the targets concerned.
-    fn sending_stopped(&self) -> Option<Reason> {
-        self.recorder
-            .read(|ledger| ledger.stopped().map(|(cause, _)| reason_of(*cause)))
+    /// Why nothing more may be sent, if so.
+    fn sending_stopped(&self) -> Option<StopCause> {
+        let raised = *self.stop.borrow();
+        raised
+            .or_else(|| {
+                self.recorder
+                    .read(|ledger| ledger.stopped().map(|(cause, _)| *cause))
+            })
+            .or_else(|| self.recorder.journal_failed().then_some(StopCause::Journal))
     }
 
     async fn stop_sending(&self, cause: StopCause, evidence: Evidence) -> Result<(), RunError> {
-        if self.sending_stopped().is_none() {
+        if self.recorder.read(|ledger| ledger.stopped().is_none()) {
             self.recorder
                 .record(Event::SendingStopped { cause, evidence })
                 .await?;
@@ -98,50 +137,82 @@ impl Context {
     }
 }
 
-fn reason_of(cause: StopCause) -> Reason {
-    match cause {
-        StopCause::Refused => Reason::Credentials,
-        StopCause::Unreachable => Reason::Unreachable,
-    }
-}
-
-/// Executes a plan. Returns when every target has its outcome; the ledger of `recorder` has them.
+/// Executes a plan, or goes on with it. When this returns, every target has its outcome in the ledger
+/// of `recorder`, unless the run was stopped in a way that leaves it unfinished.
 pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError> {
     let Work {
-        run,
-        mode,
         plan,
         client,
         clock,
+        opening,
+        mut stop,
     } = work;
-    recorder
-        .record(Event::Began {
-            run,
-            mode,
-            plan: plan.digest,
-        })
-        .await?;
+    recorder.record(opening_event(opening, &plan)).await?;
     let states = states::States::new(&plan);
-    let context = Arc::new(Context {
+    let deliveries = deliver::Deliveries::default();
+    let context = Context {
         plan,
         client,
         clock,
         recorder,
         states,
-    });
-    for wave in waves(&context.plan) {
-        run_wave(&context, wave).await?;
+        stop: stop.clone(),
+        deliveries,
+    };
+    let context = Arc::new(context);
+    let ended = tokio::select! {
+        biased;
+        Ok(cause) = raised(&mut stop) => Some(cause),
+        worked = run_waves(&context) => { worked?; None }
+    };
+    if let Some(cause) = ended {
+        context.stop_sending(cause, Evidence::default()).await?;
+        context.deliveries.finish(clock).await;
     }
-    context.recorder.record(Event::Finished).await
+    let settled = context
+        .recorder
+        .read(|ledger| ledger.totals().pending() == 0);
+    if settled {
+        context.recorder.record(Event::Finished).await?;
+    }
+    Ok(())
+}
+
+fn opening_event(opening: Opening, plan: &Plan) -> Event {
+    match opening {
+        Opening::Fresh { run, mode, labels } => Event::Began {
+            run,
+            mode,
+            plan: plan.digest,
+            labels,
+        },
+        Opening::Resumed { forbidden } => Event::Resumed { forbidden },
+    }
+}
+
+/// Waits until the run is to end; for ever if nobody can say so.
+async fn raised(stop: &mut StopSignal) -> Result<StopCause, watch::error::RecvError> {
+    let raised = stop.wait_for(Option::is_some).await.map(|cause| *cause);
+    match raised {
+        Ok(Some(cause)) => Ok(cause),
+        Ok(None) | Err(_) => std::future::pending().await,
+    }
 }
 
 /// Says of every target of a plan that a dry run sends nothing.
-pub async fn dry_run(run: RunId, plan: &Plan, recorder: &Recorder) -> Result<(), RunError> {
+pub async fn dry_run(
+    run: RunId,
+    labels: BTreeMap<String, String>,
+    plan: &Plan,
+    recorder: &Recorder,
+) -> Result<(), RunError> {
+    let mode = Mode::DryRun;
     recorder
         .record(Event::Began {
             run,
-            mode: Mode::DryRun,
+            mode,
             plan: plan.digest,
+            labels,
         })
         .await?;
     for batch in &plan.batches {
@@ -161,6 +232,13 @@ pub async fn dry_run(run: RunId, plan: &Plan, recorder: &Recorder) -> Result<(),
 fn waves(plan: &Plan) -> impl Iterator<Item = &[Batch]> {
     plan.batches
         .chunk_by(|one, next| (one.group(), one.wave()) == (next.group(), next.wave()))
+}
+
+async fn run_waves(context: &Arc<Context>) -> Result<(), RunError> {
+    for wave in waves(&context.plan) {
+        run_wave(context, wave).await?;
+    }
+    Ok(())
 }
 
 async fn run_wave(context: &Arc<Context>, wave: &[Batch]) -> Result<(), RunError> {
@@ -193,6 +271,6 @@ fn accepted_before(ledger: &Ledger) -> bool {
     ledger
         .batches()
         .iter()
-        .flat_map(|batch| batch.sends())
+        .flat_map(BatchRecord::sends)
         .any(|send| send.job().is_some())
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::bms::{StopAnswer, next_wait};
+use crate::bms::{Conflict, StopAnswer, next_wait};
 use crate::event::{StopCause, WaitReason};
 use crate::ids::JobId;
 use crate::outcome::Reason;
@@ -14,16 +14,20 @@ use crate::outcome::Reason;
 /// What was tried before for the same servers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct History {
+    /// How many servers the request names.
+    pub(super) servers: usize,
     /// Requests in a row that were throttled or never connected, this one included.
     pub(super) refusals: u32,
     /// Time since the first of them.
     pub(super) refused_for: Duration,
-    /// Conflicts so far, this one included.
-    pub(super) conflicts: u32,
-    /// Whether the credentials were read anew for this batch.
+    /// Whether the servers were all seen on after an earlier conflict.
+    pub(super) sifted: bool,
+    /// Whether the credentials were read anew for these servers.
     pub(super) renewed: bool,
     /// Whether a request of this run was accepted.
     pub(super) accepted_before: bool,
+    /// Whether an earlier request with one of the servers may have been accepted.
+    pub(super) lost_before: bool,
 }
 
 /// The next step.
@@ -31,12 +35,16 @@ pub(super) struct History {
 pub(super) enum Reaction {
     /// Poll the job.
     Follow(JobId),
-    /// Whether it was accepted is unknown: look at the states.
-    Lost,
+    /// Whether it was accepted is unknown: find out from the states.
+    FindOut,
+    /// An earlier request, whose answer was lost, was accepted.
+    AcceptedEarlier,
     /// Wait, then send the same again.
     Again(Duration, WaitReason),
     /// Read the states singly, leave out what is not on, and send the rest.
     Sift,
+    /// Send each half of the servers by itself.
+    Halve,
     /// Read the credentials anew and send the same again.
     Renew,
     /// The servers of the request are refused.
@@ -66,7 +74,7 @@ pub(super) fn react(
     };
     match answer {
         StopAnswer::Accepted(job) => Reaction::Follow(job),
-        StopAnswer::Ambiguous => Reaction::Lost,
+        StopAnswer::Ambiguous => Reaction::FindOut,
         StopAnswer::NotSent => match wait(None) {
             Some(pause) => Reaction::Again(pause, WaitReason::Unreachable),
             None => Reaction::Stop(StopCause::Unreachable),
@@ -75,8 +83,18 @@ pub(super) fn react(
             Some(pause) => Reaction::Again(pause, WaitReason::Throttled),
             None => Reaction::GiveUp(Reason::Throttled),
         },
-        StopAnswer::Conflict(_) if history.conflicts == 1 => Reaction::Sift,
-        StopAnswer::Conflict(_) | StopAnswer::Rejected { .. } => Reaction::Reject,
+        StopAnswer::Conflict(Conflict::StoppingOrOff) if history.lost_before => {
+            Reaction::AcceptedEarlier
+        }
+        StopAnswer::Conflict(_) if !history.sifted => Reaction::Sift,
+        StopAnswer::Conflict(_) | StopAnswer::Rejected { one_server: true } => {
+            if history.servers > 1 {
+                Reaction::Halve
+            } else {
+                Reaction::Reject
+            }
+        }
+        StopAnswer::Rejected { one_server: false } => Reaction::Reject,
         StopAnswer::Credentials if !history.renewed => Reaction::Renew,
         StopAnswer::RefusedForAll if status == Some(403) && history.accepted_before => {
             Reaction::Reject
@@ -88,7 +106,6 @@ pub(super) fn react(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bms::Conflict;
     use proptest::prelude::*;
     use rstest::rstest;
 
@@ -96,8 +113,8 @@ mod tests {
 
     fn first() -> History {
         History {
+            servers: 10,
             refusals: 1,
-            conflicts: 1,
             ..History::default()
         }
     }
@@ -107,26 +124,43 @@ mod tests {
     }
 
     #[rstest]
-    #[case(StopAnswer::Ambiguous, Reaction::Lost)]
+    #[case(StopAnswer::Ambiguous, Reaction::FindOut)]
     #[case(StopAnswer::Conflict(Conflict::StoppingOrOff), Reaction::Sift)]
     #[case(StopAnswer::Conflict(Conflict::Other), Reaction::Sift)]
     #[case(StopAnswer::Credentials, Reaction::Renew)]
     #[case(StopAnswer::RefusedForAll, Reaction::Stop(StopCause::Refused))]
-    #[case(StopAnswer::Rejected { one_server: true }, Reaction::Reject)]
+    #[case(StopAnswer::Rejected { one_server: true }, Reaction::Halve)]
     #[case(StopAnswer::Rejected { one_server: false }, Reaction::Reject)]
     fn the_first_answer(#[case] answer: StopAnswer, #[case] reaction: Reaction) {
         assert_eq!(step(answer, first()), reaction);
     }
 
     #[test]
-    fn a_second_conflict_is_a_refusal() {
+    fn a_conflict_with_all_seen_on_is_halved_down_to_one_server() {
+        let conflict = StopAnswer::Conflict(Conflict::Other);
         let history = History {
-            conflicts: 2,
+            sifted: true,
             ..first()
         };
+        assert_eq!(step(conflict.clone(), history), Reaction::Halve);
+        let history = History {
+            servers: 1,
+            ..history
+        };
+        assert_eq!(step(conflict, history), Reaction::Reject);
+    }
+
+    #[test]
+    fn a_server_found_off_after_a_lost_answer_was_stopped_by_that_request() {
+        let history = History {
+            lost_before: true,
+            ..first()
+        };
+        let off = StopAnswer::Conflict(Conflict::StoppingOrOff);
+        assert_eq!(step(off, history), Reaction::AcceptedEarlier);
         assert_eq!(
             step(StopAnswer::Conflict(Conflict::Other), history),
-            Reaction::Reject
+            Reaction::Sift
         );
     }
 
@@ -189,15 +223,18 @@ mod tests {
     proptest! {
         #[test]
         fn what_may_have_been_accepted_is_never_repeated(
-            refusals in 0u32..9, conflicts in 0u32..3, renewed: bool, accepted_before: bool,
-            refused in 0u64..5000, jitter in 0.0f64..1.0, status in prop::option::of(200u16..600),
+            servers in 1usize..1000, refusals in 0u32..9, sifted: bool, renewed: bool,
+            accepted_before: bool, lost_before: bool, refused in 0u64..5000,
+            jitter in 0.0f64..1.0, status in prop::option::of(200u16..600),
         ) {
             let refused_for = Duration::from_secs(refused);
-            let history = History { refusals, refused_for, conflicts, renewed, accepted_before };
+            let history = History {
+                servers, refusals, refused_for, sifted, renewed, accepted_before, lost_before,
+            };
             let job: JobId = "70a599e0".parse().unwrap();
             for answer in [StopAnswer::Ambiguous, StopAnswer::Accepted(job)] {
                 let reaction = react(answer, status, history, HOUR, jitter);
-                prop_assert!(matches!(reaction, Reaction::Lost | Reaction::Follow(_)));
+                prop_assert!(matches!(reaction, Reaction::FindOut | Reaction::Follow(_)));
             }
         }
     }

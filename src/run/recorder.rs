@@ -1,15 +1,17 @@
 //! Where a run says what happens.
 //!
-//! Owns the order of events: each is stamped, folded into the ledger and shown to the observer before
-//! the next one. Invariant: what the ledger tells is never ahead of what was recorded.
+//! Owns the order of events: each is stamped, folded into the ledger, shown to the observer and handed
+//! to the journal before the next one. Invariant: when [`Recorder::record`] returns for an event that
+//! must be durable, it is durable, or the ledger says that the journal failed.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::RunError;
+use crate::bms::Evidence;
 use crate::clock::Clock;
-use crate::event::{Event, Stamped};
+use crate::event::{Event, Stamped, StopCause};
+use crate::journal::{Journal, Receipt};
 use crate::ledger::Ledger;
-use crate::plan::Plan;
 
 /// Is shown every event after it was recorded; must not block.
 pub type Observer = Box<dyn Fn(&Stamped) + Send + Sync>;
@@ -17,41 +19,113 @@ pub type Observer = Box<dyn Fn(&Stamped) + Send + Sync>;
 /// Takes the events of one run.
 pub struct Recorder {
     clock: Clock,
-    ledger: Mutex<Ledger>,
+    books: Mutex<Books>,
+    journal: Option<Journal>,
     observer: Observer,
 }
 
+struct Books {
+    ledger: Ledger,
+    unwritten: Vec<Stamped>,
+}
+
+/// When an event has to be on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Durability {
+    /// Before anything else happens.
+    Now,
+    /// As soon as the disk allows, without waiting for it.
+    Soon,
+    /// With the next event that is written.
+    WithNext,
+}
+
+fn durability(event: &Event) -> Durability {
+    match event {
+        Event::Began { .. }
+        | Event::Resumed { .. }
+        | Event::SendIntended { .. }
+        | Event::SendAnswered { .. }
+        | Event::Finished => Durability::Now,
+        Event::SendWithdrawn { .. }
+        | Event::JobEnded { .. }
+        | Event::Settled { .. }
+        | Event::SendingStopped { .. } => Durability::Soon,
+        Event::Observed { .. } | Event::Waiting { .. } => Durability::WithNext,
+    }
+}
+
 impl Recorder {
-    /// A recorder for a run of `plan` of which nothing is known yet.
-    pub fn new(plan: &Plan, clock: Clock, observer: Observer) -> Self {
+    /// A recorder for a run of which `ledger` tells what is known; without a journal nothing is kept.
+    pub fn new(ledger: Ledger, clock: Clock, journal: Option<Journal>, observer: Observer) -> Self {
+        let books = Mutex::new(Books {
+            ledger,
+            unwritten: Vec::new(),
+        });
         Self {
             clock,
-            ledger: Mutex::new(Ledger::new(plan)),
+            books,
+            journal,
             observer,
         }
     }
 
     /// Records one event; when this returns, every reader can know of it.
-    #[expect(
-        clippy::unused_async,
-        reason = "recording is a step that a run waits for"
-    )]
     pub async fn record(&self, event: Event) -> Result<(), RunError> {
-        let stamped = Stamped {
-            at: self.clock.now(),
-            event,
-        };
-        self.ledger().apply(&stamped)?;
-        (self.observer)(&stamped);
+        let durability = durability(&event);
+        let receipt = self.enter(event, durability)?;
+        if durability == Durability::Now {
+            if let Some(receipt) = receipt {
+                receipt.durable().await;
+            }
+            self.notice_failure()?;
+        }
         Ok(())
     }
 
     /// Looks at what is known.
     pub fn read<T>(&self, look: impl FnOnce(&Ledger) -> T) -> T {
-        look(&self.ledger())
+        look(&self.books().ledger)
     }
 
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the journal could not be written.
+    pub fn journal_failed(&self) -> bool {
+        self.journal.as_ref().is_some_and(Journal::has_failed)
+    }
+
+    /// Folds an event and hands it over, so that the journal's order is the ledger's.
+    fn enter(&self, event: Event, durability: Durability) -> Result<Option<Receipt>, RunError> {
+        let mut books = self.books();
+        let stamped = Stamped {
+            at: self.clock.now(),
+            event,
+        };
+        books.ledger.apply(&stamped)?;
+        (self.observer)(&stamped);
+        let Some(journal) = &self.journal else {
+            return Ok(None);
+        };
+        books.unwritten.push(stamped);
+        if durability == Durability::WithNext {
+            return Ok(None);
+        }
+        Ok(Some(journal.append(std::mem::take(&mut books.unwritten))))
+    }
+
+    /// Lets the ledger know that nothing more may be sent because the journal failed.
+    fn notice_failure(&self) -> Result<(), RunError> {
+        let known = self.read(|ledger| ledger.stopped().is_some());
+        if self.journal_failed() && !known {
+            let (cause, evidence) = (StopCause::Journal, Evidence::default());
+            self.enter(
+                Event::SendingStopped { cause, evidence },
+                Durability::WithNext,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

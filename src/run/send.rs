@@ -1,28 +1,37 @@
 //! Sending the stop requests of one batch.
 //!
-//! Owns the loop around the stop call: quota, intent, request, and the step that the answer calls for.
-//! Invariant: every request is said to be intended before it leaves, and is repeated only as
-//! `reaction` allows.
+//! Owns the loop around the stop call: portions of the batch that are to be sent, and requests whose
+//! fate is to be found out. Invariant: every request is repeated, halved or given up only as `reaction`
+//! and `reconcile` allow, and a batch takes at most 24 requests that the cloud looked at.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Suspense, servers_at, settle_all};
+use super::batch::{Suspense, servers_at, settle_all, wait};
 use super::before::{How, READING_AGE, Ready, sift};
+use super::deliver::{Delivered, Parcel, deliver};
+use super::opening::doubtful_sends;
 use super::reaction::{History, Reaction, react};
-use super::{Context, RunError, accepted_before, reason_of};
+use super::reconcile::{Found, reconcile};
+use super::{Context, RunError, accepted_before};
 use crate::bms::{Evidence, StopAnswer};
 use crate::clock::Moment;
-use crate::event::{Attempt, Event, SendAnswer, Slots, StopCause, WaitReason};
+use crate::event::{Attempt, SendAnswer, Slot, Slots, StopCause};
 use crate::ids::JobId;
+use crate::ledger::SendRecord;
 use crate::outcome::{Outcome, Reason};
 use crate::plan::Batch;
+
+/// Most requests of a batch that the cloud looked at: enough to single out one server of 1000.
+const SENDS_OF_A_BATCH: usize = 24;
 
 /// A stop request that was, or may have been, accepted.
 #[derive(Debug)]
 pub(super) struct Request {
     /// Its number within the batch.
     pub(super) attempt: Attempt,
-    /// The servers in it.
+    /// The servers in it that are not settled.
     pub(super) servers: Slots,
     /// What is to be followed.
     pub(super) fate: Fate,
@@ -40,156 +49,166 @@ pub(super) enum Fate {
 /// What the sending of a batch leaves to be followed.
 #[derive(Debug, Default)]
 pub(super) struct Dispatched {
-    /// Requests that were, or may have been, accepted.
+    /// Requests that were accepted.
     pub(super) requests: Vec<Request>,
     /// Servers that turned out to be powering off already.
     pub(super) stopping: Vec<Suspense>,
 }
 
-/// Sends what is ready until it is accepted, lost, refused or given up.
+/// A part of the batch that is to be sent in one request.
+#[derive(Debug, Default)]
+struct Portion {
+    slots: Slots,
+    /// When the oldest of its readings began; `None` without checks.
+    read_at: Option<Moment>,
+    refusals: u32,
+    refused_since: Option<Moment>,
+    /// Whether its states were read after a conflict.
+    sifted: bool,
+    renewed: bool,
+}
+
+/// What is still to be done.
+#[derive(Debug)]
+enum Task {
+    Send(Portion),
+    FindOut(Request, Moment),
+}
+
+/// Sends what is ready, and finds out what became of `lost` requests, until each is accepted,
+/// refused or given up.
 pub(super) async fn dispatch(
-    context: &Context,
+    context: &Arc<Context>,
     batch: &Batch,
+    lost: Vec<Request>,
     ready: Ready,
 ) -> Result<Dispatched, RunError> {
+    let find_out = |request: Request| request.lost_at().map(|at| Task::FindOut(request, at));
     let mut sending = Sending {
         context,
         batch,
+        tasks: lost.into_iter().filter_map(find_out).collect(),
+        dispatched: Dispatched {
+            stopping: ready.stopping,
+            ..Dispatched::default()
+        },
+    };
+    let portion = Portion {
         slots: ready.send,
         read_at: ready.read_at,
-        tried: Tried::default(),
+        ..Portion::default()
     };
-    let mut dispatched = Dispatched::default();
-    while !sending.slots.is_empty() {
-        if let Some(reason) = context.sending_stopped() {
-            sending.settle_rest(Outcome::NotSent(reason)).await?;
-            break;
-        }
-        if sending.reading_is_old() {
-            let since = context.clock.elapsed();
-            dispatched
-                .stopping
-                .extend(sending.sift(How::NotBefore(since)).await?);
-            continue;
-        }
-        let (attempt, answer, evidence) = sending.send_once().await?;
-        let reaction = sending.react(answer, &evidence);
-        let servers = sending.slots.clone();
-        match reaction {
-            Reaction::Follow(job) => {
-                dispatched.requests.push(Request {
-                    attempt,
-                    servers,
-                    fate: Fate::Job(job),
-                });
-                break;
-            }
-            Reaction::Lost => {
-                let fate = Fate::Lost(context.clock.elapsed());
-                dispatched.requests.push(Request {
-                    attempt,
-                    servers,
-                    fate,
-                });
-                break;
-            }
-            Reaction::Again(pause, reason) => sending.wait(pause, reason).await?,
-            Reaction::Sift => dispatched.stopping.extend(sending.sift(How::Singly).await?),
-            Reaction::Renew => sending.renew(evidence).await?,
-            Reaction::Reject => {
-                sending
-                    .settle_rest(Outcome::Failed(Reason::Rejected))
-                    .await?
-            }
-            Reaction::GiveUp(reason) => sending.settle_rest(Outcome::NotSent(reason)).await?,
-            Reaction::Stop(cause) => sending.stop(cause, evidence).await?,
+    sending.tasks.push_back(Task::Send(portion));
+    while let Some(task) = sending.tasks.pop_front() {
+        match task {
+            Task::FindOut(request, at) => sending.find_out(request, at).await?,
+            Task::Send(portion) if portion.slots.is_empty() => {}
+            Task::Send(portion) => sending.send(portion).await?,
         }
     }
-    Ok(dispatched)
+    Ok(sending.dispatched)
 }
 
 /// A batch that is being sent.
 struct Sending<'a> {
-    context: &'a Context,
+    context: &'a Arc<Context>,
     batch: &'a Batch,
-    slots: Slots,
-    read_at: Option<Moment>,
-    tried: Tried,
-}
-
-/// What was tried before for this batch.
-#[derive(Default)]
-struct Tried {
-    attempts: Attempt,
-    refusals: u32,
-    refused_since: Option<Moment>,
-    conflicts: u32,
-    renewed: bool,
+    tasks: VecDeque<Task>,
+    dispatched: Dispatched,
 }
 
 impl Sending<'_> {
-    fn reading_is_old(&self) -> bool {
-        let now = self.context.clock.elapsed();
-        self.read_at.is_some_and(|at| now.since(at) > READING_AGE)
+    async fn find_out(&mut self, request: Request, at: Moment) -> Result<(), RunError> {
+        match reconcile(self.context, self.batch, request, at).await? {
+            Found::Accepted(request) => self.dispatched.requests.push(request),
+            Found::NotAccepted(slots) => {
+                // These were seen on just now; the workflow's checks decide whether that ages.
+                let checked = self.context.plan.checks.before;
+                let read_at = checked.then(|| self.context.clock.elapsed());
+                let portion = Portion {
+                    slots,
+                    read_at,
+                    ..Portion::default()
+                };
+                self.tasks.push_front(Task::Send(portion));
+            }
+        }
+        Ok(())
     }
 
-    /// One request and its answer, both recorded.
-    async fn send_once(&mut self) -> Result<(Attempt, StopAnswer, Evidence), RunError> {
-        let Context {
-            client,
-            recorder,
-            plan,
-            ..
-        } = self.context;
-        let quota = client.stop_slot().await;
-        self.tried.attempts += 1;
-        let (batch, attempt, servers) =
-            (self.batch.index(), self.tried.attempts, self.slots.clone());
+    /// One step for one portion.
+    async fn send(&mut self, mut portion: Portion) -> Result<(), RunError> {
+        if let Some(cause) = self.context.sending_stopped() {
+            return self
+                .settle(&portion, Outcome::NotSent(cause.reason()))
+                .await;
+        }
+        if self.looked_at() >= SENDS_OF_A_BATCH {
+            return self
+                .settle(&portion, Outcome::Failed(Reason::Rejected))
+                .await;
+        }
+        let now = self.context.clock.elapsed();
+        if portion
+            .read_at
+            .is_some_and(|at| now.since(at) > READING_AGE)
+        {
+            self.sift(&mut portion, How::NotBefore(now)).await?;
+            self.tasks.push_front(Task::Send(portion));
+            return Ok(());
+        }
+        let (attempt, delivered) = self.deliver(&portion).await?;
+        match delivered {
+            Delivered::Withdrawn(cause) => {
+                self.settle(&portion, Outcome::NotSent(cause.reason()))
+                    .await
+            }
+            Delivered::Answered(answer, evidence) => {
+                let reaction = self.react(&mut portion, answer, &evidence);
+                self.act(portion, attempt, reaction, evidence).await
+            }
+        }
+    }
+
+    async fn deliver(&self, portion: &Portion) -> Result<(Attempt, Delivered), RunError> {
+        let quota = self.context.client.stop_slot().await;
+        let sends = self.context.recorder.read(|ledger| {
+            ledger
+                .batch(self.batch.index())
+                .map_or(0, |record| record.sends().len())
+        });
+        let attempt = Attempt::try_from(sends)
+            .unwrap_or(Attempt::MAX)
+            .saturating_add(1);
+        let servers = portion.slots.clone();
         let ids = servers_at(self.batch, servers.iter());
-        recorder
-            .record(Event::SendIntended {
-                batch,
-                attempt,
-                servers,
-            })
-            .await?;
-        let (answer, evidence) = client.stop(quota, plan.stop_type, &ids).await;
-        let said = recorded(&answer);
-        recorder
-            .record(Event::SendAnswered {
-                batch,
-                attempt,
-                answer: said,
-                evidence: evidence.clone(),
-            })
-            .await?;
-        Ok((attempt, answer, evidence))
+        let parcel = Parcel {
+            batch: self.batch.index(),
+            attempt,
+            servers,
+            ids,
+            quota,
+        };
+        Ok((attempt, deliver(self.context, parcel).await?))
     }
 
     /// Counts the answer in, and decides the next step.
-    fn react(&mut self, answer: StopAnswer, evidence: &Evidence) -> Reaction {
+    fn react(&self, portion: &mut Portion, answer: StopAnswer, evidence: &Evidence) -> Reaction {
         let now = self.context.clock.elapsed();
-        let tried = &mut self.tried;
-        match answer {
-            StopAnswer::NotSent | StopAnswer::Throttled { .. } => {
-                tried.refusals += 1;
-                tried.refused_since.get_or_insert(now);
-            }
-            StopAnswer::Conflict(_) => tried.conflicts += 1,
-            StopAnswer::Accepted(_)
-            | StopAnswer::Ambiguous
-            | StopAnswer::Credentials
-            | StopAnswer::RefusedForAll
-            | StopAnswer::Rejected { .. } => {}
+        if matches!(answer, StopAnswer::NotSent | StopAnswer::Throttled { .. }) {
+            portion.refusals += 1;
+            portion.refused_since.get_or_insert(now);
         }
         let history = History {
-            refusals: tried.refusals,
-            refused_for: tried
+            servers: portion.slots.len(),
+            refusals: portion.refusals,
+            refused_for: portion
                 .refused_since
                 .map_or(Duration::ZERO, |at| now.since(at)),
-            conflicts: tried.conflicts,
-            renewed: tried.renewed,
+            sifted: portion.sifted,
+            renewed: portion.renewed,
             accepted_before: self.context.recorder.read(accepted_before),
+            lost_before: self.lost_before(&portion.slots),
         };
         let retry_for = self.context.plan.rollout.retry_for;
         react(
@@ -201,57 +220,141 @@ impl Sending<'_> {
         )
     }
 
-    async fn wait(&self, pause: Duration, reason: WaitReason) -> Result<(), RunError> {
-        let milliseconds = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-        let waiting = Event::Waiting {
-            batch: self.batch.index(),
-            reason,
-            milliseconds,
-        };
-        self.context.recorder.record(waiting).await?;
-        self.context.clock.sleep(pause).await;
+    async fn act(
+        &mut self,
+        mut portion: Portion,
+        attempt: Attempt,
+        reaction: Reaction,
+        evidence: Evidence,
+    ) -> Result<(), RunError> {
+        let now = self.context.clock.elapsed();
+        let servers = portion.slots.clone();
+        match reaction {
+            Reaction::Follow(job) => {
+                let fate = Fate::Job(job);
+                self.dispatched.requests.push(Request {
+                    attempt,
+                    servers,
+                    fate,
+                });
+            }
+            Reaction::FindOut => {
+                let request = Request {
+                    attempt,
+                    servers,
+                    fate: Fate::Lost(now),
+                };
+                self.tasks.push_front(Task::FindOut(request, now));
+            }
+            Reaction::AcceptedEarlier => {
+                let fate = Fate::Lost(now);
+                self.dispatched.requests.push(Request {
+                    attempt,
+                    servers,
+                    fate,
+                });
+            }
+            Reaction::Again(pause, reason) => {
+                wait(self.context, self.batch, reason, pause).await?;
+                self.tasks.push_front(Task::Send(portion));
+            }
+            Reaction::Sift => {
+                portion.sifted = true;
+                self.sift(&mut portion, How::Singly).await?;
+                self.tasks.push_front(Task::Send(portion));
+            }
+            Reaction::Halve => self.halve(portion),
+            Reaction::Renew => {
+                portion.renewed = true;
+                self.renew(portion, evidence).await?;
+            }
+            Reaction::Reject => {
+                self.settle(&portion, Outcome::Failed(Reason::Rejected))
+                    .await?
+            }
+            Reaction::GiveUp(reason) => self.settle(&portion, Outcome::NotSent(reason)).await?,
+            Reaction::Stop(cause) => self.stop(&portion, cause, evidence).await?,
+        }
         Ok(())
     }
 
-    /// Reads states anew and keeps what is on; returns what is powering off already.
-    async fn sift(&mut self, how: How) -> Result<Vec<Suspense>, RunError> {
-        let ready = sift(self.context, self.batch, &self.slots, how).await?;
-        self.slots = ready.send;
-        self.read_at = self.read_at.and(ready.read_at);
-        Ok(ready.stopping)
+    /// Reads states anew and keeps what is on.
+    async fn sift(&mut self, portion: &mut Portion, how: How) -> Result<(), RunError> {
+        let ready = sift(self.context, self.batch, &portion.slots, how).await?;
+        portion.slots = ready.send;
+        portion.read_at = portion.read_at.and(ready.read_at);
+        self.dispatched.stopping.extend(ready.stopping);
+        Ok(())
     }
 
-    async fn renew(&mut self, evidence: Evidence) -> Result<(), RunError> {
-        self.tried.renewed = true;
+    fn halve(&mut self, portion: Portion) {
+        let slots: Vec<Slot> = portion.slots.iter().collect();
+        let (one, other) = slots.split_at(slots.len() / 2);
+        for half in [other, one] {
+            let slots = half.iter().copied().collect();
+            let half = Portion {
+                slots,
+                read_at: portion.read_at,
+                sifted: true,
+                ..Portion::default()
+            };
+            self.tasks.push_front(Task::Send(half));
+        }
+    }
+
+    async fn renew(&mut self, portion: Portion, evidence: Evidence) -> Result<(), RunError> {
         match self.context.client.renew_credentials() {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.tasks.push_front(Task::Send(portion));
+                Ok(())
+            }
             Err(error) => {
                 tracing::error!(%error, "the credentials could not be read anew");
-                self.stop(StopCause::Refused, evidence).await
+                self.stop(&portion, StopCause::Refused, evidence).await
             }
         }
     }
 
-    async fn stop(&mut self, cause: StopCause, evidence: Evidence) -> Result<(), RunError> {
+    async fn stop(
+        &self,
+        portion: &Portion,
+        cause: StopCause,
+        evidence: Evidence,
+    ) -> Result<(), RunError> {
         self.context.stop_sending(cause, evidence).await?;
-        self.settle_rest(Outcome::NotSent(reason_of(cause))).await
+        self.settle(portion, Outcome::NotSent(cause.reason())).await
     }
 
-    async fn settle_rest(&mut self, outcome: Outcome) -> Result<(), RunError> {
-        let rest = std::mem::take(&mut self.slots);
-        settle_all(self.context, self.batch, &rest, outcome).await
+    async fn settle(&self, portion: &Portion, outcome: Outcome) -> Result<(), RunError> {
+        settle_all(self.context, self.batch, &portion.slots, outcome).await
     }
-}
 
-fn recorded(answer: &StopAnswer) -> SendAnswer {
-    match answer {
-        StopAnswer::Accepted(job) => SendAnswer::Accepted { job: job.clone() },
-        StopAnswer::NotSent => SendAnswer::NotConnected,
-        StopAnswer::Throttled { .. } => SendAnswer::Throttled,
-        StopAnswer::Conflict(_) => SendAnswer::Conflict,
-        StopAnswer::Ambiguous => SendAnswer::Ambiguous,
-        StopAnswer::Credentials => SendAnswer::Credentials,
-        StopAnswer::RefusedForAll => SendAnswer::RefusedForAll,
-        StopAnswer::Rejected { .. } => SendAnswer::Rejected,
+    /// How many requests of the batch the cloud looked at.
+    fn looked_at(&self) -> usize {
+        let looked_at = |send: &&SendRecord| match send.answer {
+            None => !send.withdrawn,
+            Some(
+                SendAnswer::Accepted { .. }
+                | SendAnswer::Conflict
+                | SendAnswer::Ambiguous
+                | SendAnswer::RefusedForAll
+                | SendAnswer::Rejected,
+            ) => true,
+            Some(SendAnswer::NotConnected | SendAnswer::Throttled | SendAnswer::Credentials) => {
+                false
+            }
+        };
+        self.context.recorder.read(|ledger| {
+            let record = ledger.batch(self.batch.index());
+            record.map_or(0, |record| record.sends().iter().filter(looked_at).count())
+        })
+    }
+
+    /// Whether an earlier request with one of these servers may have been accepted.
+    fn lost_before(&self, slots: &Slots) -> bool {
+        self.context.recorder.read(|ledger| {
+            let record = ledger.batch(self.batch.index());
+            record.is_some_and(|record| slots.iter().any(|slot| doubtful_sends(record, slot) > 0))
+        })
     }
 }

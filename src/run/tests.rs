@@ -76,15 +76,22 @@ impl Rehearsal {
         let events = recorded.clone();
         let observer =
             Box::new(move |stamped: &Stamped| events.lock().unwrap().push(stamped.clone()));
-        let recorder = Arc::new(Recorder::new(&plan, clock, observer));
+        let recorder = Arc::new(Recorder::new(Ledger::new(&plan), clock, None, observer));
         let client = client(&simulator, &plan, clock);
         let run = RunId::new(clock.now(), 1);
-        let work = Work {
+        let labels = BTreeMap::new();
+        let opening = Opening::Fresh {
             run,
             mode: Mode::Rehearsal,
+            labels,
+        };
+        let (_never, stop) = watch::channel(None);
+        let work = Work {
             plan,
             client,
             clock,
+            opening,
+            stop,
         };
         execute(work, recorder.clone()).await.unwrap();
         let ledger = recorder.read(Ledger::clone);

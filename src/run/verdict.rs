@@ -26,7 +26,7 @@ pub(super) enum Told {
     Unfinished,
     /// The cloud does not know the job.
     JobGone,
-    /// The answer to the stop request was lost.
+    /// Its stop request was accepted, though the answer was lost.
     Lost,
     /// It was powering off before the run came to it, and was never sent.
     StoppingBefore,
@@ -77,11 +77,11 @@ pub(super) fn judge(told: Told, state: StateClass, timing: Timing) -> Verdict {
         StateClass::Stopping => within(timing.limit, too_long_stopping(told)),
         StateClass::On | StateClass::Locked => match told {
             Told::Failed | Told::Unfinished => Verdict::Settled(seen_on(told)),
+            Told::Lost => within(timing.limit, seen_on(told)),
             Told::Succeeded
             | Told::FoundOff
             | Told::Nothing
             | Told::JobGone
-            | Told::Lost
             | Told::StoppingBefore => within(timing.grace, seen_on(told)),
         },
         StateClass::Busy => within(timing.grace, seen_otherwise(told, Reason::Busy)),
@@ -102,13 +102,12 @@ fn seen_off(told: Told) -> Outcome {
 
 fn seen_on(told: Told) -> Outcome {
     match told {
-        Told::Succeeded | Told::FoundOff | Told::Nothing | Told::StoppingBefore => {
+        Told::Succeeded | Told::FoundOff | Told::Nothing | Told::Lost | Told::StoppingBefore => {
             Outcome::Failed(Reason::StillOn)
         }
         Told::Failed => Outcome::Failed(Reason::JobFailed),
         Told::Unfinished => Outcome::Unknown(Reason::JobUnfinished),
         Told::JobGone => Outcome::Unknown(Reason::JobGone),
-        Told::Lost => Outcome::Unknown(Reason::AnswerLost),
     }
 }
 
@@ -209,12 +208,7 @@ mod tests {
         GRACE,
         Outcome::Failed(Reason::StillOn)
     )]
-    #[case(
-        Told::Lost,
-        StateClass::On,
-        GRACE,
-        Outcome::Unknown(Reason::AnswerLost)
-    )]
+    #[case(Told::Lost, StateClass::On, LIMIT, Outcome::Failed(Reason::StillOn))]
     #[case(
         Told::JobGone,
         StateClass::On,

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::{StateError, atomic};
 use crate::ids::RunId;
+use crate::journal::{CrashPoint, Journal};
 
 /// How many runs may begin in the same second before a new one gives up on an ID of its own.
 const ATTEMPTS: usize = 100;
@@ -90,6 +91,17 @@ impl RunFolder {
     pub fn report(&self) -> PathBuf {
         let path = fs::canonicalize(&self.path);
         path.as_ref().unwrap_or(&self.path).join("report.json")
+    }
+
+    /// Where the journal is kept.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal.jsonl")
+    }
+
+    /// Starts the journal; `crash` is for tests.
+    pub fn start_journal(&self, crash: Option<CrashPoint>) -> Result<Journal, StateError> {
+        let path = self.journal();
+        Journal::create(&path, crash).map_err(|error| StateError::Write(path, error))
     }
 
     /// Writes the plan.

@@ -1,0 +1,66 @@
+//! Whether a stop request whose answer was lost was accepted, from the states of its servers. Pure.
+//!
+//! Owns the rules of Reconcile in design §7. Invariant: a request counts as not accepted only if all of
+//! its servers that can still be stopped were seen on twice, at least the grace time apart, and none
+//! was seen off or stopping.
+
+use std::time::Duration;
+
+use crate::bms::StateClass;
+
+/// What the states of the servers of a lost request say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Acceptance {
+    /// It was accepted, for all its servers.
+    Accepted,
+    /// It was not accepted.
+    NotAccepted,
+    /// It is too early to tell.
+    TooEarly,
+}
+
+/// The verdict of one reading of all servers, `since_failure` after the request failed and
+/// `since_first` after the first reading.
+pub(super) fn judge(
+    states: &[StateClass],
+    since_failure: Duration,
+    since_first: Duration,
+    grace: Duration,
+) -> Acceptance {
+    let down = |state: &StateClass| matches!(state, StateClass::Off | StateClass::Stopping);
+    if states.iter().any(down) {
+        Acceptance::Accepted
+    } else if since_failure >= grace && since_first >= grace {
+        Acceptance::NotAccepted
+    } else {
+        Acceptance::TooEarly
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const GRACE: Duration = Duration::from_secs(120);
+
+    #[rstest]
+    #[case(&[StateClass::On, StateClass::Off], 0, 0, Acceptance::Accepted)]
+    #[case(&[StateClass::On, StateClass::Stopping], 500, 500, Acceptance::Accepted)]
+    #[case(&[StateClass::On, StateClass::On], 0, 0, Acceptance::TooEarly)]
+    #[case(&[StateClass::On, StateClass::On], 119, 119, Acceptance::TooEarly)]
+    #[case(&[StateClass::On, StateClass::On], 500, 119, Acceptance::TooEarly)]
+    #[case(&[StateClass::On, StateClass::On], 120, 120, Acceptance::NotAccepted)]
+    #[case(&[StateClass::On, StateClass::Busy], 119, 119, Acceptance::TooEarly)]
+    #[case(&[StateClass::Error, StateClass::Gone], 120, 120, Acceptance::NotAccepted)]
+    fn each_row(
+        #[case] states: &[StateClass],
+        #[case] since_failure: u64,
+        #[case] since_first: u64,
+        #[case] expected: Acceptance,
+    ) {
+        let seconds = Duration::from_secs;
+        let verdict = judge(states, seconds(since_failure), seconds(since_first), GRACE);
+        assert_eq!(verdict, expected);
+    }
+}

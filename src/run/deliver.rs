@@ -1,0 +1,137 @@
+//! One stop request on its way: intent, last look, request, answer.
+//!
+//! Owns the moment at which a server's power is cut. A delivery is a task of its own, so that a run
+//! that is told to end still hears the answer to a request that has left. Invariant: no byte leaves
+//! before its intent is durable and nothing stands against sending; the answer is durable before
+//! anything follows from it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::{Context, RunError};
+use crate::bms::{Evidence, StopAnswer, StopSlot};
+use crate::clock::Clock;
+use crate::event::{Attempt, Event, SendAnswer, Slots, StopCause};
+use crate::ids::{BatchIndex, ServerId};
+
+/// How long a run that is to end waits for answers to requests that have left.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
+
+/// The requests that are under way.
+#[derive(Debug, Default)]
+pub(super) struct Deliveries(Mutex<JoinSet<()>>);
+
+impl Deliveries {
+    /// Waits for the answers that are still to come, but not for long.
+    pub(super) async fn finish(&self, clock: Clock) {
+        let mut under_way =
+            std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = async { while under_way.join_next().await.is_some() {} };
+        if clock.timeout(LAST_ANSWERS, all).await.is_err() {
+            tracing::warn!("a stop request has no answer yet: its servers are in doubt");
+        }
+    }
+}
+
+/// A stop request that is to leave.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    /// Its batch.
+    pub(super) batch: BatchIndex,
+    /// Its number within the batch.
+    pub(super) attempt: Attempt,
+    /// The targets in it.
+    pub(super) servers: Slots,
+    /// Their IDs.
+    pub(super) ids: Vec<ServerId>,
+    /// Leave by the quota.
+    pub(super) quota: StopSlot,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(super) enum Delivered {
+    /// It did not leave.
+    Withdrawn(StopCause),
+    /// It was answered, or never will be.
+    Answered(StopAnswer, Evidence),
+}
+
+/// Delivers a request; goes on to its answer even if the caller is dropped.
+pub(super) async fn deliver(context: &Arc<Context>, parcel: Parcel) -> Result<Delivered, RunError> {
+    let (told, answer) = oneshot::channel();
+    let delivery = carry(context.clone(), parcel);
+    {
+        let mut under_way = context
+            .deliveries
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        while under_way.try_join_next().is_some() {}
+        under_way.spawn(async move {
+            // Nobody to tell means that the run is ending; the answer is recorded all the same.
+            let _ = told.send(delivery.await);
+        });
+    }
+    answer.await.map_err(|_| RunError::Undelivered)?
+}
+
+async fn carry(context: Arc<Context>, parcel: Parcel) -> Result<Delivered, RunError> {
+    let Parcel {
+        batch,
+        attempt,
+        servers,
+        ids,
+        quota,
+    } = parcel;
+    let recorder = &context.recorder;
+    if let Some(cause) = context.sending_stopped() {
+        return Ok(Delivered::Withdrawn(cause));
+    }
+    recorder
+        .record(Event::SendIntended {
+            batch,
+            attempt,
+            servers,
+        })
+        .await?;
+    if let Some(cause) = context.sending_stopped() {
+        recorder
+            .record(Event::SendWithdrawn {
+                batch,
+                attempt,
+                cause,
+            })
+            .await?;
+        return Ok(Delivered::Withdrawn(cause));
+    }
+    let (answer, evidence) = context
+        .client
+        .stop(quota, context.plan.stop_type, &ids)
+        .await;
+    let said = recorded(&answer);
+    let answered = Event::SendAnswered {
+        batch,
+        attempt,
+        answer: said,
+        evidence: evidence.clone(),
+    };
+    recorder.record(answered).await?;
+    Ok(Delivered::Answered(answer, evidence))
+}
+
+fn recorded(answer: &StopAnswer) -> SendAnswer {
+    match answer {
+        StopAnswer::Accepted(job) => SendAnswer::Accepted { job: job.clone() },
+        StopAnswer::NotSent => SendAnswer::NotConnected,
+        StopAnswer::Throttled { .. } => SendAnswer::Throttled,
+        StopAnswer::Conflict(_) => SendAnswer::Conflict,
+        StopAnswer::Ambiguous => SendAnswer::Ambiguous,
+        StopAnswer::Credentials => SendAnswer::Credentials,
+        StopAnswer::RefusedForAll => SendAnswer::RefusedForAll,
+        StopAnswer::Rejected { .. } => SendAnswer::Rejected,
+    }
+}

@@ -1,0 +1,146 @@
+//! Finding out whether a stop request whose answer was lost was accepted, by reads only.
+//!
+//! Owns the loop of design §7, Reconcile; the decision is `acceptance`. Invariant: only readings that
+//! began after the request failed count, and of a request that was accepted nothing is sent again.
+
+use std::time::Duration;
+
+use super::acceptance::{Acceptance, judge};
+use super::batch::{observed, servers_at, settle, settle_all, wait};
+use super::opening::doubtful_sends;
+use super::send::{Fate, Request};
+use super::states::Reading;
+use super::triage::{Step, triage};
+use super::{Context, RunError};
+use crate::bms::StateClass;
+use crate::clock::Moment;
+use crate::event::{Phase, Slot, Slots, WaitReason};
+use crate::outcome::{Outcome, Proof, Reason};
+use crate::plan::Batch;
+
+/// Most requests that a server may be part of in a run, refused ones not counted.
+const SENDS_OF_A_SERVER: usize = 3;
+
+/// What became of a lost request.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// It was accepted: these of its servers are still to be followed.
+    Accepted(Request),
+    /// It was not: these of its servers may be sent again. The others are settled.
+    NotAccepted(Slots),
+}
+
+/// Watches the servers of a lost request until it is clear whether it was accepted.
+pub(super) async fn reconcile(
+    context: &Context,
+    batch: &Batch,
+    request: Request,
+    failed_at: Moment,
+) -> Result<Found, RunError> {
+    let mut first: Option<Moment> = None;
+    let mut since = failed_at;
+    loop {
+        let servers = servers_at(batch, request.servers.iter());
+        let readings = match context.states.read(context, &servers, since).await {
+            Ok(readings) => readings,
+            Err(unanswered) => {
+                tracing::warn!(batch = %batch.index(), ?unanswered, "states cannot be read");
+                let unreadable = Outcome::Unknown(Reason::StatesUnreadable);
+                settle_all(context, batch, &request.servers, unreadable).await?;
+                return Ok(Found::NotAccepted(Slots::default()));
+            }
+        };
+        let seen: Vec<(Slot, Reading)> = request.servers.iter().zip(readings).collect();
+        observed(
+            context,
+            batch,
+            Phase::After,
+            seen.iter().map(|(slot, r)| (r.state, *slot)),
+        )
+        .await?;
+        let at = seen
+            .iter()
+            .map(|(_, reading)| reading.at)
+            .min()
+            .unwrap_or(since);
+        let states: Vec<StateClass> = seen.iter().map(|(_, reading)| reading.state).collect();
+        let began = *first.get_or_insert(at);
+        let grace = context.plan.checks.grace;
+        match judge(&states, at.since(failed_at), at.since(began), grace) {
+            Acceptance::Accepted => return accepted(context, batch, request, &seen).await,
+            Acceptance::NotAccepted => return not_accepted(context, batch, &seen).await,
+            Acceptance::TooEarly => {}
+        }
+        let left = began
+            .max(failed_at)
+            .after(grace)
+            .since(context.clock.elapsed());
+        let pause = left
+            .min(context.plan.jobs.poll)
+            .max(Duration::from_millis(1));
+        wait(context, batch, WaitReason::Reconcile, pause).await?;
+        since = context.clock.elapsed();
+    }
+}
+
+/// Settles what is off already; the rest is followed.
+async fn accepted(
+    context: &Context,
+    batch: &Batch,
+    request: Request,
+    seen: &[(Slot, Reading)],
+) -> Result<Found, RunError> {
+    let (off, rest): (Vec<_>, Vec<_>) = seen
+        .iter()
+        .partition(|(_, reading)| reading.state == StateClass::Off);
+    let stopped = Outcome::Stopped(Proof::AnswerLost);
+    settle(context, batch, off.iter().map(|(slot, _)| (stopped, *slot))).await?;
+    let servers = rest.iter().map(|(slot, _)| *slot).collect();
+    let Request { attempt, fate, .. } = request;
+    Ok(Found::Accepted(Request {
+        attempt,
+        servers,
+        fate,
+    }))
+}
+
+/// Settles what cannot or may not be sent again; the rest may be.
+async fn not_accepted(
+    context: &Context,
+    batch: &Batch,
+    seen: &[(Slot, Reading)],
+) -> Result<Found, RunError> {
+    let sends: Vec<usize> = context.recorder.read(|ledger| {
+        let record = ledger.batch(batch.index());
+        let count = |slot: Slot| record.map_or(0, |record| doubtful_sends(record, slot));
+        seen.iter().map(|(slot, _)| count(*slot)).collect()
+    });
+    let forbidden = context.sending_stopped().is_some();
+    let mut again = Vec::new();
+    let mut settled = Vec::new();
+    for ((slot, reading), sends) in seen.iter().zip(sends) {
+        let outcome = match triage(reading.state, reading.renamed, context.plan.checks.on_state) {
+            Step::Send if !forbidden && sends < SENDS_OF_A_SERVER => {
+                again.push(*slot);
+                continue;
+            }
+            Step::Send => Outcome::Failed(Reason::StillOn),
+            // A server that is off or stopping would have meant that the request was accepted.
+            Step::Wait | Step::Follow => Outcome::Failed(Reason::Busy),
+            Step::Settle(outcome) => outcome,
+        };
+        settled.push((outcome, *slot));
+    }
+    settle(context, batch, settled).await?;
+    Ok(Found::NotAccepted(again.into_iter().collect()))
+}
+
+impl Request {
+    /// When it failed, if its answer was lost.
+    pub(super) fn lost_at(&self) -> Option<Moment> {
+        match self.fate {
+            Fate::Job(_) => None,
+            Fate::Lost(at) => Some(at),
+        }
+    }
+}

@@ -4,12 +4,16 @@
 //! the only place where the environment is read.
 
 use std::io::{self, IsTerminal};
+use std::panic;
 use std::process::ExitCode;
 
 use lightsout::cli::{self, Surroundings};
+use lightsout::exit::Exit;
 
 fn main() -> ExitCode {
-    cli::main(std::env::args_os(), &surroundings()).into()
+    let surroundings = surroundings();
+    let ended = panic::catch_unwind(|| cli::main(std::env::args_os(), &surroundings));
+    ended.unwrap_or(Exit::Internal).into()
 }
 
 fn surroundings() -> Surroundings {

@@ -80,7 +80,7 @@ fn is_web_prefix(bytes: &[u8]) -> bool {
 }
 
 /// Control characters, line separators, and what changes or hides its neighbours.
-fn is_hidden(character: char) -> bool {
+pub fn is_hidden(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::event::{Mode, Stamped};
 use crate::exit::Exit;
 use crate::ledger::Ledger;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, PlanWarning};
 use crate::report::{Report, RunFacts, summary};
 use crate::run::{self, Observer, Opening, Recorder, RunError, Work};
 use crate::state::{ReportPlace, RunFolder};
@@ -37,6 +37,8 @@ pub(super) struct Execution {
     /// The further place that a report was asked for.
     pub(super) place: Option<ReportPlace>,
     pub(super) labels: BTreeMap<String, String>,
+    /// What arose before the run, for the report.
+    pub(super) warnings: Vec<PlanWarning>,
     /// The command that would do the same again.
     pub(super) again: String,
 }
@@ -131,7 +133,7 @@ fn report(
         labels: execution.labels.clone(),
         exit,
         next: next(execution, exit),
-        warnings: Vec::new(),
+        warnings: execution.warnings.clone(),
     };
     let mut exit = earned;
     let mut places = Vec::new();

@@ -78,7 +78,10 @@ unless --real-time is given. The report says mode `rehearsal` and is kept apart 
 pub(super) const REHEARSE: &str = "\
 Examples:
   lightsout rehearse workflows/weekly-stop.yaml
-  lightsout rehearse workflows/weekly-stop.yaml --faults storm --seed 7";
+  lightsout rehearse workflows/weekly-stop.yaml --faults storm --seed 7
+Faults by name:
+  calm, throttled, flaky-reads, failing-sends, lost-answers, stuck-jobs, failing-jobs,
+  mixed-states, late-conflicts, storm";
 
 pub(super) const SIMULATE_LONG: &str = "\
 Serve a simulated cloud on a loopback port.
@@ -127,6 +130,14 @@ mod tests {
             let words = example.split_whitespace().map(Into::into);
             assert!(args::parse(words).is_ok(), "{example}");
         }
+    }
+
+    #[test]
+    fn every_storm_is_named() {
+        let (_, list) = REHEARSE.split_once("Faults by name:").unwrap();
+        let named: Vec<&str> = list.split(',').map(str::trim).collect();
+        let known = crate::simulator::names().iter().map(|(name, _)| *name);
+        assert_eq!(named, known.collect::<Vec<_>>());
     }
 
     #[test]

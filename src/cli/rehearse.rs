@@ -47,6 +47,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         folder: RunFolder::create(&state, Keep::Rehearsals, clock.now())?,
         place,
         labels: BTreeMap::new(),
+        warnings: Vec::new(),
         again: again::of_file(&flags.file, &flags.variables),
     };
     perform(invocation, execution)

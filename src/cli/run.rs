@@ -16,7 +16,7 @@ use crate::error::Error;
 use crate::event::Mode;
 use crate::exit::Exit;
 use crate::http::{CaFile, Reach, Transport, TransportSettings};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, PlanWarning};
 use crate::state::{Keep, ReportPlace, RunFolder};
 use crate::workflow;
 
@@ -27,7 +27,9 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
     }
     sources::check_guards(&plan)?;
     let clock = clock(invocation, &plan)?;
-    let client = client(invocation, flags, &plan, clock)?;
+    let credentials = credentials(invocation, flags, &plan)?;
+    let warnings = warnings(invocation, &credentials);
+    let client = client(flags, &plan, credentials, clock)?;
     let asked = flags
         .report
         .as_deref()
@@ -53,6 +55,7 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
         folder,
         place,
         labels: labels(flags),
+        warnings,
         again: again::run(flags),
     };
     perform(invocation, execution)
@@ -81,22 +84,41 @@ fn clock(invocation: &Invocation<'_>, plan: &Plan) -> Result<Clock, Error> {
     Ok(factor.map_or_else(Clock::real, Clock::compressed))
 }
 
-fn client(
+/// The credentials, if they may go where the plan's calls go.
+fn credentials(
     invocation: &Invocation<'_>,
     flags: &RunFlags,
     plan: &Plan,
-    clock: Clock,
-) -> Result<Client, Error> {
+) -> Result<Credentials, Error> {
     let variables = &invocation.around.variables;
-    let endpoint = plan.project.endpoint.clone();
     let named = variables.get("LIGHTSOUT_ENDPOINTS");
     let named = named_hosts(named.map_or("", String::as_str));
-    permitted(&endpoint, &named).map_err(Error::Host)?;
+    permitted(&plan.project.endpoint, &named).map_err(Error::Host)?;
     let choice = flags.credentials.clone().unwrap_or_default();
-    let credentials = Credentials::load(&choice, variables).map_err(Error::Credentials)?;
-    for warning in credentials.warnings() {
-        invocation.printer.note(format!("warning: {warning}"));
-    }
+    Credentials::load(&choice, variables).map_err(Error::Credentials)
+}
+
+/// What is odd about the credentials, told now and kept for the report.
+fn warnings(invocation: &Invocation<'_>, credentials: &Credentials) -> Vec<PlanWarning> {
+    let warnings = credentials.warnings().iter();
+    warnings
+        .map(|message| {
+            invocation.printer.note(format!("warning: {message}"));
+            PlanWarning {
+                code: "credentials-readable".to_owned(),
+                message: message.clone(),
+            }
+        })
+        .collect()
+}
+
+fn client(
+    flags: &RunFlags,
+    plan: &Plan,
+    credentials: Credentials,
+    clock: Clock,
+) -> Result<Client, Error> {
+    let endpoint = plan.project.endpoint.clone();
     let ca_file = flags.ca_file.as_deref().map(CaFile::read);
     let transport = Transport::new(TransportSettings {
         reach: Reach::of(&endpoint),
@@ -109,11 +131,8 @@ fn client(
         rate: plan.rate,
         clock,
     };
-    Ok(Client::new(
-        settings,
-        transport.map_err(Error::Http)?,
-        credentials,
-    ))
+    let transport = transport.map_err(Error::Http)?;
+    Ok(Client::new(settings, transport, credentials))
 }
 
 /// The further place of the report: `--report`, else what the workflow's `report` gives.

@@ -115,7 +115,7 @@ impl<'a> Document<'a> {
             mode: facts.mode,
             action: ACTION,
             run_id: report.run_id(),
-            resumed: 0,
+            resumed: report.ledger.resumed(),
             workflow: &plan.workflow,
             labels: labels(report),
             plan: PlanIdentity {
@@ -178,8 +178,17 @@ fn batch_entry<'a>(plan: &'a Plan, batch: &'a Batch, record: &'a BatchRecord) ->
         group: group.map(|group| group.name.as_str()),
         wave: batch.wave(),
         size: batch.servers().len(),
-        sends: (1..).zip(record.sends()).map(send_entry).collect(),
+        sends: sends(record),
     }
+}
+
+/// The requests that left; a number may be missing where one was withdrawn.
+fn sends(record: &BatchRecord) -> Vec<SendEntry<'_>> {
+    let sends = (1..).zip(record.sends());
+    sends
+        .filter(|(_, send)| !send.withdrawn)
+        .map(send_entry)
+        .collect()
 }
 
 fn send_entry((attempt, send): (Attempt, &SendRecord)) -> SendEntry<'_> {

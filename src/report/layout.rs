@@ -1,12 +1,15 @@
 //! How a report's JSON is broken into lines.
 //!
-//! Owns white space only: two levels deep an entry has a line of its own, deeper ones share one. So a
+//! Owns white space and escapes only: two levels deep an entry has a line of its own, deeper ones share one. So a
 //! server is one line, `grep` and `git diff` work, and a report stays half the size of a pretty-printed
-//! one. Invariant: what is written is the same JSON that any other layout would give.
+//! one. Invariant: what is written is the same JSON that any other layout would give, and holds no
+//! character that a terminal obeys or hides.
 
 use std::io::{self, Write};
 
 use serde_json::ser::Formatter;
+
+use crate::untrusted::is_hidden;
 
 /// Levels of nesting whose entries have lines of their own.
 const OPEN: usize = 2;
@@ -55,7 +58,30 @@ fn indent<W: ?Sized + Write>(out: &mut W, depth: usize) -> io::Result<()> {
     (0..depth).try_for_each(|_| out.write_all(b"  "))
 }
 
+/// A character, written out in hex digits where a terminal would obey or hide it.
+fn write_character<W: ?Sized + Write>(out: &mut W, character: char) -> io::Result<()> {
+    if !is_hidden(character) {
+        return out.write_all(character.encode_utf8(&mut [0; 4]).as_bytes());
+    }
+    let mut units = [0; 2];
+    let mut units = character.encode_utf16(&mut units).iter();
+    units.try_for_each(|unit| write!(out, "\\u{unit:04x}"))
+}
+
 impl Formatter for LineAnEntry {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        if fragment.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return out.write_all(fragment.as_bytes());
+        }
+        fragment
+            .chars()
+            .try_for_each(|character| write_character(out, character))
+    }
+
     fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
         self.enter(out, b"[")
     }
@@ -131,6 +157,15 @@ mod tests {
                     .prop_map(|map| Value::Object(map.into_iter().collect())),
             ]
         })
+    }
+
+    #[test]
+    fn characters_that_a_terminal_would_obey_are_escaped() {
+        let value = json!({ "name": "机房\u{9b}2J\u{7f}\u{202e}\u{e0001}" });
+        let expected = r#"{"name":"机房\u009b2J\u007f\u202e\udb40\udc01"}"#;
+        let text = lay_out(&value);
+        assert_eq!(text.replace([' ', '\n'], ""), expected);
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
     }
 
     proptest! {

@@ -108,7 +108,7 @@ impl<'a> Target<'a> {
         sends
             .iter()
             .rev()
-            .filter(move |send| send.servers.contains(slot))
+            .filter(move |send| !send.withdrawn && send.servers.contains(slot))
     }
 }
 

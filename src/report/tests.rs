@@ -195,6 +195,114 @@ fn the_schema_refuses_what_the_types_cannot_say() {
     }
 }
 
+/// Every member, by way of a chain that the compiler keeps complete.
+fn chain<T: Copy>(first: T, after: impl Fn(T) -> Option<T>) -> Vec<T> {
+    std::iter::successors(Some(first), |one| after(*one)).collect()
+}
+
+fn reasons() -> Vec<Reason> {
+    use Reason::*;
+    chain(Missing, |reason| {
+        Some(match reason {
+            Missing => ErrorState,
+            ErrorState => Locked,
+            Locked => Busy,
+            Busy => StuckStopping,
+            StuckStopping => NameMismatch,
+            NameMismatch => Rejected,
+            Rejected => Throttled,
+            Throttled => Unreachable,
+            Unreachable => Credentials,
+            Credentials => JobFailed,
+            JobFailed => StillOn,
+            StillOn => AnswerLost,
+            AnswerLost => JobUnfinished,
+            JobUnfinished => JobGone,
+            JobGone => StatesUnreadable,
+            StatesUnreadable => Interrupted,
+            Interrupted => Halted,
+            Halted => Journal,
+            Journal => Late,
+            Late => DryRun,
+            DryRun => return None,
+        })
+    })
+}
+
+fn exits() -> Vec<Exit> {
+    use Exit::*;
+    chain(Success, |exit| {
+        Some(match exit {
+            Success => Invalid,
+            Invalid => Refused,
+            Refused => Locked,
+            Locked => PlanMismatch,
+            PlanMismatch => Guard,
+            Guard => Halted,
+            Halted => SomeFailed,
+            SomeFailed => SomeUnknown,
+            SomeUnknown => Resumable,
+            Resumable => ReportNotWritten,
+            ReportNotWritten => Internal,
+            Internal => return None,
+        })
+    })
+}
+
+fn words_of_schema(pointer: &str) -> Vec<Value> {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    let words = schema.pointer(pointer).unwrap().as_array().unwrap();
+    words
+        .iter()
+        .filter(|word| !word.is_null())
+        .cloned()
+        .collect()
+}
+
+#[test]
+fn schema_and_types_know_the_same_words() {
+    let reasons = reasons()
+        .into_iter()
+        .map(|reason| Value::from(reason.as_str()));
+    assert_eq!(
+        words_of_schema("/$defs/server/properties/reason/enum"),
+        reasons.collect::<Vec<_>>()
+    );
+    let kinds = OutcomeKind::ALL
+        .into_iter()
+        .map(|kind| Value::from(kind.as_str()));
+    assert_eq!(
+        words_of_schema("/$defs/server/properties/outcome/enum"),
+        kinds.collect::<Vec<_>>()
+    );
+    let codes = exits().into_iter().map(|exit| Value::from(exit.code()));
+    assert_eq!(
+        words_of_schema("/properties/exit_code/enum"),
+        codes.collect::<Vec<_>>()
+    );
+    let verdicts = words_of_schema("/properties/outcome/enum");
+    for exit in exits() {
+        let verdict = serde_json::to_value(Verdict::of(exit)).unwrap();
+        assert!(verdicts.contains(&verdict), "{verdict}");
+    }
+}
+
+#[test]
+fn a_request_that_never_left_is_not_in_the_report() {
+    let plan = plan(&[("all", 2, 2)]);
+    let withdrawn = Event::SendWithdrawn {
+        batch: BatchIndex(0),
+        attempt: 1,
+        cause: crate::event::StopCause::Interrupted,
+    };
+    let ledger = ledger(&plan, vec![intended(0, 1, Slots::all(2)), withdrawn]);
+    let facts = facts(Exit::Halted);
+    let report = json(&Report::build(&plan, &ledger, &facts));
+    assert_eq!(errors(&report), Vec::<String>::new());
+    assert_eq!(report["batches"][0]["sends"], serde_json::json!([]));
+    assert_eq!(report["totals"]["not_sent"], 2);
+}
+
 #[test]
 fn every_server_has_a_line_of_its_own() {
     let plan = eventful_plan();
@@ -316,7 +424,34 @@ fn any_events() -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
+fn batch_of(event: &Event) -> Option<BatchIndex> {
+    match event {
+        Event::Observed { batch, .. }
+        | Event::Waiting { batch, .. }
+        | Event::SendIntended { batch, .. }
+        | Event::SendAnswered { batch, .. }
+        | Event::JobEnded { batch, .. }
+        | Event::Settled { batch, .. } => Some(*batch),
+        Event::SendWithdrawn { batch, .. } => Some(*batch),
+        Event::Began { .. }
+        | Event::Resumed { .. }
+        | Event::SendingStopped { .. }
+        | Event::Finished => None,
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_report_does_not_depend_on_how_batches_were_interleaved(events in any_events()) {
+        let plan = plan(&[("first", 7, 4), ("second", 2, 2)]);
+        let mut one_by_one = events.clone();
+        one_by_one.sort_by_key(batch_of);
+        let (mixed, sorted) = (ledger(&plan, events), ledger(&plan, one_by_one));
+        let facts = facts(Exit::SomeFailed);
+        let report = |ledger| json(&Report::build(&plan, ledger, &facts));
+        prop_assert_eq!(report(&mixed), report(&sorted));
+    }
+
     #[test]
     fn totals_balance_whatever_happened(events in any_events()) {
         let plan = plan(&[("first", 7, 4), ("second", 2, 2)]);

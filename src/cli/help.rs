@@ -5,11 +5,12 @@
 
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
-   0  all well                            23  a guard forbids it
+   0  all well                            24  halted before the first send
    2  usage, workflow or place invalid    30  some targets failed or were not sent
    3  refused, or cloud out of reach      33  some outcomes are unknown
+  21  locked by another run               34  interrupted; can be resumed
   22  the plan does not match             40  report not written where asked
-  24  halted before the first send        70  internal error
+  23  a guard forbids it                  70  internal error
 2 to 29: nothing was accepted by the cloud. 30 to 40: something may have been.";
 
 pub(super) const ALL: &str = "\
@@ -23,11 +24,13 @@ Exit codes:
    0  every target stopped, already off or skipped; or the file or plan is fine
    2  wrong usage, or the workflow, inventory or report place is invalid
    3  credentials, permission or project refused, or the cloud cannot be reached
+  21  another run holds the lock, or an earlier run cannot be settled
   22  the plan does not match
   23  a guard forbids it
   24  halted before the first send, for example because nobody confirmed it
   30  finished, some targets failed or were not sent
   33  finished, some outcomes unknown
+  34  interrupted or halted; can be resumed
   40  all well, but the report could not be written where asked (it is in the run folder)
   70  internal error; the log and the report say what was sent
 2 to 29: no stop request was, or may have been, accepted. 30 to 40: one may have been.";
@@ -142,7 +145,7 @@ mod tests {
 
     #[test]
     fn every_exit_code_is_explained() {
-        for code in [0, 2, 3, 22, 23, 24, 30, 33, 40, 70] {
+        for code in [0, 2, 3, 21, 22, 23, 24, 30, 33, 34, 40, 70] {
             let entry = format!("{code:>4}  ");
             assert!(ALL.contains(&entry), "{code}");
             assert!(EXIT_CODES.contains(&entry), "{code}");

@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::http::{CaFile, Reach, Transport, TransportSettings};
 use crate::plan::{self, Plan, PlanWarning};
 use crate::state::{Keep, ReportPlace, RunFolder};
+use crate::untrusted::for_terminal;
 use crate::workflow;
 
 pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit, Error> {
@@ -69,7 +70,13 @@ fn planned(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Plan, Error>
     match (&flags.plan, &flags.file) {
         (Some(path), _) => {
             let source = sources::read(path)?;
-            plan::load(source.text()).map_err(|error| Error::Plan(path.clone(), error))
+            let plan = plan::load(source.text());
+            let plan = plan.map_err(|error| Error::Plan(path.clone(), error))?;
+            for warning in &plan.warnings {
+                let message = for_terminal(&warning.message);
+                invocation.printer.note(format!("warning: {message}"));
+            }
+            Ok(plan)
         }
         (None, file) => {
             let file = file.as_deref().unwrap_or(Path::new(""));

@@ -51,6 +51,13 @@ impl Spot {
         }
     }
 
+    fn has_pointer(&self) -> bool {
+        match self {
+            Self::Value(_) | Self::Key(_) | Self::Within(..) => true,
+            Self::Bytes(_) | Self::Outside => false,
+        }
+    }
+
     fn bytes(&self, text: &str, outline: &Outline) -> Option<Range<usize>> {
         match self {
             Self::Value(pointer) => Some(outline.value(pointer)),
@@ -110,7 +117,11 @@ pub(super) fn diagnose(source: &SourceFile, findings: Vec<Finding>) -> Vec<Diagn
         return Vec::new();
     }
     let text = source.text();
-    let outline = Outline::of(text);
+    let spots = findings
+        .iter()
+        .flat_map(|it| [Some(&it.spot), it.related.as_ref().map(|(spot, _)| spot)]);
+    let by_pointer = spots.flatten().any(Spot::has_pointer);
+    let outline = Outline::of(if by_pointer { text } else { "" });
     let mut placed: Vec<_> = findings
         .into_iter()
         .map(|finding| (finding.spot.bytes(text, &outline), finding))

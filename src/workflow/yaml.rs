@@ -16,6 +16,8 @@ use super::finding::{Finding, Spot};
 
 /// Deepest nesting of collections; workflows need six.
 const DEPTH: usize = 64;
+/// Most lists and mappings in a file; each costs far more memory than the text it is written with.
+const COLLECTIONS: usize = 100_000;
 
 /// What a text holds: its value where it can be read, and what is wrong with it.
 pub(super) struct Reading {
@@ -120,6 +122,7 @@ struct Structure<'a> {
     text: &'a str,
     open: Vec<Frame<'a>>,
     documents: usize,
+    collections: usize,
     readable: bool,
     /// Whether what follows would only repeat what is found.
     ended: bool,
@@ -132,6 +135,7 @@ impl<'a> Structure<'a> {
             text,
             open: Vec::new(),
             documents: 0,
+            collections: 0,
             readable: true,
             ended: false,
             findings: Vec::new(),
@@ -219,6 +223,16 @@ impl<'a> Structure<'a> {
             self.collection_as_key(&bytes);
         }
         self.open.push(frame);
+        self.collections += 1;
+        if self.collections > COLLECTIONS {
+            self.ended = true;
+            let message = format!("the file holds more than {COLLECTIONS} lists and mappings");
+            self.stop(Finding::error(
+                "too-large",
+                Spot::Bytes(bytes.clone()),
+                message,
+            ));
+        }
         if self.open.len() > DEPTH {
             self.ended = true;
             self.stop(too_deep(bytes.start));

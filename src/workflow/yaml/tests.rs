@@ -78,6 +78,12 @@ fn deep_nesting_ends_quickly(#[case] text: String) {
 }
 
 #[test]
+fn a_file_of_very_many_mappings_is_refused_before_it_fills_the_memory() {
+    let text = format!("a: [{}]", "{b: c}, ".repeat(200_000));
+    assert_eq!(codes(&text), ["too-large"]);
+}
+
+#[test]
 fn long_lines_end_quickly() {
     for text in [
         "x".repeat(10_000_000),

@@ -7,7 +7,7 @@ use super::args::RunFlags;
 use super::{Invocation, again, internal, run as real_run, runtime, sources};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::event::Mode;
+use crate::event::{Launch, Mode};
 use crate::exit::Exit;
 use crate::ids::RunId;
 use crate::ledger::Ledger;
@@ -32,19 +32,21 @@ pub(super) fn dry_run(
     let exit = guards.as_ref().map_or_else(Error::exit, |()| Exit::Success);
     let clock = Clock::real();
     let recorder = Recorder::new(Ledger::new(plan), clock, None, Box::new(|_| {}));
-    // Never shown: a dry run has no folder that an ID could name.
-    let run = RunId::new(clock.now(), 0);
-    let ended = runtime()?.block_on(run::dry_run(run, real_run::labels(flags), plan, &recorder));
-    ended.map_err(|error| internal("go through the plan", error))?;
-    let facts = RunFacts {
-        version: env!("CARGO_PKG_VERSION"),
+    let launch = Launch {
+        // Never shown: a dry run has no folder that an ID could name.
+        run: RunId::new(clock.now(), 0),
         mode: Mode::DryRun,
         labels: real_run::labels(flags),
-        exit,
-        next: (exit == Exit::Success).then(|| again::run(flags)),
+        again: again::run(flags),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
         warnings: Vec::new(),
     };
-    recorder.read(|ledger| deliver(invocation, &Report::build(plan, ledger, &facts), place))?;
+    let ended = runtime()?.block_on(run::dry_run(launch, plan, &recorder));
+    ended.map_err(|error| internal("go through the plan", error))?;
+    recorder.read(|ledger| match RunFacts::of(plan, ledger) {
+        Some(facts) => deliver(invocation, &Report::build(plan, ledger, &facts), place),
+        None => Ok(()),
+    })?;
     guards.map(|()| exit)
 }
 

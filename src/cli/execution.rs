@@ -3,9 +3,6 @@
 //! Owns the order: keep the plan, execute it while telling what happens, write the reports, sum up.
 //! Invariant: once [`perform`] has begun, a report is written whatever becomes of the run.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,13 +13,14 @@ use super::{Invocation, internal, logging, narrate, runtime};
 use crate::bms::Client;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::event::{Mode, Stamped};
+use crate::event::{Event, Launch, Stamped};
 use crate::exit::Exit;
-use crate::ledger::Ledger;
-use crate::plan::{self, Plan, PlanWarning};
+use crate::ledger::{BatchRecord, Ledger, SendRecord};
+use crate::plan::{self, Plan};
 use crate::report::{Report, RunFacts, summary};
 use crate::run::{self, Observer, Opening, Recorder, RunError, Work};
-use crate::state::{ReportPlace, RunFolder};
+use crate::state::{ReportPlace, RunFolder, StateError};
+use crate::untrusted::for_terminal;
 
 /// Whose voice the log lines are.
 const RUN: &str = "lightsout::run";
@@ -30,17 +28,12 @@ const RUN: &str = "lightsout::run";
 /// A plan, and all that its execution needs.
 pub(super) struct Execution {
     pub(super) plan: Arc<Plan>,
-    pub(super) mode: Mode,
     pub(super) client: Client,
     pub(super) clock: Clock,
     pub(super) folder: RunFolder,
     /// The further place that a report was asked for.
     pub(super) place: Option<ReportPlace>,
-    pub(super) labels: BTreeMap<String, String>,
-    /// What arose before the run, for the report.
-    pub(super) warnings: Vec<PlanWarning>,
-    /// The command that would do the same again.
-    pub(super) again: String,
+    pub(super) launch: Launch,
 }
 
 /// Executes the plan and reports.
@@ -57,19 +50,13 @@ pub(super) fn perform(invocation: &Invocation<'_>, execution: Execution) -> Resu
         Some(journal),
         observer(plan.clone()),
     ));
-    let ended = runtime()?.block_on(execute(invocation, &execution, recorder.clone()));
-    let exit = recorder.read(|ledger| {
-        let earned = if ended.is_ok() {
-            ledger.exit()
-        } else {
-            Exit::Internal
-        };
-        report(invocation, &execution, ledger, earned)
+    let ended = runtime()?.block_on(async {
+        let ended = execute(invocation, &execution, recorder.clone()).await;
+        // Whatever became of the run, what is known of it is reported.
+        let exit = report(invocation, &execution, &recorder).await?;
+        ended.map(|()| exit)
     });
-    match ended {
-        Ok(()) => Ok(exit),
-        Err(error) => Err(internal("go on with the run", error)),
-    }
+    ended.map_err(|error| internal("go on with the run", error))
 }
 
 /// Tells every event as a log line.
@@ -95,11 +82,7 @@ async fn execute(
     execution: &Execution,
     recorder: Arc<Recorder>,
 ) -> Result<(), RunError> {
-    let opening = Opening::Fresh {
-        run: execution.folder.run().clone(),
-        mode: execution.mode,
-        labels: execution.labels.clone(),
-    };
+    let opening = Opening::Fresh(execution.launch.clone());
     let (_nobody, stop) = watch::channel(None);
     let work = Work {
         plan: execution.plan.clone(),
@@ -121,87 +104,86 @@ async fn execute(
 }
 
 /// Writes the reports and sums up; returns the exit code with what came of the writing.
-fn report(
+async fn report(
     invocation: &Invocation<'_>,
     execution: &Execution,
-    ledger: &Ledger,
-    earned: Exit,
-) -> Exit {
-    let facts = |exit| RunFacts {
-        version: env!("CARGO_PKG_VERSION"),
-        mode: execution.mode,
-        labels: execution.labels.clone(),
-        exit,
-        next: next(execution, exit),
-        warnings: execution.warnings.clone(),
-    };
-    let mut exit = earned;
+    recorder: &Recorder,
+) -> Result<Exit, RunError> {
+    let plan = &execution.plan;
     let mut places = Vec::new();
     if let Some(place) = &execution.place {
-        let facts = facts(exit);
-        let report = Report::build(&execution.plan, ledger, &facts);
-        let written = place.write(|file| report.write_json(file));
-        note_written(invocation, written, place.path(), &mut places, &mut exit);
+        let written = recorder.read(|ledger| {
+            written(plan, ledger, |report| {
+                place.write(|file| report.write_json(file))
+            })
+        });
+        if !note_written(invocation, written, place.path(), &mut places) {
+            recorder.record(Event::ReportMisplaced).await?;
+        }
     }
-    let facts = facts(exit);
-    let report = Report::build(&execution.plan, ledger, &facts);
-    let path = execution.folder.report();
-    let written = execution.folder.write_report(write_to(&report));
-    note_written(invocation, written, &path, &mut places, &mut exit);
-    sum_up(invocation, &report, &places, exit);
-    exit
+    let folder = &execution.folder;
+    let kept = recorder.read(|ledger| {
+        written(plan, ledger, |report| {
+            folder.write_report(|file| report.write_json(file))
+        })
+    });
+    if !note_written(invocation, kept, &folder.report(), &mut places) {
+        recorder.record(Event::ReportMisplaced).await?;
+        recorder.read(|ledger| tell_job_ids(invocation, ledger));
+    }
+    Ok(recorder.read(|ledger| sum_up(invocation, plan, ledger, &places)))
 }
 
-fn write_to<'a>(report: &'a Report<'a>) -> impl FnOnce(&mut File) -> io::Result<()> + 'a {
-    |file| report.write_json(file)
+fn written(
+    plan: &Plan,
+    ledger: &Ledger,
+    write: impl FnOnce(&Report<'_>) -> Result<(), StateError>,
+) -> Result<(), StateError> {
+    // A run that never began has nothing to report.
+    let Some(facts) = RunFacts::of(plan, ledger) else {
+        return Ok(());
+    };
+    write(&Report::build(plan, ledger, &facts))
 }
 
+/// With no report to be had, what must not be lost goes to stderr.
+fn tell_job_ids(invocation: &Invocation<'_>, ledger: &Ledger) {
+    let sends = ledger.batches().iter().flat_map(BatchRecord::sends);
+    for job in sends.filter_map(SendRecord::job) {
+        let job = for_terminal(job.as_str());
+        invocation.printer.problem(format!("job ID: {job}"));
+    }
+}
+
+/// Whether a report was written; tells if it was not.
 fn note_written(
     invocation: &Invocation<'_>,
-    written: Result<(), crate::state::StateError>,
+    written: Result<(), StateError>,
     path: &Path,
     places: &mut Vec<String>,
-    exit: &mut Exit,
-) {
+) -> bool {
     match written {
-        Ok(()) => places.push(path.display().to_string()),
+        Ok(()) => {
+            places.push(path.display().to_string());
+            true
+        }
         Err(error) => {
             invocation.printer.problem(Error::from(error).explain());
-            *exit = exit.without_report();
+            false
         }
     }
 }
 
-fn sum_up(invocation: &Invocation<'_>, report: &Report<'_>, places: &[String], exit: Exit) {
-    let mut text = summary(report, places);
-    if exit == Exit::Success {
+fn sum_up(invocation: &Invocation<'_>, plan: &Plan, ledger: &Ledger, places: &[String]) -> Exit {
+    let Some(facts) = RunFacts::of(plan, ledger) else {
+        return Exit::Internal;
+    };
+    let mut text = summary(&Report::build(plan, ledger, &facts), places);
+    if facts.exit == Exit::Success {
         invocation.printer.note(text);
     } else {
-        text.push_str(&format!("\n  exit code: {}", exit.code()));
+        text.push_str(&format!("\n  exit code: {}", facts.exit.code()));
         invocation.printer.problem(text);
     }
-}
-
-/// The command to type next: after a good rehearsal the real run, after a bad run the same again.
-fn next(execution: &Execution, exit: Exit) -> Option<String> {
-    let advised = match (execution.mode, exit) {
-        (Mode::Rehearsal | Mode::DryRun, Exit::Success) => true,
-        (Mode::Run, Exit::Refused | Exit::SomeFailed | Exit::SomeUnknown) => true,
-        (
-            Mode::Run | Mode::Rehearsal | Mode::DryRun,
-            Exit::Success
-            | Exit::Invalid
-            | Exit::Refused
-            | Exit::Locked
-            | Exit::PlanMismatch
-            | Exit::Guard
-            | Exit::Halted
-            | Exit::SomeFailed
-            | Exit::SomeUnknown
-            | Exit::Resumable
-            | Exit::ReportNotWritten
-            | Exit::Internal,
-        ) => false,
-    };
-    advised.then(|| execution.again.clone())
+    facts.exit
 }

@@ -11,7 +11,7 @@ use tracing::Level;
 use crate::bms::Evidence;
 use crate::duration;
 use crate::event::{
-    Event, JobEnd, JobResult, Mode, Phase, SendAnswer, Slots, StopCause, WaitReason,
+    Event, JobEnd, JobResult, Launch, Mode, Phase, SendAnswer, Slots, StopCause, WaitReason,
 };
 use crate::ids::BatchIndex;
 use crate::outcome::{Outcome, OutcomeKind};
@@ -44,7 +44,7 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
         batch: None,
     };
     match event {
-        Event::Began { run, mode, .. } => of_run(Level::INFO, began(plan, run.as_str(), *mode)),
+        Event::Began { launch, .. } => of_run(Level::INFO, began(plan, launch)),
         Event::Resumed { forbidden } => of_run(Level::INFO, resumed(*forbidden)),
         Event::Observed {
             batch,
@@ -98,6 +98,10 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
             of_run(Level::ERROR, stopped(*cause, evidence))
         }
         Event::Finished => of_run(Level::INFO, "finished".to_owned()),
+        Event::ReportMisplaced => {
+            let text = "the report could not be written where it was asked for";
+            of_run(Level::ERROR, text.to_owned())
+        }
     }
 }
 
@@ -109,8 +113,9 @@ fn group(plan: &Plan, batch: BatchIndex) -> String {
     for_terminal(name).into_owned()
 }
 
-fn began(plan: &Plan, run: &str, mode: Mode) -> String {
-    let mode = match mode {
+fn began(plan: &Plan, launch: &Launch) -> String {
+    let run = &launch.run;
+    let mode = match launch.mode {
         Mode::Run => "run",
         Mode::DryRun => "dry run",
         Mode::Rehearsal => "rehearsal",
@@ -296,10 +301,15 @@ mod tests {
         };
         vec![
             Event::Began {
-                run: "20261128T170000Z-3f9a1c".parse().unwrap(),
-                mode: Mode::Rehearsal,
+                launch: Launch {
+                    run: "20261128T170000Z-3f9a1c".parse().unwrap(),
+                    mode: Mode::Rehearsal,
+                    labels: std::collections::BTreeMap::new(),
+                    again: String::new(),
+                    version: "0.1.0".to_owned(),
+                    warnings: Vec::new(),
+                },
                 plan: sample::fleet().digest,
-                labels: std::collections::BTreeMap::new(),
             },
             Event::Observed {
                 batch,

@@ -13,7 +13,7 @@ use super::{Invocation, again, faults, settings, sources};
 use crate::bms::{Client, ClientSettings, Credentials, Secrets};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::event::Mode;
+use crate::event::{Launch, Mode};
 use crate::exit::Exit;
 use crate::http::{Reach, Transport, TransportSettings};
 use crate::plan::Plan;
@@ -39,16 +39,22 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         .map(ReportPlace::prove)
         .transpose()?;
     let state = settings::state_folder(&invocation.general, invocation.around)?;
+    let folder = RunFolder::create(&state, Keep::Rehearsals, clock.now())?;
+    let launch = Launch {
+        run: folder.run().clone(),
+        mode: Mode::Rehearsal,
+        labels: BTreeMap::new(),
+        again: again::of_file(&flags.file, &flags.variables),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        warnings: Vec::new(),
+    };
     let execution = Execution {
         plan: Arc::new(plan),
-        mode: Mode::Rehearsal,
         client,
         clock,
-        folder: RunFolder::create(&state, Keep::Rehearsals, clock.now())?,
+        folder,
         place,
-        labels: BTreeMap::new(),
-        warnings: Vec::new(),
-        again: again::of_file(&flags.file, &flags.variables),
+        launch,
     };
     perform(invocation, execution)
 }

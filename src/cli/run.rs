@@ -13,7 +13,7 @@ use super::{Invocation, again, confirm, dry_run, settings, sources};
 use crate::bms::{Client, ClientSettings, Credentials, named_hosts, permitted};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::event::Mode;
+use crate::event::{Launch, Mode};
 use crate::exit::Exit;
 use crate::http::{CaFile, Reach, Transport, TransportSettings};
 use crate::plan::{self, Plan, PlanWarning};
@@ -48,16 +48,21 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
             return Err(error);
         }
     };
+    let launch = Launch {
+        run: folder.run().clone(),
+        mode: Mode::Run,
+        labels: labels(flags),
+        again: again::run(flags),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        warnings,
+    };
     let execution = Execution {
         plan: Arc::new(plan),
-        mode: Mode::Run,
         client,
         clock,
         folder,
         place,
-        labels: labels(flags),
-        warnings,
-        again: again::run(flags),
+        launch,
     };
     perform(invocation, execution)
 }

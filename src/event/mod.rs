@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::bms::{Evidence, JobError, JobStatus, StateClass};
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::outcome::{Outcome, Reason};
+use crate::plan::PlanWarning;
 
 pub use slots::{InvalidSlots, Slot, Slots, grouped};
 
@@ -36,14 +37,10 @@ pub type Attempt = u32;
 pub enum Event {
     /// The run began.
     Began {
-        /// Its ID.
-        run: RunId,
-        /// Whether it is real.
-        mode: Mode,
+        /// How it was started.
+        launch: Launch,
         /// The plan that it executes.
         plan: Digest,
-        /// Labels of the command line.
-        labels: BTreeMap<String, String>,
     },
     /// The run was taken up again by another process.
     Resumed {
@@ -124,6 +121,25 @@ pub enum Event {
     },
     /// The run is over.
     Finished,
+    /// The report could not be written where it was asked for; it is in the run's folder.
+    ReportMisplaced,
+}
+
+/// How a run was started: what its report tells of it beside what happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// The run's ID.
+    pub run: RunId,
+    /// Whether it is real.
+    pub mode: Mode,
+    /// Labels of the command line; stronger than the workflow's.
+    pub labels: BTreeMap<String, String>,
+    /// The command that would start a real run of the same.
+    pub again: String,
+    /// Version of the program.
+    pub version: String,
+    /// What a person should look at, beside the plan's own warnings.
+    pub warnings: Vec<PlanWarning>,
 }
 
 /// Whether a run touches real servers.

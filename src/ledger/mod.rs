@@ -6,14 +6,12 @@
 mod batch;
 mod totals;
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use crate::bms::Evidence;
-use crate::event::{Event, Mode, Stamped, StopCause};
+use crate::event::{Event, Launch, Mode, Stamped, StopCause};
 use crate::exit::Exit;
-use crate::ids::{BatchIndex, Digest, RunId};
+use crate::ids::{BatchIndex, Digest};
 use crate::outcome::{Outcome, OutcomeKind, Reason};
 use crate::plan::Plan;
 
@@ -25,6 +23,7 @@ pub use totals::Totals;
 pub struct Ledger {
     began: Option<Began>,
     resumed: u32,
+    report_misplaced: bool,
     finished_at: Option<Timestamp>,
     stopped: Option<(StopCause, Evidence)>,
     batches: Vec<BatchRecord>,
@@ -34,14 +33,10 @@ pub struct Ledger {
 /// How the run began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Began {
-    /// The run's ID.
-    pub run: RunId,
-    /// Whether it is real.
-    pub mode: Mode,
+    /// How it was started.
+    pub launch: Launch,
     /// The plan that it executes.
     pub plan: Digest,
-    /// Labels of the command line.
-    pub labels: BTreeMap<String, String>,
     /// When.
     pub at: Timestamp,
 }
@@ -59,6 +54,7 @@ impl Ledger {
         Self {
             began: None,
             resumed: 0,
+            report_misplaced: false,
             finished_at: None,
             stopped: None,
             batches: plan.batches.iter().map(batch).collect(),
@@ -74,24 +70,14 @@ impl Ledger {
     pub fn apply(&mut self, stamped: &Stamped) -> Result<(), Misfit> {
         let at = stamped.at;
         match &stamped.event {
-            Event::Began {
-                run,
-                mode,
-                plan,
-                labels,
-            } => {
-                let (run, labels) = (run.clone(), labels.clone());
-                self.began = Some(Began {
-                    run,
-                    mode: *mode,
-                    plan: *plan,
-                    labels,
-                    at,
-                });
+            Event::Began { launch, plan } => {
+                let (launch, plan) = (launch.clone(), *plan);
+                self.began = Some(Began { launch, plan, at });
             }
             Event::Resumed { forbidden } => {
                 self.resumed += 1;
                 self.finished_at = None;
+                self.report_misplaced = false;
                 self.stopped = forbidden.map(|cause| (cause, Evidence::default()));
             }
             Event::Observed {
@@ -135,6 +121,7 @@ impl Ledger {
                 self.stopped.get_or_insert((*cause, evidence.clone()));
             }
             Event::Finished => self.finished_at = Some(at),
+            Event::ReportMisplaced => self.report_misplaced = true,
         }
         Ok(())
     }
@@ -212,13 +199,22 @@ impl Ledger {
 
     /// The exit code that this run has earned so far (design §13).
     pub fn exit(&self) -> Exit {
+        let exit = self.exit_by_outcomes();
+        if self.report_misplaced {
+            exit.without_report()
+        } else {
+            exit
+        }
+    }
+
+    fn exit_by_outcomes(&self) -> Exit {
         let totals = self.totals();
         let any = |kind| totals.count(kind) > 0;
         let cause = self.stopped.as_ref().map(|(cause, _)| *cause);
         let dry = self
             .began
             .as_ref()
-            .is_some_and(|began| began.mode == Mode::DryRun);
+            .is_some_and(|began| began.launch.mode == Mode::DryRun);
         if totals.pending() > 0 {
             return match cause {
                 Some(cause) if cause.leaves_unfinished() => self.unfinished_exit(),

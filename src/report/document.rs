@@ -18,7 +18,7 @@ use crate::workflow::{Checks, StopType};
 #[derive(Serialize)]
 pub(super) struct Document<'a> {
     schema: &'static str,
-    tool: Tool,
+    tool: Tool<'a>,
     mode: Mode,
     action: &'static str,
     run_id: Option<&'a RunId>,
@@ -54,9 +54,9 @@ pub(super) struct Document<'a> {
 }
 
 #[derive(Serialize)]
-struct Tool {
+struct Tool<'a> {
     name: &'static str,
-    version: &'static str,
+    version: &'a str,
 }
 
 #[derive(Serialize)]
@@ -110,7 +110,7 @@ impl<'a> Document<'a> {
             schema: "lightsout/report/v1",
             tool: Tool {
                 name: "lightsout",
-                version: facts.version,
+                version: &facts.version,
             },
             mode: facts.mode,
             action: ACTION,

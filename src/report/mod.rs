@@ -18,7 +18,7 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::event::Mode;
+use crate::event::{Launch, Mode};
 use crate::exit::Exit;
 use crate::ids::{JobId, RunId};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
@@ -32,11 +32,11 @@ pub use verdict::Verdict;
 /// The JSON Schema of a report.
 pub const SCHEMA: &str = include_str!("../../schemas/report.schema.json");
 
-/// What neither plan nor ledger can know of a run.
+/// What the whole run comes to.
 #[derive(Debug, Clone)]
 pub struct RunFacts {
-    /// Version of the program.
-    pub version: &'static str,
+    /// Version of the program that started it.
+    pub version: String,
     /// Whether real servers were meant.
     pub mode: Mode,
     /// Labels of the command line; stronger than the workflow's.
@@ -47,6 +47,48 @@ pub struct RunFacts {
     pub next: Option<String>,
     /// Warnings that arose beside the plan's own.
     pub warnings: Vec<PlanWarning>,
+}
+
+impl RunFacts {
+    /// The facts of the run that `ledger` knows; `None` if it never began.
+    pub fn of(plan: &Plan, ledger: &Ledger) -> Option<Self> {
+        let launch = &ledger.began()?.launch;
+        let breached = plan.guards.iter().any(|guard| guard.ok == Some(false));
+        let exit = match launch.mode {
+            Mode::DryRun if breached => Exit::Guard,
+            Mode::DryRun | Mode::Run | Mode::Rehearsal => ledger.exit(),
+        };
+        Some(Self {
+            version: launch.version.clone(),
+            mode: launch.mode,
+            labels: launch.labels.clone(),
+            warnings: launch.warnings.clone(),
+            exit,
+            next: next(launch, exit),
+        })
+    }
+}
+
+/// The command to type next: after a good rehearsal the real run, after a bad run what mends it.
+fn next(launch: &Launch, exit: Exit) -> Option<String> {
+    let of_run = |verb: &str| Some(format!("lightsout {verb} {}", launch.run));
+    match (launch.mode, exit) {
+        (Mode::Rehearsal | Mode::DryRun, Exit::Success) => Some(launch.again.clone()),
+        (Mode::Rehearsal | Mode::DryRun, _) => None,
+        (Mode::Run, Exit::Resumable) => of_run("resume"),
+        (Mode::Run, Exit::SomeUnknown) => of_run("settle"),
+        (Mode::Run, Exit::Refused | Exit::Halted | Exit::SomeFailed) => Some(launch.again.clone()),
+        (
+            Mode::Run,
+            Exit::Success
+            | Exit::Invalid
+            | Exit::Locked
+            | Exit::PlanMismatch
+            | Exit::Guard
+            | Exit::ReportNotWritten
+            | Exit::Internal,
+        ) => None,
+    }
 }
 
 /// The account of one run.
@@ -103,7 +145,7 @@ impl<'a> Report<'a> {
     /// The run's ID; a dry run keeps nothing that an ID could name.
     pub fn run_id(&self) -> Option<&'a RunId> {
         let began = self.ledger.began()?;
-        (self.facts.mode != Mode::DryRun).then_some(&began.run)
+        (self.facts.mode != Mode::DryRun).then_some(&began.launch.run)
     }
 
     /// Every target in plan order.

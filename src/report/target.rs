@@ -5,7 +5,7 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::event::Slot;
+use crate::event::{Slot, StopCause};
 use crate::ids::{BatchIndex, JobId, ServerId};
 use crate::ledger::{BatchRecord, Ledger, SendRecord, TargetRecord};
 use crate::outcome::{Outcome, Reason};
@@ -20,6 +20,7 @@ pub struct Target<'a> {
     target: &'a TargetRecord,
     id: ServerId,
     slot: Slot,
+    stopped: Option<StopCause>,
 }
 
 /// Every target in plan order.
@@ -27,6 +28,7 @@ pub(super) fn all<'a>(
     plan: &'a Plan,
     ledger: &'a Ledger,
 ) -> impl Iterator<Item = Target<'a>> + use<'a> {
+    let stopped = ledger.stopped().map(|(cause, _)| *cause);
     let batches = plan.batches.iter().zip(ledger.batches());
     batches.flat_map(move |(batch, record)| {
         let targets = batch.servers().iter().zip(record.targets()).zip(0..);
@@ -37,6 +39,7 @@ pub(super) fn all<'a>(
             target,
             id: *id,
             slot,
+            stopped,
         })
     })
 }
@@ -70,10 +73,11 @@ impl<'a> Target<'a> {
     /// What became of it.
     pub fn outcome(&self) -> Outcome {
         self.target.outcome().unwrap_or_else(|| {
+            let reason = self.stopped.map_or(Reason::Interrupted, StopCause::reason);
             if self.sends().any(SendRecord::may_be_accepted) {
-                Outcome::Unknown(Reason::Interrupted)
+                Outcome::Unknown(reason)
             } else {
-                Outcome::NotSent(Reason::Interrupted)
+                Outcome::NotSent(reason)
             }
         })
     }

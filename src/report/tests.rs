@@ -12,7 +12,7 @@ use crate::plan::sample;
 
 fn facts(exit: Exit) -> RunFacts {
     RunFacts {
-        version: "0.1.0",
+        version: "0.1.0".to_owned(),
         mode: Mode::Run,
         labels: BTreeMap::from([("ticket".to_owned(), "7".to_owned())]),
         exit,
@@ -44,10 +44,15 @@ fn ledger(plan: &Plan, events: Vec<Event>) -> Ledger {
 
 fn began(plan: &Plan) -> Event {
     Event::Began {
-        run: "20261128T170000Z-3f9a1c".parse().unwrap(),
-        mode: Mode::Run,
+        launch: Launch {
+            run: "20261128T170000Z-3f9a1c".parse().unwrap(),
+            mode: Mode::Run,
+            labels: BTreeMap::new(),
+            again: "lightsout run weekly-stop.yaml".to_owned(),
+            version: "0.1.0".to_owned(),
+            warnings: Vec::new(),
+        },
         plan: plan.digest,
-        labels: BTreeMap::new(),
     }
 }
 
@@ -436,7 +441,8 @@ fn batch_of(event: &Event) -> Option<BatchIndex> {
         Event::Began { .. }
         | Event::Resumed { .. }
         | Event::SendingStopped { .. }
-        | Event::Finished => None,
+        | Event::Finished
+        | Event::ReportMisplaced => None,
     }
 }
 

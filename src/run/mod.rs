@@ -25,7 +25,6 @@ mod tests;
 mod triage;
 mod verdict;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -33,8 +32,8 @@ use tokio::task::JoinSet;
 
 use crate::bms::{Client, Evidence};
 use crate::clock::Clock;
-use crate::event::{Event, Mode, Slots, StopCause};
-use crate::ids::{BatchIndex, RunId};
+use crate::event::{Event, Launch, Slots, StopCause};
+use crate::ids::BatchIndex;
 use crate::ledger::{BatchRecord, Ledger, Misfit};
 use crate::outcome::{Outcome, Reason};
 use crate::plan::{Batch, Plan};
@@ -73,14 +72,7 @@ pub struct Work {
 #[derive(Debug, Clone)]
 pub enum Opening {
     /// For the first time.
-    Fresh {
-        /// The run's ID.
-        run: RunId,
-        /// Whether it is real.
-        mode: Mode,
-        /// Labels of the command line.
-        labels: BTreeMap<String, String>,
-    },
+    Fresh(Launch),
     /// Again, after an earlier process left it.
     Resumed {
         /// Why nothing more may be sent, if so.
@@ -180,11 +172,9 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
 
 fn opening_event(opening: Opening, plan: &Plan) -> Event {
     match opening {
-        Opening::Fresh { run, mode, labels } => Event::Began {
-            run,
-            mode,
+        Opening::Fresh(launch) => Event::Began {
+            launch,
             plan: plan.digest,
-            labels,
         },
         Opening::Resumed { forbidden } => Event::Resumed { forbidden },
     }
@@ -200,21 +190,12 @@ async fn raised(stop: &mut StopSignal) -> Result<StopCause, watch::error::RecvEr
 }
 
 /// Says of every target of a plan that a dry run sends nothing.
-pub async fn dry_run(
-    run: RunId,
-    labels: BTreeMap<String, String>,
-    plan: &Plan,
-    recorder: &Recorder,
-) -> Result<(), RunError> {
-    let mode = Mode::DryRun;
-    recorder
-        .record(Event::Began {
-            run,
-            mode,
-            plan: plan.digest,
-            labels,
-        })
-        .await?;
+pub async fn dry_run(launch: Launch, plan: &Plan, recorder: &Recorder) -> Result<(), RunError> {
+    let began = Event::Began {
+        launch,
+        plan: plan.digest,
+    };
+    recorder.record(began).await?;
     for batch in &plan.batches {
         let all = Slots::all(batch.servers().len());
         let outcomes = vec![(Outcome::NotSent(Reason::DryRun), all)];

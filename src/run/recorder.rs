@@ -46,7 +46,8 @@ fn durability(event: &Event) -> Durability {
         | Event::Resumed { .. }
         | Event::SendIntended { .. }
         | Event::SendAnswered { .. }
-        | Event::Finished => Durability::Now,
+        | Event::Finished
+        | Event::ReportMisplaced => Durability::Now,
         Event::SendWithdrawn { .. }
         | Event::JobEnded { .. }
         | Event::Settled { .. }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::bms::{ClientSettings, Credentials, Secrets};
-use crate::event::Stamped;
+use crate::event::{Mode, Stamped};
 use crate::exit::Exit;
 use crate::http::{Reach, Transport, TransportSettings};
 use crate::ids::RunId;
@@ -106,11 +106,7 @@ struct Cloud {
 impl Cloud {
     /// Runs the plan; dies when so many events are recorded.
     async fn begin(&self, events: usize) -> Vec<Stamped> {
-        let opening = Opening::Fresh {
-            run: RunId::new(self.clock.now(), 1),
-            mode: Mode::Rehearsal,
-            labels: BTreeMap::new(),
-        };
+        let opening = Opening::Fresh(launch(self));
         self.go(Vec::new(), opening, events).await
     }
 
@@ -166,6 +162,17 @@ impl Cloud {
             stats: self.simulator.stats(),
             events,
         }
+    }
+}
+
+fn launch(cloud: &Cloud) -> Launch {
+    Launch {
+        run: RunId::new(cloud.clock.now(), 1),
+        mode: Mode::Rehearsal,
+        labels: std::collections::BTreeMap::new(),
+        again: String::new(),
+        version: "0.1.0".to_owned(),
+        warnings: Vec::new(),
     }
 }
 
@@ -399,11 +406,7 @@ async fn a_raised_stop_ends_the_run_and_leaves_it_unfinished() {
         None,
         observer,
     ));
-    let opening = Opening::Fresh {
-        run: RunId::new(cloud.clock.now(), 1),
-        mode: Mode::Rehearsal,
-        labels: BTreeMap::new(),
-    };
+    let opening = Opening::Fresh(launch(&cloud));
     let client = client(&cloud.simulator, &cloud.plan, cloud.clock);
     let (plan, clock) = (cloud.plan.clone(), cloud.clock);
     execute(

@@ -17,5 +17,5 @@ mod writer;
 
 pub use crash::CrashPoint;
 pub use line::FORMAT;
-pub use replay::{JournalError, Replayed, replay};
+pub use replay::{JournalError, Replayed, is_over, replay};
 pub use writer::{Journal, Receipt};

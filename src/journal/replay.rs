@@ -4,7 +4,7 @@
 //! Invariant: what is returned was written by one run, without a gap, from its first event on.
 
 use super::line::{BadLine, decode};
-use crate::event::Stamped;
+use crate::event::{Event, Stamped};
 
 /// What a journal holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,11 +107,24 @@ pub fn replay(bytes: &[u8]) -> Result<Replayed, JournalError> {
     }
 }
 
+/// Whether the last whole line of a journal says that its run is over. `tail` may begin within a line.
+pub fn is_over(tail: &[u8]) -> bool {
+    let mut lines = tail.split(|byte| *byte == b'\n').rev();
+    // What follows the last line end is torn, or nothing.
+    let torn = lines.next();
+    debug_assert!(torn.is_some(), "splitting gives at least one part");
+    let events = lines
+        .find_map(|line| decode(line).ok())
+        .map(|record| record.events);
+    let over =
+        |stamped: &Stamped| matches!(stamped.event, Event::Finished | Event::ReportMisplaced);
+    events.is_some_and(|events| events.last().is_some_and(over))
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::line::encode;
     use super::*;
-    use crate::event::Event;
     use proptest::prelude::*;
 
     fn stamped(second: i64) -> Stamped {

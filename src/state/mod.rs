@@ -5,17 +5,28 @@
 //! that another run has written is ever replaced.
 
 mod atomic;
+mod lock;
+mod recorded;
 mod report_place;
 mod root;
 mod run_folder;
+mod switch;
 
 use std::io;
 use std::path::PathBuf;
 
+use crate::ids::RunId;
+use crate::journal::JournalError;
+use crate::ledger::Misfit;
+use crate::plan::PlanError;
+
 pub use atomic::{write_new, write_over};
+pub use lock::{Holder, Lock, live_holders};
+pub use recorded::{Recorded, runs, unfinished};
 pub use report_place::ReportPlace;
 pub use root::{Wishes, is_usable, locate};
 pub use run_folder::{Keep, RunFolder};
+pub use switch::Switch;
 
 /// Why something could not be kept.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +40,30 @@ pub enum StateError {
     /// A file could not be written.
     #[error("cannot write `{}`", .0.display())]
     Write(PathBuf, #[source] io::Error),
+    /// A file could not be read.
+    #[error("cannot read `{}`", .0.display())]
+    Read(PathBuf, #[source] io::Error),
+    /// There is no such run.
+    #[error("there is no run `{0}`")]
+    NoRun(RunId),
+    /// The plan of a run cannot be used.
+    #[error("cannot use the run's plan `{}`", .0.display())]
+    Plan(PathBuf, #[source] PlanError),
+    /// The journal of a run cannot be used.
+    #[error("cannot use the run's journal `{}`", .0.display())]
+    Journal(PathBuf, #[source] JournalError),
+    /// The journal tells of what the plan does not have.
+    #[error("the journal `{}` does not belong to the plan beside it", .0.display())]
+    Misfit(PathBuf, #[source] Misfit),
+    /// The journal was written for another plan.
+    #[error("the journal `{}` was written for another plan than the one beside it", .0.display())]
+    OtherPlan(PathBuf),
+    /// The lock of a project cannot be used.
+    #[error("cannot use the lock `{}`", .0.display())]
+    Lock(PathBuf, #[source] io::Error),
+    /// Another process has the lock of the project.
+    #[error("the project is locked by {}", holder(.0.as_deref()))]
+    Locked(Option<Box<Holder>>),
     /// A report must not replace what is there.
     #[error("`{}` exists already", .0.display())]
     Occupied(PathBuf),
@@ -47,11 +82,39 @@ impl StateError {
             Self::NoPlace => "give `--state-dir DIR`, or set `LIGHTSOUT_STATE_DIR` or `HOME`",
             Self::Folder(..) => "check who may write there, or choose another with `--state-dir`",
             Self::Write(..) => "check who may write there and that the disk is not full",
+            Self::Read(..) => "check who may read there",
+            Self::NoRun(_) => "`lightsout status` tells of the last run; check `--state-dir`",
+            Self::Plan(_, error) => error.hint(),
+            Self::Journal(_, error) => error.hint(),
+            Self::Misfit(..) | Self::OtherPlan(_) => {
+                "put back the run's own `plan.json`; nothing is done with a journal of another plan"
+            }
+            Self::Lock(..) => "check who may write there",
+            Self::Locked(_) => "wait for it, or ask it to end with `lightsout halt`",
             Self::Occupied(_) => {
                 "a report never replaces a file: name another, for example with `{{ run.id }}` in the workflow's `report`"
             }
             Self::NoFolder(_) => "make the folder first, or name another place",
             Self::NoFileName(_) => "give the path of a file",
         }
+    }
+}
+
+/// Who has a lock, for people.
+fn holder(holder: Option<&Holder>) -> String {
+    match holder {
+        Some(Holder {
+            run: Some(run),
+            host,
+            process,
+        }) => {
+            format!("run {run}, process {process} on `{host}`")
+        }
+        Some(Holder {
+            run: None,
+            host,
+            process,
+        }) => format!("process {process} on `{host}`"),
+        None => "another process".to_owned(),
     }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{StateError, atomic};
 use crate::ids::RunId;
-use crate::journal::{CrashPoint, Journal};
+use crate::journal::{CrashPoint, Journal, Replayed};
 
 /// How many runs may begin in the same second before a new one gives up on an ID of its own.
 const ATTEMPTS: usize = 100;
@@ -24,6 +24,16 @@ pub enum Keep {
     Runs,
     /// Rehearsals.
     Rehearsals,
+}
+
+impl Keep {
+    /// Where the list is kept.
+    pub(super) fn folder(self, state: &Path) -> PathBuf {
+        state.join(match self {
+            Self::Runs => "runs",
+            Self::Rehearsals => "rehearsals",
+        })
+    }
 }
 
 /// The folder of one run.
@@ -44,16 +54,22 @@ impl RunFolder {
         )
     }
 
+    /// The folder of a run that was made earlier.
+    pub fn of(state: &Path, keep: Keep, run: &RunId) -> Self {
+        let path = keep.folder(state).join(run.as_str());
+        Self {
+            run: run.clone(),
+            path,
+        }
+    }
+
     fn with_salts(
         state: &Path,
         keep: Keep,
         at: Timestamp,
         salts: impl Iterator<Item = u32>,
     ) -> Result<Self, StateError> {
-        let list = state.join(match keep {
-            Keep::Runs => "runs",
-            Keep::Rehearsals => "rehearsals",
-        });
+        let list = keep.folder(state);
         let failed = |error| StateError::Folder(list.clone(), error);
         private().recursive(true).create(&list).map_err(failed)?;
         for salt in salts.take(ATTEMPTS) {
@@ -104,6 +120,17 @@ impl RunFolder {
         Journal::create(&path, crash).map_err(|error| StateError::Write(path, error))
     }
 
+    /// Goes on with the journal that was read back; `crash` is for tests.
+    pub fn continue_journal(
+        &self,
+        replayed: &Replayed,
+        crash: Option<CrashPoint>,
+    ) -> Result<Journal, StateError> {
+        let path = self.journal();
+        let journal = Journal::reopen(&path, replayed, crash);
+        journal.map_err(|error| StateError::Write(path, error))
+    }
+
     /// Writes the plan.
     pub fn write_plan(
         &self,
@@ -112,16 +139,17 @@ impl RunFolder {
         atomic::write_new(&self.plan(), content)
     }
 
-    /// Writes the report.
+    /// Writes the report, in place of an earlier one of the same run.
     pub fn write_report(
         &self,
         content: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<(), StateError> {
-        atomic::write_new(&self.report(), content)
+        atomic::write_over(&self.report(), content)
     }
 }
 
-fn private() -> DirBuilder {
+/// Makes folders that only their owner can read.
+pub(super) fn private() -> DirBuilder {
     let mut builder = DirBuilder::new();
     builder.mode(0o700);
     builder

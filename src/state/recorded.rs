@@ -1,0 +1,208 @@
+//! Runs that are in the state folder already, read back from their plan and journal.
+//!
+//! Owns finding them and the check that plan and journal belong together. Takes no lock, so it works on
+//! live, crashed and finished runs alike. Invariant: the ledger of a [`Recorded`] run is the fold of
+//! every whole line of its journal, over the plan that the run began with.
+
+use std::fs;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::{Keep, RunFolder, StateError};
+use crate::ids::RunId;
+use crate::journal::{self, Replayed};
+use crate::ledger::Ledger;
+use crate::plan::{self, Plan};
+
+/// More than the longest line that ends a journal, in bytes.
+const TAIL: u64 = 256 * 1024;
+
+/// A run as its folder tells it.
+#[derive(Debug)]
+pub struct Recorded {
+    /// Its folder.
+    pub folder: RunFolder,
+    /// Its plan.
+    pub plan: Plan,
+    /// What its journal holds.
+    pub replayed: Replayed,
+    /// What follows from that.
+    pub ledger: Ledger,
+}
+
+impl Recorded {
+    /// Reads a run back.
+    pub fn read(state: &Path, keep: Keep, run: &RunId) -> Result<Self, StateError> {
+        let folder = RunFolder::of(state, keep, run);
+        let path = folder.plan();
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(StateError::NoRun(run.clone()));
+            }
+            Err(error) => return Err(StateError::Read(path, error)),
+        };
+        let plan = plan::load(&text).map_err(|error| StateError::Plan(path, error))?;
+        let path = folder.journal();
+        let bytes = fs::read(&path).map_err(|error| StateError::Read(path.clone(), error))?;
+        let damaged = |error| StateError::Journal(path.clone(), error);
+        let replayed = journal::replay(&bytes).map_err(damaged)?;
+        let mut ledger = Ledger::new(&plan);
+        for event in &replayed.events {
+            ledger
+                .apply(event)
+                .map_err(|error| StateError::Misfit(path.clone(), error))?;
+        }
+        match ledger.began() {
+            Some(began) if began.plan == plan.digest => Ok(Self {
+                folder,
+                plan,
+                replayed,
+                ledger,
+            }),
+            Some(_) | None => Err(StateError::OtherPlan(path)),
+        }
+    }
+
+    /// When the journal's last event happened.
+    pub fn last_at(&self) -> Option<Timestamp> {
+        self.replayed.events.last().map(|event| event.at)
+    }
+}
+
+/// Every run of the state folder, the oldest first.
+pub fn runs(state: &Path, keep: Keep) -> Result<Vec<RunId>, StateError> {
+    let list = keep.folder(state);
+    let entries = match fs::read_dir(&list) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(StateError::Read(list, error)),
+    };
+    let run = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse().ok();
+    let mut runs: Vec<RunId> = entries.filter_map(run).collect();
+    runs.sort();
+    Ok(runs)
+}
+
+/// The runs whose journal has begun and does not say that they are over, the oldest first.
+pub fn unfinished(state: &Path) -> Result<Vec<RunId>, StateError> {
+    let mut open = runs(state, Keep::Runs)?;
+    open.retain(|run| {
+        let journal = RunFolder::of(state, Keep::Runs, run).journal();
+        tail(&journal).is_ok_and(|tail| !journal::is_over(&tail))
+    });
+    Ok(open)
+}
+
+/// The end of a file.
+fn tail(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::event::{Event, Launch, Mode, Stamped};
+    use crate::plan::sample;
+
+    fn at() -> Timestamp {
+        "2026-11-28T17:00:00Z".parse().unwrap()
+    }
+
+    /// A run whose journal holds these events, in lines of one.
+    async fn recorded(state: &Path, plan: &Plan, events: Vec<Event>) -> RunFolder {
+        let folder = RunFolder::create(state, Keep::Runs, at()).unwrap();
+        folder
+            .write_plan(|file| plan::write_json(plan, file))
+            .unwrap();
+        let journal = folder.start_journal(None).unwrap();
+        for event in events {
+            assert!(
+                journal
+                    .append(vec![Stamped { at: at(), event }])
+                    .durable()
+                    .await
+            );
+        }
+        folder
+    }
+
+    fn began(plan: &Plan) -> Event {
+        let launch = Launch {
+            run: "20261128T170000Z-3f9a1c".parse().unwrap(),
+            mode: Mode::Run,
+            labels: std::collections::BTreeMap::new(),
+            again: String::new(),
+            version: "0.1.0".to_owned(),
+            warnings: Vec::new(),
+        };
+        Event::Began {
+            launch,
+            plan: plan.digest,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_run_reads_back_and_is_unfinished_until_it_says_otherwise() {
+        let state = tempfile::tempdir().unwrap();
+        let plan = sample::fleet();
+        let folder = recorded(state.path(), &plan, vec![began(&plan)]).await;
+        let over = recorded(state.path(), &plan, vec![began(&plan), Event::Finished]).await;
+        assert_eq!(unfinished(state.path()).unwrap(), [folder.run().clone()]);
+        assert_eq!(runs(state.path(), Keep::Runs).unwrap().len(), 2);
+        let read = Recorded::read(state.path(), Keep::Runs, over.run()).unwrap();
+        assert_eq!(read.plan, plan);
+        assert_eq!(read.ledger.finished_at(), Some(at()));
+        assert_eq!(read.last_at(), Some(at()));
+    }
+
+    #[tokio::test]
+    async fn a_torn_end_leaves_a_run_unfinished() {
+        let state = tempfile::tempdir().unwrap();
+        let plan = sample::fleet();
+        let folder = recorded(state.path(), &plan, vec![began(&plan), Event::Finished]).await;
+        let bytes = fs::read(folder.journal()).unwrap();
+        fs::write(folder.journal(), &bytes[..bytes.len() - 3]).unwrap();
+        assert_eq!(unfinished(state.path()).unwrap(), [folder.run().clone()]);
+    }
+
+    #[tokio::test]
+    async fn a_journal_of_another_plan_is_refused() {
+        let state = tempfile::tempdir().unwrap();
+        let plan = sample::fleet();
+        let folder = recorded(state.path(), &plan, vec![began(&plan)]).await;
+        let other = sample::plan(vec![sample::group("other", 0, 3)]);
+        fs::remove_file(folder.plan()).unwrap();
+        folder
+            .write_plan(|file| plan::write_json(&other, file))
+            .unwrap();
+        let refused = Recorded::read(state.path(), Keep::Runs, folder.run()).unwrap_err();
+        assert!(matches!(refused, StateError::OtherPlan(_)), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_journal_is_refused() {
+        let state = tempfile::tempdir().unwrap();
+        let plan = sample::fleet();
+        let folder = recorded(state.path(), &plan, vec![began(&plan), Event::Finished]).await;
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .open(folder.journal())
+            .unwrap();
+        file.write_all(b"#").unwrap();
+        let refused = Recorded::read(state.path(), Keep::Runs, folder.run()).unwrap_err();
+        assert!(matches!(refused, StateError::Journal(..)), "{refused:?}");
+        let missing = "20261128T170000Z-000000".parse().unwrap();
+        let refused = Recorded::read(state.path(), Keep::Runs, &missing).unwrap_err();
+        assert!(matches!(refused, StateError::NoRun(_)), "{refused:?}");
+    }
+}

@@ -17,7 +17,10 @@ use crate::http::HttpError;
 use crate::plan::PlanError;
 use crate::simulator::{FaultsError, SimulatorError};
 use crate::state::StateError;
-use crate::untrusted::for_terminal;
+use crate::untrusted::{for_terminal, shorten};
+
+/// Longest message of one error, in characters: some repeat what they found.
+const LONGEST: usize = 1000;
 
 /// Why an invocation ends early.
 #[derive(Debug, thiserror::Error)]
@@ -159,10 +162,12 @@ impl Error {
 
     /// The message with its causes and the hint, for a terminal or a log.
     pub fn explain(&self) -> String {
-        let mut text = format!("error: {}", for_terminal(&self.to_string()));
+        let shown =
+            |error: &dyn StdError| for_terminal(&shorten(&error.to_string(), LONGEST)).into_owned();
+        let mut text = format!("error: {}", shown(self));
         let mut cause = self.source();
         while let Some(error) = cause {
-            let _ = write!(text, ": {}", for_terminal(&error.to_string()));
+            let _ = write!(text, ": {}", shown(error));
             cause = error.source();
         }
         if let Some(hint) = self.hint() {
@@ -213,6 +218,13 @@ mod tests {
         let expected = "error: cannot write `/var/x\\u{1b}`: permission denied\n  \
                         hint: check who may write there and that the disk is not full";
         assert_eq!(error.explain(), expected);
+    }
+
+    #[test]
+    fn an_explanation_stays_short_whatever_it_repeats() {
+        let cause = io::Error::other("x".repeat(1_000_000));
+        let text = Error::Unreadable("a.yaml".into(), cause).explain();
+        assert!(text.len() < 2000, "{}", text.len());
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub mod ids;
 pub mod inventory;
 pub mod journal;
 pub mod ledger;
+pub mod named_file;
 pub mod outcome;
 pub mod plan;
 pub mod report;

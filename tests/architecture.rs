@@ -17,6 +17,7 @@ const ORDER: &[&[&str]] = &[
         "clock",
         "duration",
         "diagnostic",
+        "named_file",
         "untrusted",
     ],
     &["http"],
@@ -168,6 +169,7 @@ fn the_environment_the_clock_and_the_printer_have_one_place_each() {
             &["std::fs", "fs::"],
             &[
                 "main.rs",
+                "named_file.rs",
                 "state/",
                 "journal/",
                 "inventory/",

@@ -10,12 +10,13 @@ use super::args::VariableFlags;
 use crate::diagnostic::{Diagnostic, SourceFile, to_text};
 use crate::error::Error;
 use crate::inventory::{self, Folders};
+use crate::named_file;
 use crate::plan::{self, Plan};
 use crate::workflow::{self, Inputs, Workflow};
 
 /// The text of a file, under the name that the user knows it by.
 pub(super) fn read(path: &Path) -> Result<SourceFile, Error> {
-    let text = std::fs::read_to_string(path);
+    let text = named_file::read_text(path);
     let text = text.map_err(|error| Error::Unreadable(path.to_owned(), error))?;
     Ok(SourceFile::new(&path.display().to_string(), &text))
 }

@@ -15,6 +15,7 @@ use super::failure::{Failure, HttpError};
 use super::message::{Connection, Header, Method, Request, Response};
 use crate::clock::{Clock, Elapsed};
 use crate::ids::Endpoint;
+use crate::named_file;
 
 /// Most bytes of an answer's body.
 pub const BODY_LIMIT: usize = 32 << 20;
@@ -37,7 +38,7 @@ impl CaFile {
     /// Reads the file.
     pub fn read(path: &Path) -> Result<Self, HttpError> {
         let name = path.display().to_string();
-        match std::fs::read(path) {
+        match named_file::read(path) {
             Ok(pem) => Ok(Self { path: name, pem }),
             Err(cause) => Err(HttpError::CaFileUnreadable { path: name, cause }),
         }

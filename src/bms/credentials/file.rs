@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{CredentialsError, Secrets, secret};
+use crate::named_file;
 
 /// Reads the `[basic]` section: `ak`, `sk` and, for temporary keys, `security_token`.
 pub(super) fn read_keys(path: &Path) -> Result<Secrets, CredentialsError> {
@@ -47,7 +48,7 @@ pub(super) fn read_token(path: &Path) -> Result<Secrets, CredentialsError> {
 }
 
 fn read(path: &Path) -> Result<String, CredentialsError> {
-    let text = fs::read_to_string(path).map_err(|cause| CredentialsError::Unreadable {
+    let text = named_file::read_text(path).map_err(|cause| CredentialsError::Unreadable {
         path: path.display().to_string(),
         cause,
     })?;

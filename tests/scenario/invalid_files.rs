@@ -1,0 +1,63 @@
+//! Every invalid file under `tests/fixtures`, through the real program.
+//!
+//! What is said is held by the snapshots of `invalid_workflows.rs` and `invalid_inventories.rs`; here, that
+//! the program ends as it should.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::scenario::{Scenario, Stage};
+
+fn fixtures(list: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(list);
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let workflow = |path: PathBuf| {
+        if path.is_dir() {
+            path.join("workflow.yaml")
+        } else {
+            path
+        }
+    };
+    entries.map(workflow).collect()
+}
+
+fn refused(stage: &Stage, file: &Path) {
+    let file = file.to_str().unwrap();
+    let validated = stage.run(&format!("validate {file}")).with_code(2);
+    let json = stage
+        .run(&format!("validate --format json {file}"))
+        .with_code(2);
+    let findings: Vec<serde_json::Value> = serde_json::from_str(&json.out).unwrap();
+    assert!(!findings.is_empty() && json.err.is_empty(), "{file}");
+    for finding in &findings {
+        let line = finding["line"].as_u64().unwrap();
+        assert!(
+            validated.err.contains(&format!(":{line}:")),
+            "{file}:{line}: {}",
+            validated.err
+        );
+    }
+    for verb in ["plan", "run", "rehearse", "run --dry-run"] {
+        let ended = stage.run(&format!("{verb} {file}")).with_code(2);
+        assert!(
+            ended.out.is_empty() && ended.err.contains("error"),
+            "{file}: {}",
+            ended.err
+        );
+    }
+}
+
+#[test]
+fn every_invalid_workflow_and_inventory_ends_with_2() {
+    let stage = Scenario::offline("").start();
+    let (workflows, inventories) = (fixtures("invalid"), fixtures("invalid-inventories"));
+    assert!(workflows.len() + inventories.len() >= 60);
+    for file in workflows.iter().chain(&inventories) {
+        refused(&stage, file);
+    }
+    assert!(!stage.path("state").exists());
+}

@@ -1,0 +1,21 @@
+//! The real program against the simulated cloud: what an operator can rely on, one scenario a test.
+//!
+//! Every scenario has a folder, a state folder, an environment and a cloud of its own. The clock of both
+//! sides passes faster than the wall's. Invariant: tests know nothing of each other and of wall time.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod batches;
+mod broken_servers;
+mod checks;
+mod hostile_files;
+mod interloper;
+mod invalid_files;
+mod inventories;
+mod lost_answers;
+mod scenario;
+mod weather;

@@ -1,0 +1,453 @@
+//! One scenario: a folder with a workflow, a simulated cloud, perhaps somebody in between, and the real
+//! program that is run there.
+//!
+//! Owns the builder, and what holds after every invocation whatever the test is about: no panic, reports
+//! that match their schema and add up, no server stopped twice, no job ID lost, an exit code that agrees
+//! with what the cloud accepted. Invariant: nothing outside loopback is touched, and no port is fixed.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use lightsout::clock::Clock;
+use lightsout::ids::ServerId;
+use lightsout::simulator::{Faults, Keys, Settings, SimulatedServer, Simulator, Stats};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::checks;
+use crate::interloper::{Interloper, Rule};
+
+pub(crate) const PROJECT: &str = "bbf1946d374b44a0a2a95533562ba954";
+pub(crate) const ACCESS_KEY: &str = "CANARYACCESSKEY00001";
+pub(crate) const SECRET_KEY: &str = "canarysecretkey0000000000000000000000001";
+pub(crate) const TOKEN: &str = "canarytoken00000000000000000000000000000000000000001";
+/// An endpoint that no credentials may go to.
+pub(crate) const ABROAD: &str = "https://bms.example.com";
+
+/// Time passes this many times as fast, unless a test says otherwise.
+const PACE: u32 = 20;
+
+/// What the test wants.
+pub(crate) struct Scenario {
+    workflow: String,
+    files: Vec<(String, Vec<u8>)>,
+    cloud: Option<Settings>,
+    pace: u32,
+    variables: BTreeMap<String, String>,
+    rule: Option<Rule>,
+}
+
+impl Scenario {
+    /// A workflow with one group of these servers, `canary`, which a calm cloud has.
+    pub(crate) fn new(servers: &[ServerId]) -> Self {
+        Self::of_groups(&[("canary", servers)])
+    }
+
+    /// A workflow with these groups, whose servers a calm cloud has.
+    pub(crate) fn of_groups(groups: &[(&str, &[ServerId])]) -> Self {
+        let servers = groups.iter().flat_map(|(_, servers)| servers.iter());
+        let cloud = cloud(servers.copied());
+        let list = |servers: &[ServerId]| -> String {
+            servers.iter().map(|id| format!("      - {id}\n")).collect()
+        };
+        let groups = groups
+            .iter()
+            .map(|(name, servers)| format!("  - name: {name}\n    servers:\n{}", list(servers)));
+        Self {
+            cloud: Some(cloud),
+            ..Self::offline(&format!("groups:\n{}", groups.collect::<String>()))
+        }
+    }
+
+    /// A workflow with this text for `groups`, and a calm cloud with these servers.
+    pub(crate) fn with_cloud(groups: &str, servers: &[ServerId]) -> Self {
+        Self {
+            cloud: Some(cloud(servers.iter().copied())),
+            ..Self::offline(groups)
+        }
+    }
+
+    /// A workflow with this text for `groups`, and no cloud at all.
+    pub(crate) fn offline(groups: &str) -> Self {
+        let mut scenario = Self {
+            workflow: format!(
+                "version: 1\nname: night\nproject: {PROJECT}\nendpoint: ENDPOINT\nstop_type: HARD\n{groups}"
+            ),
+            files: Vec::new(),
+            cloud: None,
+            pace: PACE,
+            variables: BTreeMap::new(),
+            rule: None,
+        };
+        scenario.set("HUAWEICLOUD_SDK_AK", ACCESS_KEY);
+        scenario.set("HUAWEICLOUD_SDK_SK", SECRET_KEY);
+        scenario
+    }
+
+    /// With further settings at the end of the workflow.
+    pub(crate) fn with(mut self, settings: &str) -> Self {
+        self.workflow.push_str(settings);
+        self.workflow.push('\n');
+        self
+    }
+
+    /// With another workflow, in which `ENDPOINT` stands for the cloud's.
+    pub(crate) fn workflow(mut self, text: &str) -> Self {
+        text.clone_into(&mut self.workflow);
+        self
+    }
+
+    /// With a file beside the workflow.
+    pub(crate) fn file(mut self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        self.files
+            .push((name.to_owned(), content.as_ref().to_vec()));
+        self
+    }
+
+    /// With a cloud in which this goes wrong.
+    pub(crate) fn faults(self, faults: Value) -> Self {
+        self.settings(|cloud| cloud.faults = Faults::from_value(faults).unwrap())
+    }
+
+    /// With a cloud in which the storm of this name rages.
+    pub(crate) fn storm(self, name: &str, seed: u64) -> Self {
+        self.settings(|cloud| {
+            cloud.faults = Faults::named(name).unwrap();
+            cloud.seed = seed;
+        })
+    }
+
+    /// With a cloud that is set up differently.
+    pub(crate) fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(self.cloud.as_mut().unwrap());
+        self
+    }
+
+    /// With somebody between the program and the cloud who treats each call by this rule.
+    pub(crate) fn through(mut self, rule: Rule) -> Self {
+        self.rule = Some(rule);
+        self
+    }
+
+    /// With time that passes so many times as fast.
+    pub(crate) fn pace(mut self, factor: u32) -> Self {
+        self.pace = factor;
+        self
+    }
+
+    /// With a variable in the environment.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.set(name, value);
+        self
+    }
+
+    /// Without any credentials in the environment.
+    pub(crate) fn without_keys(mut self) -> Self {
+        self.variables.clear();
+        self
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Sets the stage.
+    pub(crate) fn start(self) -> Stage {
+        let folder = tempfile::tempdir().unwrap();
+        let Self {
+            workflow,
+            files,
+            cloud,
+            pace,
+            mut variables,
+            rule,
+        } = self;
+        for (name, content) in files {
+            fs::write(folder.path().join(name), content).unwrap();
+        }
+        let simulator = cloud.map(|mut settings| {
+            variables.insert("LIGHTSOUT_CLOCK".to_owned(), format!("compressed:{pace}"));
+            settings.clock = Clock::compressed(NonZeroU32::new(pace).unwrap());
+            Simulator::start(settings).unwrap()
+        });
+        let behind = simulator.as_ref().map(|cloud| address(cloud));
+        let interloper = rule.map(|rule| Interloper::start(behind, rule));
+        let endpoint = match (&interloper, &simulator) {
+            (Some(interloper), _) => format!("http://{}", interloper.address()),
+            (None, Some(simulator)) => simulator.endpoint().to_string(),
+            (None, None) => ABROAD.to_owned(),
+        };
+        let text = workflow.replace("ENDPOINT", &endpoint);
+        fs::write(folder.path().join("night.yaml"), text).unwrap();
+        Stage {
+            folder,
+            variables,
+            simulator,
+            interloper,
+            before: Cell::default(),
+        }
+    }
+
+    /// Runs the program there; `line` is what is typed after its name.
+    pub(crate) fn run(self, line: &str) -> Ended {
+        self.start().run(line)
+    }
+}
+
+/// A calm cloud with these servers and the canary keys.
+pub(crate) fn cloud(servers: impl Iterator<Item = ServerId>) -> Settings {
+    let servers = servers.map(SimulatedServer::new).collect();
+    let mut settings = Settings::new(PROJECT.parse().unwrap(), servers);
+    settings.job_duration = std::time::Duration::from_secs(8);
+    settings.keys = Keys {
+        access_key: ACCESS_KEY.to_owned(),
+        secret_key: SECRET_KEY.to_owned(),
+        token: TOKEN.to_owned(),
+        security_token: None,
+    };
+    settings
+}
+
+/// Where a simulator listens.
+pub(crate) fn address(simulator: &Simulator) -> std::net::SocketAddr {
+    let endpoint = simulator.endpoint().to_string();
+    endpoint.strip_prefix("http://").unwrap().parse().unwrap()
+}
+
+/// `count` servers, numbered from 1 on.
+pub(crate) fn ids(count: u32) -> Vec<ServerId> {
+    ids_from(1, count)
+}
+
+/// `count` servers, numbered from `first` on.
+pub(crate) fn ids_from(first: u32, count: u32) -> Vec<ServerId> {
+    let id =
+        |number: u32| ServerId::from_bytes((0xa0_u128 << 120 | u128::from(number)).to_be_bytes());
+    (first..first + count).map(id).collect()
+}
+
+/// Everything in its place; the program can be run as often as one likes.
+pub(crate) struct Stage {
+    folder: TempDir,
+    variables: BTreeMap<String, String>,
+    simulator: Option<Simulator>,
+    interloper: Option<Interloper>,
+    /// How many reports there were, and how many servers had been accepted, before this invocation.
+    before: Cell<(usize, u32)>,
+}
+
+impl Stage {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.path(name), content).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    pub(crate) fn interloper(&self) -> &Interloper {
+        self.interloper.as_ref().unwrap()
+    }
+
+    /// What the cloud saw so far.
+    pub(crate) fn stats(&self) -> Stats {
+        let simulator = self.simulator.as_ref();
+        simulator.map(Simulator::stats).unwrap_or_default()
+    }
+
+    /// The program, about to be run.
+    pub(crate) fn command(&self, line: &str) -> Command {
+        self.surrounded(env!("CARGO_BIN_EXE_lightsout"), line.split_whitespace())
+    }
+
+    /// Any program, in the surroundings of this one.
+    pub(crate) fn surrounded<'a>(
+        &self,
+        program: &str,
+        words: impl Iterator<Item = &'a str>,
+    ) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(words)
+            .current_dir(self.folder.path())
+            .env_clear()
+            .env("HOME", self.folder.path())
+            .env("LIGHTSOUT_STATE_DIR", self.path("state"))
+            .envs(&self.variables)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn run(&self, line: &str) -> Ended {
+        self.ended(self.command(line).output().unwrap())
+    }
+
+    /// What became of an invocation here, checked for what always holds.
+    pub(crate) fn ended(&self, output: Output) -> Ended {
+        let ended = Ended {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+            stats: self.stats(),
+            reports: self.reports(),
+        };
+        let accepted = ended.stats.accepted.values().sum();
+        let (reports_before, accepted_before) =
+            self.before.replace((ended.reports.len(), accepted));
+        checks::after_every_invocation(&ended);
+        if self.interloper.is_none() {
+            checks::no_job_is_lost(&ended);
+        }
+        checks::of_this_one(
+            &ended,
+            &ended.reports[reports_before..],
+            accepted > accepted_before,
+        );
+        ended
+    }
+
+    /// The reports of all runs and rehearsals, oldest first.
+    fn reports(&self) -> Vec<Value> {
+        let runs = ["state/runs", "state/rehearsals"].map(|list| fs::read_dir(self.path(list)));
+        let folders = runs.into_iter().flatten().flatten();
+        let mut folders: Vec<PathBuf> = folders.map(|run| run.unwrap().path()).collect();
+        folders.sort();
+        let text = |folder: &PathBuf| fs::read_to_string(folder.join("report.json")).ok();
+        let texts = folders.iter().filter_map(text);
+        texts.map(|text| checks::valid_report(&text)).collect()
+    }
+
+    /// Everything that the program has kept: state folder, journal, plans and reports.
+    pub(crate) fn everything_kept(&self) -> String {
+        let mut text = String::new();
+        let mut folders = vec![self.folder.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    text += &format!("== {}\n", path.display());
+                    text += &String::from_utf8_lossy(&fs::read(path).unwrap());
+                }
+            }
+        }
+        text
+    }
+}
+
+/// Does something with each item, several at a time: scenarios wait more than they work.
+pub(crate) fn at_once<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
+    for few in items.chunks(6) {
+        std::thread::scope(|scope| {
+            for item in few {
+                scope.spawn(|| work(item));
+            }
+        });
+    }
+}
+
+/// How an invocation ended, and what the cloud had seen by then.
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) stats: Stats,
+    pub(crate) reports: Vec<Value>,
+}
+
+impl Ended {
+    /// Insists on the exit code.
+    #[track_caller]
+    pub(crate) fn with_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}\n{}", self.err, self.out);
+        self
+    }
+
+    /// Insists on these parts of what stands on stderr.
+    #[track_caller]
+    pub(crate) fn saying(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(self.err.contains(part), "no {part:?} in:\n{}", self.err);
+        }
+        self
+    }
+
+    /// Insists that no stop request reached the cloud.
+    #[track_caller]
+    pub(crate) fn with_nothing_sent(self) -> Self {
+        assert_eq!(self.stats.stops, [], "{}", self.err);
+        self
+    }
+
+    /// The report of the last run.
+    #[track_caller]
+    pub(crate) fn report(&self) -> &Value {
+        let last = self.reports.last();
+        last.unwrap_or_else(|| panic!("no report: {}", self.err))
+    }
+
+    /// How many targets have this outcome.
+    #[track_caller]
+    pub(crate) fn total(&self, outcome: &str) -> u64 {
+        self.report()["totals"][outcome].as_u64().unwrap()
+    }
+
+    /// How many targets ended with each outcome and reason, such as `failed/locked`.
+    #[track_caller]
+    pub(crate) fn outcomes(&self) -> BTreeMap<String, usize> {
+        let mut outcomes = BTreeMap::new();
+        for row in self.report()["servers"].as_array().unwrap() {
+            let outcome = row["outcome"].as_str().unwrap();
+            let name = match row["reason"].as_str() {
+                Some(reason) => format!("{outcome}/{reason}"),
+                None => outcome.to_owned(),
+            };
+            *outcomes.entry(name).or_default() += 1;
+        }
+        outcomes
+    }
+
+    /// Insists on exactly these outcomes.
+    #[track_caller]
+    pub(crate) fn with_outcomes(self, expected: &[(&str, usize)]) -> Self {
+        let expected: BTreeMap<String, usize> = expected
+            .iter()
+            .map(|(name, count)| ((*name).to_owned(), *count))
+            .collect();
+        assert_eq!(self.outcomes(), expected, "{}", self.err);
+        self
+    }
+
+    /// What the report says of one server.
+    #[track_caller]
+    pub(crate) fn server(&self, id: ServerId) -> &Value {
+        let rows = self.report()["servers"].as_array().unwrap();
+        rows.iter().find(|row| row["id"] == id.to_string()).unwrap()
+    }
+
+    /// The sizes of the stop requests that the cloud accepted, in order.
+    pub(crate) fn accepted_sizes(&self) -> Vec<usize> {
+        let stops = self.stats.stops.iter();
+        let accepted = stops.filter(|stop| stop.job_id.is_some());
+        accepted.map(|stop| stop.size).collect()
+    }
+}

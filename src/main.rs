@@ -24,7 +24,6 @@ fn surroundings() -> Surroundings {
     Surroundings {
         variables: variables.filter_map(text).collect(),
         stdin_is_terminal: io::stdin().is_terminal(),
-        stdout_is_terminal: io::stdout().is_terminal(),
         stderr_is_terminal: io::stderr().is_terminal(),
     }
 }

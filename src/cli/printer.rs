@@ -13,6 +13,9 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use super::args::LogFormat;
 use super::settings::Voice;
 
+/// How much data is handed to the system at once.
+const PIECE: usize = 64 * 1024;
+
 /// Writes what an invocation has to say.
 #[derive(Debug, Clone)]
 pub(super) struct Printer {
@@ -43,12 +46,12 @@ impl Printer {
         &self.bars
     }
 
-    /// Writes data to stdout.
+    /// Writes data to stdout, as it is: whatever makes data escapes what came from outside.
     pub(super) fn data(
         &self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
-        let mut out = io::BufWriter::new(stream(io::stdout().lock(), self.voice.colour_out));
+        let mut out = io::BufWriter::with_capacity(PIECE, io::stdout().lock());
         forgive_closed(write(&mut out).and_then(|()| out.flush()))
     }
 

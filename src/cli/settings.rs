@@ -23,8 +23,6 @@ pub struct Surroundings {
     pub variables: BTreeMap<String, String>,
     /// Whether a person can type.
     pub stdin_is_terminal: bool,
-    /// Whether data goes to a person.
-    pub stdout_is_terminal: bool,
     /// Whether messages go to a person.
     pub stderr_is_terminal: bool,
 }
@@ -45,8 +43,6 @@ pub(super) struct Voice {
     pub(super) level: LevelFilter,
     /// How they are written.
     pub(super) format: LogFormat,
-    /// Whether stdout is coloured.
-    pub(super) colour_out: bool,
     /// Whether stderr is coloured.
     pub(super) colour_err: bool,
     /// Whether a run shows bars.
@@ -78,7 +74,6 @@ pub(super) fn voice(flags: &GeneralFlags, around: &Surroundings) -> Voice {
         quiet: flags.quiet,
         level,
         format: flags.log_format,
-        colour_out: colour(around.stdout_is_terminal),
         colour_err: colour(around.stderr_is_terminal),
         bars,
     }
@@ -136,7 +131,6 @@ mod tests {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
             stdin_is_terminal: terminal,
-            stdout_is_terminal: terminal,
             stderr_is_terminal: terminal,
         }
     }
@@ -156,7 +150,7 @@ mod tests {
         #[case] expected: bool,
     ) {
         let voice = voice(&flags(line), &around(variables, terminal));
-        assert_eq!((voice.colour_out, voice.colour_err), (expected, expected));
+        assert_eq!(voice.colour_err, expected);
     }
 
     #[rstest]

@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
 
+use super::body;
 use super::error_body::shorten;
 use super::scalar::Scalar;
 use crate::ids::ServerId;
@@ -107,7 +108,7 @@ pub struct JobError {
 
 /// Reads the answer to a job query; `None` if it is not one.
 pub(super) fn parse(body: &[u8]) -> Option<Job> {
-    let wire: Wire<'_> = serde_json::from_slice(body).ok()?;
+    let wire: Wire<'_> = body::read(body)?;
     wire.status.get()?;
     let mut sub_jobs: Vec<SubJob> = wire.entities.sub_jobs.0.iter().map(Wire::sub_job).collect();
     // A job of one server may have no sub-jobs and name the server itself.

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::body;
 use super::scalar::Scalar;
 use super::state::{StateClass, Vitals, classify};
 use crate::ids::ServerId;
@@ -39,7 +40,7 @@ pub(super) fn parse_page(body: &[u8]) -> Option<Page> {
         #[serde(borrow, deserialize_with = "Option::deserialize")]
         servers: Option<Vec<Wire<'a>>>,
     }
-    let list: List<'_> = serde_json::from_slice(body).ok()?;
+    let list: List<'_> = body::read(body)?;
     let servers = list.servers.unwrap_or_default();
     Some(Page {
         rows: servers.iter().filter_map(Wire::row).collect(),
@@ -54,7 +55,7 @@ pub(super) fn parse_server(body: &[u8], id: ServerId) -> Option<ServerRow> {
         #[serde(borrow)]
         server: Wire<'a>,
     }
-    let single: Single<'_> = serde_json::from_slice(body).ok()?;
+    let single: Single<'_> = body::read(body)?;
     single.server.row().filter(|row| row.id == id)
 }
 

@@ -5,6 +5,7 @@
 //! anything that leaves this stage but the request itself.
 
 mod answer;
+mod body;
 mod client;
 mod credentials;
 mod error_body;

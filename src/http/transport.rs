@@ -222,7 +222,8 @@ async fn read_body(response: &mut reqwest::Response, status: u16) -> Result<Byte
     if announced > BODY_LIMIT as u64 {
         return Err(too_large);
     }
-    let mut body = BytesMut::new();
+    // One piece of the announced size is not moved again while it grows.
+    let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
     while let Some(chunk) = response
         .chunk()
         .await

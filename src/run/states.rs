@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -42,12 +42,19 @@ pub(super) struct States {
     known: Mutex<Known>,
     sweeping: tokio::sync::Mutex<()>,
     waiting: AtomicUsize,
-    targets: OnceLock<HashSet<ServerId>>,
 }
 
 struct Known {
-    readings: HashMap<ServerId, Reading>,
+    /// From the first sweep on, every server of the plan is a key.
+    readings: HashMap<ServerId, Option<Reading>>,
     pages: usize,
+}
+
+/// One pass over the list pages.
+struct Sweep {
+    began: Moment,
+    /// The servers it showed that are none of the plan's.
+    strangers: HashSet<ServerId>,
 }
 
 impl States {
@@ -61,7 +68,6 @@ impl States {
             }),
             sweeping: tokio::sync::Mutex::new(()),
             waiting: AtomicUsize::new(0),
-            targets: OnceLock::new(),
         }
     }
 
@@ -81,6 +87,9 @@ impl States {
                 self.sweep(context, servers, wanted).await?;
             }
             drop(turn);
+        }
+        if let Some(readings) = self.known().all_fresh(servers, since) {
+            return Ok(readings);
         }
         let one = |server: &ServerId| self.one(context, *server, since, wanted);
         stream::iter(servers)
@@ -127,37 +136,47 @@ impl States {
         wanted: Moment,
     ) -> Result<(), Unanswered> {
         self.linger(context).await;
-        let planned = || {
-            context
-                .plan
-                .batches
-                .iter()
-                .flat_map(|batch| batch.servers())
-                .copied()
+        self.known().expect_targets(&context.plan);
+        let mut sweep = Sweep {
+            began: context.clock.elapsed(),
+            strangers: HashSet::new(),
         };
-        let targets = self.targets.get_or_init(|| planned().collect());
-        let mut missing: HashSet<ServerId> = servers.iter().copied().collect();
-        let mut seen: HashSet<ServerId> = HashSet::new();
         for page in 1.. {
             let at = context.clock.elapsed();
             let answer = patiently(context, wanted, || context.client.list_page(page)).await?;
-            let before = seen.len();
-            for row in &answer.rows {
-                seen.insert(row.id);
-                if targets.contains(&row.id) {
-                    missing.remove(&row.id);
-                    self.note(context, row, at);
-                }
-            }
-            if answer.listed < PAGE_SIZE || seen.len() == before {
+            let news = self.take_in(context, &answer.rows, at, &mut sweep);
+            if answer.listed < PAGE_SIZE || !news {
                 self.known().pages = page as usize;
                 break;
             }
-            if missing.is_empty() && self.waiting.load(Ordering::Relaxed) == 0 {
+            let alone = self.waiting.load(Ordering::Relaxed) == 0;
+            if alone && self.known().all_fresh(servers, sweep.began).is_some() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Takes in the rows of a page that was asked for at `at`; whether the sweep had not shown one yet.
+    fn take_in(
+        &self,
+        context: &Context,
+        rows: &[ServerRow],
+        at: Moment,
+        sweep: &mut Sweep,
+    ) -> bool {
+        let mut known = self.known();
+        let mut news = false;
+        for row in rows {
+            news |= match known.readings.get_mut(&row.id) {
+                Some(place) => {
+                    let before = place.replace(Reading::of(context, row, at));
+                    before.is_none_or(|reading| reading.at < sweep.began)
+                }
+                None => sweep.strangers.insert(row.id),
+            };
+        }
+        news
     }
 
     /// Lets batches that finish at about the same time share one large sweep.
@@ -184,39 +203,55 @@ impl States {
             return Ok(reading);
         }
         let at = context.clock.elapsed();
-        match patiently(context, wanted, || context.client.show(server)).await? {
-            Some(row) => Ok(self.note(context, &row, at)),
-            None => {
-                let gone = Reading {
-                    at,
-                    state: StateClass::Gone,
-                    renamed: false,
-                };
-                self.known().readings.insert(server, gone);
-                Ok(gone)
-            }
+        let shown = patiently(context, wanted, || context.client.show(server)).await?;
+        let reading = match shown {
+            Some(row) => Reading::of(context, &row, at),
+            None => Reading::gone(at),
+        };
+        self.known().readings.insert(server, Some(reading));
+        Ok(reading)
+    }
+}
+
+impl Reading {
+    /// What a request that began at `at` showed of a server.
+    fn of(context: &Context, row: &ServerRow, at: Moment) -> Self {
+        let expected = context.plan.name_of(row.id);
+        Self {
+            at,
+            state: row.state,
+            renamed: expected.is_some_and(|name| name != row.name),
         }
     }
 
-    /// Takes in what a request that began at `at` showed of one server.
-    fn note(&self, context: &Context, row: &ServerRow, at: Moment) -> Reading {
-        let expected = context.plan.name_of(row.id);
-        let renamed = expected.is_some_and(|name| name != row.name);
-        let reading = Reading {
+    fn gone(at: Moment) -> Self {
+        Self {
             at,
-            state: row.state,
-            renamed,
-        };
-        self.known().readings.insert(row.id, reading);
-        reading
+            state: StateClass::Gone,
+            renamed: false,
+        }
     }
 }
 
 impl Known {
+    /// Makes every server of the plan known as one of its own.
+    fn expect_targets(&mut self, plan: &Plan) {
+        if self.readings.len() < plan.target_count() {
+            let targets = plan.batches.iter().flat_map(|batch| batch.servers());
+            for target in targets {
+                self.readings.entry(*target).or_default();
+            }
+        }
+    }
+
     fn fresh(&self, server: ServerId, since: Moment) -> Option<Reading> {
-        self.readings
-            .get(&server)
-            .copied()
-            .filter(|reading| reading.at >= since)
+        let known = self.readings.get(&server).copied().flatten();
+        known.filter(|reading| reading.at >= since)
+    }
+
+    /// Readings of all of `servers`, if none is missing or stale.
+    fn all_fresh(&self, servers: &[ServerId], since: Moment) -> Option<Vec<Reading>> {
+        let fresh = |server: &ServerId| self.fresh(*server, since);
+        servers.iter().map(fresh).collect()
     }
 }

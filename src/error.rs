@@ -14,9 +14,10 @@ use crate::bms::{CredentialsError, HostRefused};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::exit::Exit;
 use crate::http::HttpError;
+use crate::ids::RunId;
 use crate::plan::PlanError;
 use crate::simulator::{FaultsError, SimulatorError};
-use crate::state::StateError;
+use crate::state::{StateError, Switch};
 use crate::untrusted::{for_terminal, shorten};
 
 /// Longest message of one error, in characters: some repeat what they found.
@@ -89,6 +90,24 @@ pub enum Error {
         /// What was typed.
         answer: String,
     },
+    /// There is nothing to go on with.
+    #[error("there is no unfinished run")]
+    NoUnfinished,
+    /// It is not clear which run is meant.
+    #[error("{} runs are unfinished: {}", .0.len(), list(.0))]
+    SeveralUnfinished(Vec<RunId>),
+    /// A finished run cannot be resumed.
+    #[error("run {0} is finished")]
+    AlreadyFinished(RunId),
+    /// An earlier run of the same project is neither finished nor could it be settled.
+    #[error("the earlier run {0} of this project could not be settled")]
+    Unsettled(RunId, #[source] Option<Box<Error>>),
+    /// The stop switch is set.
+    #[error("the stop switch is set{}: {}", until(.0), .0.reason)]
+    Halted(Switch),
+    /// `LIGHTSOUT_CRASH` is not understood, or is set for a real cloud.
+    #[error("`LIGHTSOUT_CRASH` cannot be used: {0}")]
+    Crash(&'static str),
     /// Data cannot be written to stdout.
     #[error("cannot write to stdout")]
     Stdout(#[source] io::Error),
@@ -106,14 +125,21 @@ impl Error {
             | Self::ServerList { .. }
             | Self::Clock
             | Self::ClockAbroad(_)
+            | Self::Crash(_)
+            | Self::NoUnfinished
+            | Self::SeveralUnfinished(_)
+            | Self::AlreadyFinished(_)
             | Self::ReportTemplate(_)
-            | Self::State(_)
             | Self::Faults(..)
             | Self::Stdout(_)
             | Self::Simulator(SimulatorError::Port { .. })
             | Self::Http(HttpError::CaFile { .. } | HttpError::CaFileUnreadable { .. })
             | Self::Credentials(CredentialsError::KeysAndToken { .. }) => Exit::Invalid,
-            Self::Plan(..) => Exit::PlanMismatch,
+            Self::State(StateError::Locked(_)) | Self::Unsettled(..) => Exit::Locked,
+            Self::Plan(..) | Self::State(StateError::Plan(..) | StateError::OtherPlan(_)) => {
+                Exit::PlanMismatch
+            }
+            Self::State(_) => Exit::Invalid,
             Self::Guard { .. } => Exit::Guard,
             Self::Host(_)
             | Self::Http(HttpError::Setup(_))
@@ -125,7 +151,7 @@ impl Error {
                 | CredentialsError::Malformed { .. }
                 | CredentialsError::Unusable { .. },
             ) => Exit::Refused,
-            Self::Declined { .. } => Exit::Halted,
+            Self::Declined { .. } | Self::Halted(_) => Exit::Halted,
             Self::Internal(..)
             | Self::Simulator(SimulatorError::Thread(_) | SimulatorError::Address(_)) => {
                 Exit::Internal
@@ -140,7 +166,7 @@ impl Error {
             Self::Guard { .. } => {
                 "check the list of targets; if it is right, raise `guards.max_servers`".into()
             }
-            Self::Clock | Self::ClockAbroad(_) => {
+            Self::Clock | Self::ClockAbroad(_) | Self::Crash(_) => {
                 "unset it: it is for tests against this machine only".into()
             }
             Self::Host(error) => error.hint().into(),
@@ -153,6 +179,17 @@ impl Error {
             Self::Declined { .. } => {
                 "type the number of targets, or give `--yes` if nobody is to be asked".into()
             }
+            Self::NoUnfinished => {
+                "to look at a finished run again, name it: `lightsout settle RUN_ID`".into()
+            }
+            Self::SeveralUnfinished(_) => "name the one that you mean".into(),
+            Self::AlreadyFinished(run) => {
+                format!("`lightsout settle {run}` looks at unknown outcomes again").into()
+            }
+            Self::Unsettled(run, _) => {
+                format!("see `lightsout status {run}`, then `lightsout settle {run}`").into()
+            }
+            Self::Halted(_) => "when all is well again: `lightsout halt --clear`".into(),
             Self::ServerList { .. } => "write one server ID a line; `#` begins a comment".into(),
             Self::Unreadable(..) | Self::Findings(..) | Self::Stdout(_) | Self::Internal(..) => {
                 return None;
@@ -175,6 +212,17 @@ impl Error {
         }
         text
     }
+}
+
+fn list(runs: &[RunId]) -> String {
+    let runs: Vec<&str> = runs.iter().map(RunId::as_str).collect();
+    runs.join(", ")
+}
+
+fn until(switch: &Switch) -> String {
+    switch
+        .until
+        .map_or_else(String::new, |until| format!(" until {until}"))
 }
 
 fn errors(findings: &[Diagnostic]) -> String {

@@ -16,6 +16,7 @@ use super::help;
 use crate::bms::CredentialsChoice;
 use crate::duration;
 use crate::exit::Exit;
+use crate::ids::RunId;
 
 /// Power off fleets of Huawei Cloud Bare Metal Servers from a reviewed YAML file.
 #[derive(Debug, Parser)]
@@ -98,6 +99,12 @@ pub(super) enum Verb {
     /// Stop the servers of a workflow or a plan.
     #[command(after_help = help::RUN, long_about = help::RUN_LONG)]
     Run(RunFlags),
+    /// Go on with a run that was interrupted or crashed.
+    #[command(after_help = help::RESUME, long_about = help::RESUME_LONG)]
+    Resume(ResumeFlags),
+    /// Find out what became of what a run has sent; sends nothing.
+    #[command(after_help = help::SETTLE, long_about = help::SETTLE_LONG)]
+    Settle(SettleFlags),
     /// Run a workflow against simulated servers; touches nothing real.
     #[command(after_help = help::REHEARSE, long_about = help::REHEARSE_LONG)]
     Rehearse(RehearseFlags),
@@ -207,12 +214,47 @@ pub(super) struct RunFlags {
     /// Do not ask for the number of targets on a terminal.
     #[arg(long)]
     pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) cloud: CloudFlags,
+}
+
+/// How to reach the cloud.
+#[derive(Debug, Args)]
+pub(super) struct CloudFlags {
     /// Where credentials come from: `env`, `file:PATH` or `token-file:PATH`.
     #[arg(long, value_name = "SOURCE")]
     pub(super) credentials: Option<CredentialsChoice>,
     /// CA certificates (PEM) to trust beside the system's.
     #[arg(long, value_name = "FILE")]
     pub(super) ca_file: Option<PathBuf>,
+}
+
+/// Which earlier run is meant, and where its new report goes.
+#[derive(Debug, Args)]
+pub(super) struct EarlierFlags {
+    /// The run; the only unfinished one if left out.
+    #[arg(value_name = "RUN_ID")]
+    pub(super) run: Option<RunId>,
+    /// A further place for the JSON report; must be free.
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) cloud: CloudFlags,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ResumeFlags {
+    #[command(flatten)]
+    pub(super) earlier: EarlierFlags,
+    /// Send what is left even if the run has been silent for over 15 minutes.
+    #[arg(long)]
+    pub(super) send: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct SettleFlags {
+    #[command(flatten)]
+    pub(super) earlier: EarlierFlags,
 }
 
 #[derive(Debug, Args)]

@@ -3,18 +3,20 @@
 //! Owns the order: keep the plan, execute it while telling what happens, write the reports, sum up.
 //! Invariant: once [`perform`] has begun, a report is written whatever becomes of the run.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use super::progress::Bars;
+use super::signals::Listener;
 use super::{Invocation, internal, logging, narrate, runtime};
 use crate::bms::Client;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::event::{Event, Launch, Stamped};
+use crate::event::{Event, Launch, Stamped, StopCause};
 use crate::exit::Exit;
+use crate::journal::{CrashPoint, Journal, Replayed};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
 use crate::plan::{self, Plan};
 use crate::report::{Report, RunFacts, summary};
@@ -33,30 +35,70 @@ pub(super) struct Execution {
     pub(super) folder: RunFolder,
     /// The further place that a report was asked for.
     pub(super) place: Option<ReportPlace>,
-    pub(super) launch: Launch,
+    /// The state folder whose stop switch is obeyed.
+    pub(super) switch: Option<PathBuf>,
+    /// Where a test wants the process to die.
+    pub(super) crash: Option<CrashPoint>,
+}
+
+/// Whether a run begins, or is taken up again.
+pub(super) enum Beginning {
+    Fresh(Launch),
+    Resumed(Box<Resumption>),
+}
+
+/// What a run goes on from.
+pub(super) struct Resumption {
+    pub(super) replayed: Replayed,
+    pub(super) ledger: Ledger,
+    /// Why nothing more may be sent, if so.
+    pub(super) forbidden: Option<StopCause>,
 }
 
 /// Executes the plan and reports.
-pub(super) fn perform(invocation: &Invocation<'_>, execution: Execution) -> Result<Exit, Error> {
-    let plan = execution.plan.clone();
-    execution
-        .folder
-        .write_plan(|file| plan::write_json(&plan, file))?;
+pub(super) fn perform(
+    invocation: &Invocation<'_>,
+    execution: Execution,
+    beginning: Beginning,
+) -> Result<Exit, Error> {
     logging::start(&invocation.printer, execution.clock);
-    let journal = execution.folder.start_journal(None)?;
-    let recorder = Arc::new(Recorder::new(
-        Ledger::new(&plan),
-        execution.clock,
-        Some(journal),
-        observer(plan.clone()),
-    ));
+    let (opening, ledger, journal) = begin(&execution, beginning)?;
+    let observer = observer(execution.plan.clone());
+    let recorder = Recorder::new(ledger, execution.clock, Some(journal), observer);
+    let recorder = Arc::new(recorder);
     let ended = runtime()?.block_on(async {
-        let ended = execute(invocation, &execution, recorder.clone()).await;
+        let ended = execute(invocation, &execution, opening, recorder.clone()).await;
         // Whatever became of the run, what is known of it is reported.
         let exit = report(invocation, &execution, &recorder).await?;
         ended.map(|()| exit)
     });
     ended.map_err(|error| internal("go on with the run", error))
+}
+
+/// Puts on disk what must be there before the first request.
+fn begin(execution: &Execution, beginning: Beginning) -> Result<(Opening, Ledger, Journal), Error> {
+    let Execution {
+        plan,
+        folder,
+        crash,
+        ..
+    } = execution;
+    match beginning {
+        Beginning::Fresh(launch) => {
+            folder.write_plan(|file| plan::write_json(plan, file))?;
+            let journal = folder.start_journal(*crash)?;
+            Ok((Opening::Fresh(launch), Ledger::new(plan), journal))
+        }
+        Beginning::Resumed(resumption) => {
+            let Resumption {
+                replayed,
+                ledger,
+                forbidden,
+            } = *resumption;
+            let journal = folder.continue_journal(&replayed, *crash)?;
+            Ok((Opening::Resumed { forbidden }, ledger, journal))
+        }
+    }
 }
 
 /// Tells every event as a log line.
@@ -80,10 +122,10 @@ fn observer(plan: Arc<Plan>) -> Observer {
 async fn execute(
     invocation: &Invocation<'_>,
     execution: &Execution,
+    opening: Opening,
     recorder: Arc<Recorder>,
 ) -> Result<(), RunError> {
-    let opening = Opening::Fresh(execution.launch.clone());
-    let (_nobody, stop) = watch::channel(None);
+    let (raise, stop) = watch::channel(None);
     let work = Work {
         plan: execution.plan.clone(),
         client: execution.client.clone(),
@@ -91,15 +133,32 @@ async fn execute(
         opening,
         stop,
     };
-    if !invocation.printer.voice().bars {
-        return run::execute(work, recorder).await;
-    }
-    let bars = Bars::new(&execution.plan, invocation.printer.bars());
+    let listener = Listener::new(raise, execution.switch.as_deref(), execution.clock);
+    let listen = async {
+        match listener {
+            Ok(listener) => listener.listen(&recorder).await,
+            Err(error) => {
+                tracing::warn!(%error, "signals cannot be caught: the first one ends the process");
+                std::future::pending().await
+            }
+        }
+    };
+    let bars = invocation.printer.voice().bars;
+    let bars = bars.then(|| Bars::new(&execution.plan, invocation.printer.bars()));
+    let draw = async {
+        match &bars {
+            Some(bars) => bars.follow(&recorder).await,
+            None => std::future::pending().await,
+        }
+    };
     let ended = tokio::select! {
         ended = run::execute(work, recorder.clone()) => ended,
-        never = bars.follow(&recorder) => match never {},
+        never = listen => match never {},
+        never = draw => match never {},
     };
-    bars.clear();
+    if let Some(bars) = &bars {
+        bars.clear();
+    }
     ended
 }
 
@@ -118,7 +177,7 @@ async fn report(
             })
         });
         if !note_written(invocation, written, place.path(), &mut places) {
-            recorder.record(Event::ReportMisplaced).await?;
+            misplaced(recorder).await?;
         }
     }
     let folder = &execution.folder;
@@ -128,10 +187,18 @@ async fn report(
         })
     });
     if !note_written(invocation, kept, &folder.report(), &mut places) {
-        recorder.record(Event::ReportMisplaced).await?;
+        misplaced(recorder).await?;
         recorder.read(|ledger| tell_job_ids(invocation, ledger));
     }
     Ok(recorder.read(|ledger| sum_up(invocation, plan, ledger, &places)))
+}
+
+/// Records that a finished run's report is not where it should be; an unfinished run will try again.
+async fn misplaced(recorder: &Recorder) -> Result<(), RunError> {
+    if recorder.read(|ledger| ledger.finished_at().is_some()) {
+        recorder.record(Event::ReportMisplaced).await?;
+    }
+    Ok(())
 }
 
 fn written(

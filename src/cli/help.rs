@@ -71,6 +71,31 @@ Examples:
   lightsout run --plan weekly-stop.plan.json --report reports/tonight.json
   lightsout run workflows/weekly-stop.yaml --label change=CHG0042 --quiet";
 
+pub(super) const RESUME_LONG: &str = "\
+Go on with a run that was interrupted, halted or killed.
+
+Jobs that were accepted are followed, requests whose answer was lost are found out by the states of \
+their servers, and what was never sent is sent now. A run whose journal has been silent for over 15 \
+minutes is late: somebody may have started servers again, so nothing more is sent unless `--send` is \
+given. Repeated any number of times, the result is the same.";
+
+pub(super) const RESUME: &str = "\
+Examples:
+  lightsout resume
+  lightsout resume 20261128T170000Z-3f9a1c --send";
+
+pub(super) const SETTLE_LONG: &str = "\
+Find out what became of what a run has sent. Sends nothing.
+
+Jobs are followed, requests whose answer was lost are found out by the states of their servers, and \
+outcomes that were unknown are replaced by what is seen now. The run is finished afterwards; what was \
+never sent stays so.";
+
+pub(super) const SETTLE: &str = "\
+Examples:
+  lightsout settle
+  lightsout settle 20261128T170000Z-3f9a1c";
+
 pub(super) const REHEARSE_LONG: &str = "\
 Run a workflow against simulated servers; touches nothing real.
 

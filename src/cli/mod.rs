@@ -5,6 +5,7 @@
 
 mod again;
 mod args;
+mod cloud;
 mod confirm;
 mod dry_run;
 mod execution;
@@ -17,10 +18,13 @@ mod printer;
 mod progress;
 mod rehearse;
 mod render;
+mod resume;
 mod run;
 mod settings;
+mod signals;
 mod simulate;
 mod sources;
+mod take_up;
 mod validate;
 
 use std::ffi::OsString;
@@ -64,6 +68,8 @@ fn dispatch(invocation: &Invocation<'_>, verb: Verb) -> Result<Exit, Error> {
         Verb::Render(flags) => render::render(invocation, &flags),
         Verb::Plan(flags) => plan::plan(invocation, &flags),
         Verb::Run(flags) => run::run(invocation, &flags),
+        Verb::Resume(flags) => resume::resume(invocation, &flags),
+        Verb::Settle(flags) => resume::settle(invocation, &flags),
         Verb::Rehearse(flags) => rehearse::rehearse(invocation, &flags),
         Verb::Simulate(flags) => simulate::simulate(invocation, &flags),
         Verb::Schema(flags) => print(&invocation.printer, schema(flags.name).as_bytes()),

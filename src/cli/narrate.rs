@@ -260,6 +260,7 @@ fn why(cause: StopCause) -> &'static str {
         StopCause::Halted => "the stop switch is set",
         StopCause::Journal => "the journal cannot be written",
         StopCause::Late => "the run was taken up again too late",
+        StopCause::Settling => "the run is only settled",
     }
 }
 

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::args::RehearseFlags;
-use super::execution::{Execution, perform};
+use super::execution::{Beginning, Execution, perform};
 use super::{Invocation, again, faults, settings, sources};
 use crate::bms::{Client, ClientSettings, Credentials, Secrets};
 use crate::clock::Clock;
@@ -54,9 +54,10 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         clock,
         folder,
         place,
-        launch,
+        switch: None,
+        crash: None,
     };
-    perform(invocation, execution)
+    perform(invocation, execution, Beginning::Fresh(launch))
 }
 
 fn clock(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Result<Clock, Error> {

@@ -14,6 +14,7 @@ use tracing::level_filters::LevelFilter;
 use super::args::{Color, GeneralFlags, LogFormat};
 use crate::error::Error;
 use crate::ids::Endpoint;
+use crate::journal::CrashPoint;
 use crate::state::{self, Wishes};
 
 /// What surrounds the process; collected in `main`.
@@ -99,6 +100,20 @@ pub(super) fn compression(
         Some(_) if !endpoint.is_loopback() => Err(Error::ClockAbroad(endpoint.host().to_owned())),
         factor => Ok(factor),
     }
+}
+
+/// Where a test wants the process to die; only against this machine itself.
+pub(super) fn crash(
+    around: &Surroundings,
+    endpoint: &Endpoint,
+) -> Result<Option<CrashPoint>, Error> {
+    let Some(text) = around.set("LIGHTSOUT_CRASH") else {
+        return Ok(None);
+    };
+    if !endpoint.is_loopback() {
+        return Err(Error::Crash("the calls would go to another host"));
+    }
+    text.parse().map(Some).map_err(Error::Crash)
 }
 
 /// By which clock this machine itself is simulated.

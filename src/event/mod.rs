@@ -255,6 +255,8 @@ pub enum StopCause {
     Journal,
     /// The run was taken up again too late.
     Late,
+    /// The run was taken up again only to find out what became of what was sent.
+    Settling,
 }
 
 impl StopCause {
@@ -263,7 +265,7 @@ impl StopCause {
         match self {
             Self::Refused => Reason::Credentials,
             Self::Unreachable => Reason::Unreachable,
-            Self::Interrupted => Reason::Interrupted,
+            Self::Interrupted | Self::Settling => Reason::Interrupted,
             Self::Halted => Reason::Halted,
             Self::Journal => Reason::Journal,
             Self::Late => Reason::Late,
@@ -274,7 +276,7 @@ impl StopCause {
     pub fn is_refusal(self) -> bool {
         match self {
             Self::Refused | Self::Unreachable => true,
-            Self::Interrupted | Self::Halted | Self::Journal | Self::Late => false,
+            Self::Interrupted | Self::Halted | Self::Journal | Self::Late | Self::Settling => false,
         }
     }
 
@@ -282,7 +284,7 @@ impl StopCause {
     pub fn leaves_unfinished(self) -> bool {
         match self {
             Self::Interrupted | Self::Halted | Self::Journal => true,
-            Self::Refused | Self::Unreachable | Self::Late => false,
+            Self::Refused | Self::Unreachable | Self::Late | Self::Settling => false,
         }
     }
 }

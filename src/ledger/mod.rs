@@ -217,7 +217,7 @@ impl Ledger {
             .is_some_and(|began| began.launch.mode == Mode::DryRun);
         if totals.pending() > 0 {
             return match cause {
-                Some(cause) if cause.leaves_unfinished() => self.unfinished_exit(),
+                Some(cause) if cause.leaves_unfinished() => self.exit_if_left(),
                 Some(_) | None => Exit::Internal,
             };
         }
@@ -232,7 +232,8 @@ impl Ledger {
         }
     }
 
-    fn unfinished_exit(&self) -> Exit {
+    /// The exit code of a process that leaves without waiting for anything more.
+    pub fn exit_if_left(&self) -> Exit {
         let sends = self.batches.iter().flat_map(BatchRecord::sends);
         if sends.filter(|send| !send.withdrawn).count() > 0 {
             Exit::Resumable

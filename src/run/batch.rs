@@ -108,15 +108,24 @@ pub(super) async fn wait(
     reason: WaitReason,
     pause: Duration,
 ) -> Result<(), RunError> {
-    let milliseconds = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
-    context
-        .recorder
-        .record(Event::Waiting {
-            batch: batch.index(),
-            reason,
-            milliseconds,
-        })
-        .await?;
+    tell_wait(context, batch, reason, pause).await?;
     context.clock.sleep(pause).await;
     Ok(())
+}
+
+/// Says that the batch waits, for so long at the most.
+pub(super) async fn tell_wait(
+    context: &Context,
+    batch: &Batch,
+    reason: WaitReason,
+    longest: Duration,
+) -> Result<(), RunError> {
+    let batch = batch.index();
+    let milliseconds = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+    let waiting = Event::Waiting {
+        batch,
+        reason,
+        milliseconds,
+    };
+    context.recorder.record(waiting).await
 }

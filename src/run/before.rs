@@ -41,7 +41,7 @@ pub(super) async fn prepare(
     unsent: Slots,
 ) -> Result<Ready, RunError> {
     if let Some(cause) = context.sending_stopped() {
-        settle_all(context, batch, &unsent, Outcome::NotSent(cause.reason())).await?;
+        context.leave(batch.index(), &unsent, cause).await?;
         return Ok(Ready::default());
     }
     if !context.plan.checks.before {
@@ -180,5 +180,5 @@ async fn give_up(
         }
     };
     context.stop_sending(cause, evidence).await?;
-    settle_all(context, batch, slots, Outcome::NotSent(cause.reason())).await
+    context.leave(batch.index(), slots, cause).await
 }

@@ -115,6 +115,20 @@ impl Context {
         Ok(())
     }
 
+    /// Leaves targets unsent because of `cause`: for good, or for when the run is taken up again.
+    async fn leave(
+        &self,
+        batch: BatchIndex,
+        slots: &Slots,
+        cause: StopCause,
+    ) -> Result<(), RunError> {
+        if cause.leaves_unfinished() || slots.is_empty() {
+            return Ok(());
+        }
+        let outcomes = vec![(Outcome::NotSent(cause.reason()), slots.clone())];
+        self.settle(batch, outcomes).await
+    }
+
     async fn settle(
         &self,
         batch: BatchIndex,

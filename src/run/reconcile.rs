@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::acceptance::{Acceptance, judge};
-use super::batch::{observed, servers_at, settle, settle_all, wait};
+use super::batch::{observed, servers_at, settle, settle_all, tell_wait};
 use super::opening::doubtful_sends;
 use super::send::{Fate, Request};
 use super::states::Reading;
@@ -14,7 +14,7 @@ use super::triage::{Step, triage};
 use super::{Context, RunError};
 use crate::bms::StateClass;
 use crate::clock::Moment;
-use crate::event::{Phase, Slot, Slots, WaitReason};
+use crate::event::{Phase, Slot, Slots, StopCause, WaitReason};
 use crate::outcome::{Outcome, Proof, Reason};
 use crate::plan::Batch;
 
@@ -39,6 +39,7 @@ pub(super) async fn reconcile(
 ) -> Result<Found, RunError> {
     let mut first: Option<Moment> = None;
     let mut since = failed_at;
+    let mut told = false;
     loop {
         let servers = servers_at(batch, request.servers.iter());
         let readings = match context.states.read(context, &servers, since).await {
@@ -75,10 +76,15 @@ pub(super) async fn reconcile(
             .max(failed_at)
             .after(grace)
             .since(context.clock.elapsed());
+        if !told {
+            told = true;
+            // Said once, for as long as it may take; the readings in between are not worth a line.
+            tell_wait(context, batch, WaitReason::Reconcile, left).await?;
+        }
         let pause = left
             .min(context.plan.jobs.poll)
             .max(Duration::from_millis(1));
-        wait(context, batch, WaitReason::Reconcile, pause).await?;
+        context.clock.sleep(pause).await;
         since = context.clock.elapsed();
     }
 }
@@ -115,12 +121,13 @@ async fn not_accepted(
         let count = |slot: Slot| record.map_or(0, |record| doubtful_sends(record, slot));
         seen.iter().map(|(slot, _)| count(*slot)).collect()
     });
-    let forbidden = context.sending_stopped().is_some();
+    let forbidden = context.sending_stopped();
     let mut again = Vec::new();
     let mut settled = Vec::new();
     for ((slot, reading), sends) in seen.iter().zip(sends) {
         let outcome = match triage(reading.state, reading.renamed, context.plan.checks.on_state) {
-            Step::Send if !forbidden && sends < SENDS_OF_A_SERVER => {
+            Step::Send if forbidden.is_some_and(StopCause::leaves_unfinished) => continue,
+            Step::Send if forbidden.is_none() && sends < SENDS_OF_A_SERVER => {
                 again.push(*slot);
                 continue;
             }

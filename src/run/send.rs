@@ -139,9 +139,7 @@ impl Sending<'_> {
     /// One step for one portion.
     async fn send(&mut self, mut portion: Portion) -> Result<(), RunError> {
         if let Some(cause) = self.context.sending_stopped() {
-            return self
-                .settle(&portion, Outcome::NotSent(cause.reason()))
-                .await;
+            return self.leave(&portion, cause).await;
         }
         if self.looked_at() >= SENDS_OF_A_BATCH {
             return self
@@ -159,10 +157,7 @@ impl Sending<'_> {
         }
         let (attempt, delivered) = self.deliver(&portion).await?;
         match delivered {
-            Delivered::Withdrawn(cause) => {
-                self.settle(&portion, Outcome::NotSent(cause.reason()))
-                    .await
-            }
+            Delivered::Withdrawn(cause) => self.leave(&portion, cause).await,
             Delivered::Answered(answer, evidence) => {
                 let reaction = self.react(&mut portion, answer, &evidence);
                 self.act(portion, attempt, reaction, evidence).await
@@ -322,7 +317,12 @@ impl Sending<'_> {
         evidence: Evidence,
     ) -> Result<(), RunError> {
         self.context.stop_sending(cause, evidence).await?;
-        self.settle(portion, Outcome::NotSent(cause.reason())).await
+        self.leave(portion, cause).await
+    }
+
+    async fn leave(&self, portion: &Portion, cause: StopCause) -> Result<(), RunError> {
+        let batch = self.batch.index();
+        self.context.leave(batch, &portion.slots, cause).await
     }
 
     async fn settle(&self, portion: &Portion, outcome: Outcome) -> Result<(), RunError> {

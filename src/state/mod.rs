@@ -22,7 +22,7 @@ use crate::plan::PlanError;
 
 pub use atomic::{write_new, write_over};
 pub use lock::{Holder, Lock, live_holders};
-pub use recorded::{Recorded, runs, unfinished};
+pub use recorded::{Recorded, project_of, runs, unfinished};
 pub use report_place::ReportPlace;
 pub use root::{Wishes, is_usable, locate};
 pub use run_folder::{Keep, RunFolder};

@@ -9,12 +9,13 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 
 use super::{Keep, RunFolder, StateError};
 use crate::ids::RunId;
 use crate::journal::{self, Replayed};
 use crate::ledger::Ledger;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Project};
 
 /// More than the longest line that ends a journal, in bytes.
 const TAIL: u64 = 256 * 1024;
@@ -70,6 +71,21 @@ impl Recorded {
     pub fn last_at(&self) -> Option<Timestamp> {
         self.replayed.events.last().map(|event| event.at)
     }
+}
+
+/// The project that a run's plan is for, without reading the rest of the plan into memory.
+pub fn project_of(state: &Path, run: &RunId) -> Result<Project, StateError> {
+    #[derive(Deserialize)]
+    struct Part {
+        project: Project,
+    }
+    let path = RunFolder::of(state, Keep::Runs, run).plan();
+    let read = || -> io::Result<Part> {
+        let file = io::BufReader::new(fs::File::open(&path)?);
+        Ok(serde_json::from_reader(file)?)
+    };
+    let part = read().map_err(|error| StateError::Read(path.clone(), error))?;
+    Ok(part.project)
 }
 
 /// Every run of the state folder, the oldest first.

@@ -7,11 +7,18 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use super::{StateError, atomic};
+use crate::ids::RunId;
 
 /// A place that was free and writable when it was proven.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReportPlace(PathBuf);
+pub struct ReportPlace {
+    path: PathBuf,
+    /// Whether the run's own earlier report is there.
+    own: bool,
+}
 
 impl ReportPlace {
     /// Finds out whether a report can be written to `path`. Makes no folders.
@@ -23,7 +30,10 @@ impl ReportPlace {
             return Err(StateError::Occupied(path.to_owned()));
         }
         match atomic::prove(path) {
-            Ok(()) => Ok(Self(path.to_owned())),
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                own: false,
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(StateError::NoFolder(path.to_owned()))
             }
@@ -31,9 +41,20 @@ impl ReportPlace {
         }
     }
 
+    /// The same for a run that may have left its own report there already: that one is replaced.
+    pub fn prove_for(path: &Path, run: &RunId) -> Result<Self, StateError> {
+        match Self::prove(path) {
+            Err(StateError::Occupied(_)) if run_of(path).as_ref() == Some(run) => Ok(Self {
+                path: path.to_owned(),
+                own: true,
+            }),
+            proven => proven,
+        }
+    }
+
     /// The path.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     /// Writes the report.
@@ -41,8 +62,22 @@ impl ReportPlace {
         &self,
         content: impl FnOnce(&mut File) -> io::Result<()>,
     ) -> Result<(), StateError> {
-        atomic::write_new(&self.0, content)
+        if self.own {
+            atomic::write_over(&self.path, content)
+        } else {
+            atomic::write_new(&self.path, content)
+        }
     }
+}
+
+/// The run whose report a file is, if it is one.
+fn run_of(path: &Path) -> Option<RunId> {
+    #[derive(Deserialize)]
+    struct Part {
+        run_id: Option<RunId>,
+    }
+    let file = io::BufReader::new(File::open(path).ok()?);
+    serde_json::from_reader::<_, Part>(file).ok()?.run_id
 }
 
 #[cfg(test)]

@@ -1,0 +1,111 @@
+//! What a verb needs to talk to the cloud of a plan, and where its report goes.
+//!
+//! Owns the order host, credentials, transport: credentials are not even read for a host that they may
+//! not go to. Invariant: nothing here opens a connection.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::args::CloudFlags;
+use super::{Invocation, settings};
+use crate::bms::{Client, ClientSettings, Credentials, named_hosts, permitted};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::http::{CaFile, Reach, Transport, TransportSettings};
+use crate::ids::RunId;
+use crate::plan::{Plan, PlanWarning};
+use crate::state::{Recorded, ReportPlace};
+use crate::workflow;
+
+/// The clock that a run of `plan` goes by.
+pub(super) fn clock(invocation: &Invocation<'_>, plan: &Plan) -> Result<Clock, Error> {
+    let factor = settings::compression(invocation.around, &plan.project.endpoint)?;
+    Ok(factor.map_or_else(Clock::real, Clock::compressed))
+}
+
+/// A client for the plan's project, and what is odd about its credentials.
+pub(super) fn client(
+    invocation: &Invocation<'_>,
+    flags: &CloudFlags,
+    plan: &Plan,
+    clock: Clock,
+) -> Result<(Client, Vec<PlanWarning>), Error> {
+    let credentials = credentials(invocation, flags, plan)?;
+    let warnings = warnings(invocation, &credentials);
+    let endpoint = plan.project.endpoint.clone();
+    let ca_file = flags.ca_file.as_deref().map(CaFile::read);
+    let transport = Transport::new(TransportSettings {
+        reach: Reach::of(&endpoint),
+        ca_file: ca_file.transpose().map_err(Error::Http)?,
+        clock,
+    });
+    let settings = ClientSettings {
+        endpoint,
+        project: plan.project.id.clone(),
+        rate: plan.rate,
+        clock,
+    };
+    let client = Client::new(settings, transport.map_err(Error::Http)?, credentials);
+    Ok((client, warnings))
+}
+
+/// The credentials, if they may go where the plan's calls go.
+fn credentials(
+    invocation: &Invocation<'_>,
+    flags: &CloudFlags,
+    plan: &Plan,
+) -> Result<Credentials, Error> {
+    let variables = &invocation.around.variables;
+    let named = variables.get("LIGHTSOUT_ENDPOINTS");
+    let named = named_hosts(named.map_or("", String::as_str));
+    permitted(&plan.project.endpoint, &named).map_err(Error::Host)?;
+    let choice = flags.credentials.clone().unwrap_or_default();
+    Credentials::load(&choice, variables).map_err(Error::Credentials)
+}
+
+/// What is odd about the credentials, told now and kept for the report.
+fn warnings(invocation: &Invocation<'_>, credentials: &Credentials) -> Vec<PlanWarning> {
+    let warnings = credentials.warnings().iter();
+    warnings
+        .map(|message| {
+            invocation.printer.note(format!("warning: {message}"));
+            PlanWarning {
+                code: "credentials-readable".to_owned(),
+                message: message.clone(),
+            }
+        })
+        .collect()
+}
+
+/// Where the workflow's `report` says that the report of a run goes, if it says so.
+pub(super) fn templated(
+    plan: &Plan,
+    run: &RunId,
+    began: Timestamp,
+) -> Result<Option<PathBuf>, Error> {
+    let Some(template) = &plan.report else {
+        return Ok(None);
+    };
+    let date = began.strftime("%Y-%m-%d").to_string();
+    let path = workflow::expand_report(template, &plan.workflow.name, run, &date);
+    Ok(Some(
+        Path::new(&path.map_err(Error::ReportTemplate)?).to_owned(),
+    ))
+}
+
+/// The further place for the report of a run that is taken up again: where its own earlier report may
+/// be replaced.
+pub(super) fn place(
+    recorded: &Recorded,
+    asked: Option<ReportPlace>,
+) -> Result<Option<ReportPlace>, Error> {
+    let (None, Some(began)) = (&asked, recorded.ledger.began()) else {
+        return Ok(asked);
+    };
+    let run = &began.launch.run;
+    match templated(&recorded.plan, run, began.at)? {
+        Some(path) => Ok(Some(ReportPlace::prove_for(&path, run)?)),
+        None => Ok(None),
+    }
+}

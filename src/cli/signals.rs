@@ -1,0 +1,105 @@
+//! What tells a run from outside that it is to end: signals and the stop switch.
+//!
+//! Owns listening. The first signal lets the run end in order, the second ends the process at once.
+//! Invariant: a run hears of either within a second.
+
+use std::convert::Infallible;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::event::StopCause;
+use crate::run::Recorder;
+use crate::state::Switch;
+
+/// How often the stop switch is looked at.
+const PERIOD: Duration = Duration::from_millis(300);
+
+/// Listens to signals and to the stop switch of a state folder.
+pub(super) struct Listener {
+    raise: watch::Sender<Option<StopCause>>,
+    switch: Option<PathBuf>,
+    clock: Clock,
+    signals: Signals,
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+    /// Held so that a write beyond the limit on file sizes is an error and not the end.
+    _file_size: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        let file_size = rustix::process::Signal::XFSZ.as_raw();
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+            _file_size: signal(SignalKind::from_raw(file_size))?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.hangup.recv() => "SIGHUP",
+        }
+    }
+}
+
+impl Listener {
+    /// Begins to listen; `switch` is the state folder whose stop switch is obeyed.
+    pub(super) fn new(
+        raise: watch::Sender<Option<StopCause>>,
+        switch: Option<&Path>,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        let signals = Signals::catch()?;
+        Ok(Self {
+            raise,
+            switch: switch.map(Path::to_owned),
+            clock,
+            signals,
+        })
+    }
+
+    /// Passes on what is heard, until it is dropped.
+    pub(super) async fn listen(mut self, recorder: &Recorder) -> Infallible {
+        loop {
+            tokio::select! {
+                name = self.signals.next() => self.signalled(name, recorder),
+                () = tokio::time::sleep(PERIOD) => self.look_at_switch(),
+            }
+        }
+    }
+
+    fn signalled(&self, name: &str, recorder: &Recorder) {
+        if self.raise.borrow().is_some() {
+            tracing::warn!("{name} again: leaving at once; the journal says what was sent");
+            let exit = recorder.read(crate::ledger::Ledger::exit_if_left);
+            std::process::exit(exit.code().into());
+        }
+        tracing::warn!("{name}: nothing more is sent; once more to leave at once");
+        self.raise.send_replace(Some(StopCause::Interrupted));
+    }
+
+    fn look_at_switch(&self) {
+        let raised = self.raise.borrow().is_some();
+        let Some(state) = self.switch.as_ref().filter(|_| !raised) else {
+            return;
+        };
+        if let Some(switch) = Switch::in_force(state, self.clock.now()) {
+            let reason = crate::untrusted::for_terminal(&switch.reason).into_owned();
+            tracing::warn!("the stop switch is set: {reason}");
+            self.raise.send_replace(Some(StopCause::Halted));
+        }
+    }
+}

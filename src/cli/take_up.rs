@@ -1,0 +1,147 @@
+//! Taking up a run that an earlier process left: what `resume`, `settle` and the next `run` share.
+//!
+//! Owns which run is meant, whether it may still send, and under which lock it goes on. Invariant:
+//! nothing is read from a journal to go on with before the lock of its project is held.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::args::EarlierFlags;
+use super::execution::{Beginning, Execution, Resumption, perform};
+use super::{Invocation, cloud, settings};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::event::StopCause;
+use crate::exit::Exit;
+use crate::ids::RunId;
+use crate::state::{
+    Holder, Keep, Lock, Recorded, ReportPlace, StateError, Switch, project_of, unfinished,
+};
+
+/// How long after its journal's last record a run is late.
+const LATE: Duration = Duration::from_secs(15 * 60);
+
+/// What is to be done with the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// Go on; `even_late` if what is left is sent however long ago the run was left.
+    Resume { even_late: bool },
+    /// Only find out what became of what was sent.
+    Settle,
+}
+
+/// Takes up the run that the flags mean.
+pub(super) fn take_up(
+    invocation: &Invocation<'_>,
+    flags: &EarlierFlags,
+    aim: Aim,
+) -> Result<Exit, Error> {
+    let state = settings::state_folder(&invocation.general, invocation.around)?;
+    let run = match &flags.run {
+        Some(run) => run.clone(),
+        None => only_unfinished(&state)?,
+    };
+    let project = Recorded::read(&state, Keep::Runs, &run)?
+        .plan
+        .project
+        .clone();
+    let mut lock = Lock::take(&state, &project)?;
+    lock.name(&Holder::this(Some(run.clone())))?;
+    // Again, under the lock: the process that held it until now has gone on writing.
+    let recorded = Recorded::read(&state, Keep::Runs, &run)?;
+    if aim != Aim::Settle && recorded.ledger.finished_at().is_some() {
+        return Err(Error::AlreadyFinished(run));
+    }
+    let clock = cloud::clock(invocation, &recorded.plan)?;
+    let (client, _warnings) = cloud::client(invocation, &flags.cloud, &recorded.plan, clock)?;
+    let asked = flags
+        .report
+        .as_deref()
+        .map(ReportPlace::prove)
+        .transpose()?;
+    let place = cloud::place(&recorded, asked)?;
+    let forbidden = forbidden(&state, &recorded, aim, clock);
+    let crash = settings::crash(invocation.around, &recorded.plan.project.endpoint)?;
+    let execution = Execution {
+        plan: Arc::new(recorded.plan),
+        client,
+        clock,
+        folder: recorded.folder,
+        place,
+        switch: Some(state),
+        crash,
+    };
+    let beginning = Beginning::Resumed(Box::new(Resumption {
+        replayed: recorded.replayed,
+        ledger: recorded.ledger,
+        forbidden,
+    }));
+    perform(invocation, execution, beginning)
+}
+
+fn only_unfinished(state: &Path) -> Result<RunId, Error> {
+    let mut runs = unfinished(state)?;
+    match (runs.len(), runs.pop()) {
+        (1, Some(run)) => Ok(run),
+        (0, _) | (_, None) => Err(Error::NoUnfinished),
+        (_, Some(last)) => {
+            runs.push(last);
+            Err(Error::SeveralUnfinished(runs))
+        }
+    }
+}
+
+/// Why a run that is taken up may not send, if so.
+fn forbidden(state: &Path, recorded: &Recorded, aim: Aim, clock: Clock) -> Option<StopCause> {
+    let now = clock.now();
+    let silent = recorded
+        .last_at()
+        .map(|last| now.duration_since(last).unsigned_abs());
+    match aim {
+        Aim::Settle => Some(StopCause::Settling),
+        Aim::Resume { even_late: false } if silent.is_some_and(|time| time > LATE) => {
+            Some(StopCause::Late)
+        }
+        Aim::Resume { .. } => Switch::in_force(state, now).map(|_| StopCause::Halted),
+    }
+}
+
+/// Settles the unfinished runs of a project, so that the next one can begin.
+pub(super) fn settle_earlier(
+    invocation: &Invocation<'_>,
+    state: &Path,
+    next: &super::run::Prepared,
+) -> Result<(), Error> {
+    for run in unfinished(state)? {
+        let unsettled =
+            |error: StateError| Error::Unsettled(run.clone(), Some(Box::new(Error::State(error))));
+        if project_of(state, &run).is_ok_and(|project| project != next.plan.project) {
+            continue;
+        }
+        let recorded = Recorded::read(state, Keep::Runs, &run).map_err(unsettled)?;
+        let note =
+            format!("the earlier run {run} of this project was left unfinished: settling it");
+        invocation.printer.note(note);
+        let execution = Execution {
+            plan: Arc::new(recorded.plan),
+            client: next.client.clone(),
+            clock: next.clock,
+            folder: recorded.folder,
+            place: None,
+            switch: None,
+            crash: None,
+        };
+        let beginning = Beginning::Resumed(Box::new(Resumption {
+            replayed: recorded.replayed,
+            ledger: recorded.ledger,
+            forbidden: Some(StopCause::Settling),
+        }));
+        perform(invocation, execution, beginning)
+            .map_err(|error| Error::Unsettled(run.clone(), Some(Box::new(error))))?;
+        if unfinished(state)?.contains(&run) {
+            return Err(Error::Unsettled(run, None));
+        }
+    }
+    Ok(())
+}

@@ -69,7 +69,8 @@ pub(super) fn take_up(
         clock,
         folder: recorded.folder,
         place,
-        switch: Some(state),
+        // Where nothing is sent, a stop switch has nothing to stop: what was sent is still followed.
+        switch: forbidden.is_none().then_some(state),
         crash,
     };
     let beginning = Beginning::Resumed(Box::new(Resumption {

@@ -15,7 +15,7 @@ use super::opening::doubtful_sends;
 use super::reaction::{History, Reaction, react};
 use super::reconcile::{Found, reconcile};
 use super::{Context, RunError, accepted_before};
-use crate::bms::{Evidence, StopAnswer};
+use crate::bms::{Evidence, StopAnswer, StopSlot};
 use crate::clock::Moment;
 use crate::event::{Attempt, SendAnswer, Slot, Slots, StopCause};
 use crate::ids::JobId;
@@ -25,6 +25,9 @@ use crate::plan::Batch;
 
 /// Most requests of a batch that the cloud looked at: enough to single out one server of 1000.
 const SENDS_OF_A_BATCH: usize = 24;
+
+/// How often readings that have grown old are made anew before a request.
+const RENEWALS: usize = 2;
 
 /// A stop request that was, or may have been, accepted.
 #[derive(Debug)]
@@ -146,16 +149,19 @@ impl Sending<'_> {
                 .settle(&portion, Outcome::Failed(Reason::Rejected))
                 .await;
         }
-        let now = self.context.clock.elapsed();
-        if portion
-            .read_at
-            .is_some_and(|at| now.since(at) > READING_AGE)
-        {
-            self.sift(&mut portion, How::NotBefore(now)).await?;
-            self.tasks.push_front(Task::Send(portion));
+        let quota = self.context.client.stop_slot().await;
+        // The wait for the quota may have been long; the readings are made anew with the place kept.
+        // A cloud that cannot tell all states within their age would keep a batch waiting for ever.
+        for _ in 0..RENEWALS {
+            if self.is_outdated(&portion) {
+                let now = self.context.clock.elapsed();
+                self.sift(&mut portion, How::NotBefore(now)).await?;
+            }
+        }
+        if portion.slots.is_empty() {
             return Ok(());
         }
-        let (attempt, delivered) = self.deliver(&portion).await?;
+        let (attempt, delivered) = self.deliver(&portion, quota).await?;
         match delivered {
             Delivered::Withdrawn(cause) => self.leave(&portion, cause).await,
             Delivered::Answered(answer, evidence) => {
@@ -165,8 +171,18 @@ impl Sending<'_> {
         }
     }
 
-    async fn deliver(&self, portion: &Portion) -> Result<(Attempt, Delivered), RunError> {
-        let quota = self.context.client.stop_slot().await;
+    fn is_outdated(&self, portion: &Portion) -> bool {
+        let now = self.context.clock.elapsed();
+        portion
+            .read_at
+            .is_some_and(|at| now.since(at) > READING_AGE)
+    }
+
+    async fn deliver(
+        &self,
+        portion: &Portion,
+        quota: StopSlot,
+    ) -> Result<(Attempt, Delivered), RunError> {
         let sends = self.context.recorder.read(|ledger| {
             ledger
                 .batch(self.batch.index())

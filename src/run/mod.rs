@@ -175,6 +175,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         context.stop_sending(cause, Evidence::default()).await?;
         context.deliveries.finish(clock).await;
     }
+    context.recorder.notice_failure()?;
     let settled = context
         .recorder
         .read(|ledger| ledger.totals().pending() == 0);

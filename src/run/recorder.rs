@@ -114,7 +114,7 @@ impl Recorder {
     }
 
     /// Lets the ledger know that nothing more may be sent because the journal failed.
-    fn notice_failure(&self) -> Result<(), RunError> {
+    pub(super) fn notice_failure(&self) -> Result<(), RunError> {
         let known = self.read(|ledger| ledger.stopped().is_some());
         if self.journal_failed() && !known {
             let (cause, evidence) = (StopCause::Journal, Evidence::default());

@@ -168,7 +168,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
     let context = Arc::new(context);
     let ended = tokio::select! {
         biased;
-        Ok(cause) = raised(&mut stop) => Some(cause),
+        cause = raised(&mut stop) => Some(cause),
         worked = run_waves(&context) => { worked?; None }
     };
     if let Some(cause) = ended {
@@ -196,10 +196,10 @@ fn opening_event(opening: Opening, plan: &Plan) -> Event {
 }
 
 /// Waits until the run is to end; for ever if nobody can say so.
-async fn raised(stop: &mut StopSignal) -> Result<StopCause, watch::error::RecvError> {
+async fn raised(stop: &mut StopSignal) -> StopCause {
     let raised = stop.wait_for(Option::is_some).await.map(|cause| *cause);
     match raised {
-        Ok(Some(cause)) => Ok(cause),
+        Ok(Some(cause)) => cause,
         Ok(None) | Err(_) => std::future::pending().await,
     }
 }

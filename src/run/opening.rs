@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::send::{Fate, Request};
 use crate::bms::StateClass;
 use crate::clock::Moment;
-use crate::event::{Attempt, SendAnswer, Slot, Slots};
+use crate::event::{Attempt, Slot, Slots};
 use crate::ledger::{BatchRecord, SendRecord, TargetRecord};
 use crate::outcome::Outcome;
 
@@ -35,7 +35,7 @@ pub(super) fn rest(record: &BatchRecord, now: Moment) -> Rest {
         .zip(record.targets())
         .filter(|(_, target)| is_open(target))
     {
-        match last_request(record, target) {
+        match last_request(record, slot) {
             Some(attempt) => requests.entry(attempt).or_default().push(slot),
             None if target.before() == Some(StateClass::Stopping) => stopping.push(slot),
             None => unsent.push(slot),
@@ -81,33 +81,23 @@ fn is_open(target: &TargetRecord) -> bool {
     }
 }
 
-/// The last request with a target, if the cloud took it or may have.
-fn last_request(record: &BatchRecord, target: &TargetRecord) -> Option<Attempt> {
-    let attempt = target.attempt()?;
-    record
-        .send(attempt)
-        .filter(|send| send.may_be_accepted())
-        .map(|_| attempt)
+/// The last request with a target that the cloud took, or may have.
+fn last_request(record: &BatchRecord, slot: Slot) -> Option<Attempt> {
+    let taken = (1..)
+        .zip(record.sends())
+        .filter(|(_, send)| taken_with(send, slot));
+    taken.last().map(|(attempt, _)| attempt)
 }
 
 /// How many requests with a target the cloud may have taken, or is known to have.
 pub(super) fn doubtful_sends(record: &BatchRecord, slot: Slot) -> usize {
-    let doubtful = |send: &&SendRecord| match send.answer {
-        None => !send.withdrawn,
-        Some(SendAnswer::Ambiguous | SendAnswer::Accepted { .. }) => true,
-        Some(
-            SendAnswer::NotConnected
-            | SendAnswer::Throttled
-            | SendAnswer::Conflict
-            | SendAnswer::Credentials
-            | SendAnswer::RefusedForAll
-            | SendAnswer::Rejected,
-        ) => false,
-    };
     record
         .sends()
         .iter()
-        .filter(doubtful)
-        .filter(|send| send.servers.contains(slot))
+        .filter(|send| taken_with(send, slot))
         .count()
+}
+
+fn taken_with(send: &SendRecord, slot: Slot) -> bool {
+    send.may_be_accepted() && send.servers.contains(slot)
 }

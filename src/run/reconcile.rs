@@ -89,6 +89,48 @@ pub(super) async fn reconcile(
     }
 }
 
+/// Looks once more at servers of a request that seemed not to have been taken. If one of them is off
+/// or stopping now, it was: what is off is settled, and the rest returned to be followed.
+pub(super) async fn taken(
+    context: &Context,
+    batch: &Batch,
+    slots: &Slots,
+) -> Result<Option<Slots>, RunError> {
+    let servers = servers_at(batch, slots.iter());
+    let now = context.clock.elapsed();
+    let Ok(readings) = context.states.read(context, &servers, now).await else {
+        // The reading that follows says so.
+        return Ok(None);
+    };
+    let down = |reading: &Reading| matches!(reading.state, StateClass::Off | StateClass::Stopping);
+    if !readings.iter().any(down) {
+        return Ok(None);
+    }
+    let seen: Vec<(Slot, Reading)> = slots.iter().zip(readings).collect();
+    observed(
+        context,
+        batch,
+        Phase::After,
+        seen.iter().map(|(slot, r)| (r.state, *slot)),
+    )
+    .await?;
+    settle_off(context, batch, &seen).await.map(Some)
+}
+
+/// Settles what is off; returns the rest.
+async fn settle_off(
+    context: &Context,
+    batch: &Batch,
+    seen: &[(Slot, Reading)],
+) -> Result<Slots, RunError> {
+    let (off, rest): (Vec<_>, Vec<_>) = seen
+        .iter()
+        .partition(|(_, reading)| reading.state == StateClass::Off);
+    let stopped = Outcome::Stopped(Proof::AnswerLost);
+    settle(context, batch, off.iter().map(|(slot, _)| (stopped, *slot))).await?;
+    Ok(rest.iter().map(|(slot, _)| *slot).collect())
+}
+
 /// Settles what is off already; the rest is followed.
 async fn accepted(
     context: &Context,
@@ -96,12 +138,7 @@ async fn accepted(
     request: Request,
     seen: &[(Slot, Reading)],
 ) -> Result<Found, RunError> {
-    let (off, rest): (Vec<_>, Vec<_>) = seen
-        .iter()
-        .partition(|(_, reading)| reading.state == StateClass::Off);
-    let stopped = Outcome::Stopped(Proof::AnswerLost);
-    settle(context, batch, off.iter().map(|(slot, _)| (stopped, *slot))).await?;
-    let servers = rest.iter().map(|(slot, _)| *slot).collect();
+    let servers = settle_off(context, batch, seen).await?;
     let Request { attempt, fate, .. } = request;
     Ok(Found::Accepted(Request {
         attempt,

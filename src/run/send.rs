@@ -11,9 +11,8 @@ use std::time::Duration;
 use super::batch::{Suspense, servers_at, settle_all, wait};
 use super::before::{How, READING_AGE, Ready, sift};
 use super::deliver::{Delivered, Parcel, deliver};
-use super::opening::doubtful_sends;
 use super::reaction::{History, Reaction, react};
-use super::reconcile::{Found, reconcile};
+use super::reconcile::{Found, reconcile, taken};
 use super::{Context, RunError, accepted_before};
 use crate::bms::{Evidence, StopAnswer, StopSlot};
 use crate::clock::Moment;
@@ -68,6 +67,8 @@ struct Portion {
     refused_since: Option<Moment>,
     /// Whether its states were read after a conflict.
     sifted: bool,
+    /// Whether an earlier request with its servers was lost, and seemed not to have been taken.
+    doubtful: bool,
     renewed: bool,
 }
 
@@ -131,6 +132,7 @@ impl Sending<'_> {
                 let portion = Portion {
                     slots,
                     read_at,
+                    doubtful: true,
                     ..Portion::default()
                 };
                 self.tasks.push_front(Task::Send(portion));
@@ -183,14 +185,7 @@ impl Sending<'_> {
         portion: &Portion,
         quota: StopSlot,
     ) -> Result<(Attempt, Delivered), RunError> {
-        let sends = self.context.recorder.read(|ledger| {
-            ledger
-                .batch(self.batch.index())
-                .map_or(0, |record| record.sends().len())
-        });
-        let attempt = Attempt::try_from(sends)
-            .unwrap_or(Attempt::MAX)
-            .saturating_add(1);
+        let attempt = self.attempts().saturating_add(1);
         let servers = portion.slots.clone();
         let ids = servers_at(self.batch, servers.iter());
         let parcel = Parcel {
@@ -219,7 +214,7 @@ impl Sending<'_> {
             sifted: portion.sifted,
             renewed: portion.renewed,
             accepted_before: self.context.recorder.read(accepted_before),
-            lost_before: self.lost_before(&portion.slots),
+            lost_before: portion.doubtful,
         };
         let retry_for = self.context.plan.rollout.retry_for;
         react(
@@ -291,11 +286,40 @@ impl Sending<'_> {
 
     /// Reads states anew and keeps what is on.
     async fn sift(&mut self, portion: &mut Portion, how: How) -> Result<(), RunError> {
+        if portion.doubtful && self.taken_after_all(portion).await? {
+            return Ok(());
+        }
         let ready = sift(self.context, self.batch, &portion.slots, how).await?;
         portion.slots = ready.send;
         portion.read_at = portion.read_at.and(ready.read_at);
         self.dispatched.stopping.extend(ready.stopping);
         Ok(())
+    }
+
+    /// Whether servers of a request that seemed not to have been taken are off or stopping after all:
+    /// then it was, for all of them, and they are followed.
+    async fn taken_after_all(&mut self, portion: &mut Portion) -> Result<bool, RunError> {
+        let Some(servers) = taken(self.context, self.batch, &portion.slots).await? else {
+            return Ok(false);
+        };
+        portion.slots = Slots::default();
+        let attempt = self.attempts();
+        let fate = Fate::Lost(self.context.clock.elapsed());
+        self.dispatched.requests.push(Request {
+            attempt,
+            servers,
+            fate,
+        });
+        Ok(true)
+    }
+
+    /// How many requests the batch has taken so far.
+    fn attempts(&self) -> Attempt {
+        let sends = self.context.recorder.read(|ledger| {
+            let record = ledger.batch(self.batch.index());
+            record.map_or(0, |record| record.sends().len())
+        });
+        Attempt::try_from(sends).unwrap_or(Attempt::MAX)
     }
 
     fn halve(&mut self, portion: Portion) {
@@ -363,14 +387,6 @@ impl Sending<'_> {
         self.context.recorder.read(|ledger| {
             let record = ledger.batch(self.batch.index());
             record.map_or(0, |record| record.sends().iter().filter(looked_at).count())
-        })
-    }
-
-    /// Whether an earlier request with one of these servers may have been accepted.
-    fn lost_before(&self, slots: &Slots) -> bool {
-        self.context.recorder.read(|ledger| {
-            let record = ledger.batch(self.batch.index());
-            record.is_some_and(|record| slots.iter().any(|slot| doubtful_sends(record, slot) > 0))
         })
     }
 }

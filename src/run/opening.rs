@@ -101,3 +101,129 @@ pub(super) fn doubtful_sends(record: &BatchRecord, slot: Slot) -> usize {
 fn taken_with(send: &SendRecord, slot: Slot) -> bool {
     send.may_be_accepted() && send.servers.contains(slot)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bms::Evidence;
+    use crate::event::{Event, Phase, SendAnswer, Stamped, StopCause};
+    use crate::ids::BatchIndex;
+    use crate::ledger::Ledger;
+    use crate::outcome::Reason;
+    use crate::plan::sample;
+
+    const BATCH: BatchIndex = BatchIndex(0);
+
+    fn rest_after(events: Vec<Event>) -> Rest {
+        let plan = sample::plan(vec![sample::group("all", 0, 4)]);
+        let mut ledger = Ledger::new(&plan);
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        for event in events {
+            ledger.apply(&Stamped { at, event }).unwrap();
+        }
+        rest(ledger.batch(BATCH).unwrap(), Moment::default())
+    }
+
+    fn intended(attempt: Attempt, slots: &str) -> Event {
+        Event::SendIntended {
+            batch: BATCH,
+            attempt,
+            servers: slots.parse().unwrap(),
+        }
+    }
+
+    fn answered(attempt: Attempt, answer: SendAnswer) -> Event {
+        Event::SendAnswered {
+            batch: BATCH,
+            attempt,
+            answer,
+            evidence: Evidence::default(),
+        }
+    }
+
+    fn settled(outcome: Outcome, slots: &str) -> Event {
+        let outcomes = vec![(outcome, slots.parse().unwrap())];
+        Event::Settled {
+            batch: BATCH,
+            outcomes,
+        }
+    }
+
+    fn accepted() -> SendAnswer {
+        SendAnswer::Accepted {
+            job: "70a599e0".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_fresh_batch_is_all_to_be_sent() {
+        let rest = rest_after(Vec::new());
+        assert_eq!(rest.unsent, Slots::all(4));
+        assert!(rest.accepted.is_empty() && rest.lost.is_empty() && rest.stopping.is_empty());
+    }
+
+    #[test]
+    fn an_intent_without_an_answer_is_lost_and_the_others_are_still_to_be_sent() {
+        let rest = rest_after(vec![intended(1, "0-1")]);
+        assert_eq!(rest.unsent.to_string(), "2-3");
+        assert_eq!(rest.lost[0].servers.to_string(), "0-1");
+    }
+
+    #[test]
+    fn requests_that_the_cloud_did_not_take_leave_their_servers_to_be_sent() {
+        let cause = StopCause::Interrupted;
+        let withdrawn = Event::SendWithdrawn {
+            batch: BATCH,
+            attempt: 2,
+            cause,
+        };
+        let throttled = answered(1, SendAnswer::Throttled);
+        let rest = rest_after(vec![
+            intended(1, "0-3"),
+            throttled,
+            intended(2, "0-3"),
+            withdrawn,
+        ]);
+        assert_eq!(rest.unsent, Slots::all(4));
+        assert!(rest.lost.is_empty());
+    }
+
+    #[test]
+    fn a_throttled_repetition_does_not_hide_that_the_first_request_was_lost() {
+        let rest = rest_after(vec![
+            intended(1, "0-3"),
+            answered(1, SendAnswer::Ambiguous),
+            intended(2, "0-3"),
+            answered(2, SendAnswer::Throttled),
+        ]);
+        assert!(rest.unsent.is_empty());
+        assert_eq!((rest.lost[0].attempt, rest.lost[0].servers.len()), (1, 4));
+    }
+
+    #[test]
+    fn accepted_requests_are_followed_for_what_is_not_settled() {
+        let rest = rest_after(vec![
+            intended(1, "0-3"),
+            answered(1, accepted()),
+            settled(Outcome::Stopped(crate::outcome::Proof::Job), "0"),
+            settled(Outcome::Unknown(Reason::JobUnfinished), "1"),
+        ]);
+        assert_eq!(rest.accepted[0].servers.to_string(), "1-3");
+        assert!(rest.unsent.is_empty());
+    }
+
+    #[test]
+    fn what_was_powering_off_is_never_sent() {
+        let states = vec![(StateClass::Stopping, "1".parse().unwrap())];
+        let phase = Phase::Before;
+        let rest = rest_after(vec![Event::Observed {
+            batch: BATCH,
+            phase,
+            states,
+        }]);
+        assert_eq!(
+            (rest.stopping.to_string(), rest.unsent.to_string()),
+            ("1".into(), "0,2-3".into())
+        );
+    }
+}

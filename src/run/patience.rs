@@ -4,10 +4,16 @@
 //! refuses is not repeated, and no read is repeated longer than `retry_for` after it was wanted.
 
 use std::future::Future;
+use std::time::Duration;
 
 use super::Context;
 use crate::bms::{Evidence, ReadError, ReadFailure, next_wait};
 use crate::clock::Moment;
+use crate::duration;
+use crate::untrusted::for_terminal;
+
+/// Every how many tries a read that has no answer is spoken of aloud.
+const LOUD: u32 = 8;
 
 /// Why there is no answer to a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,11 +55,21 @@ where
         let Some(pause) = next_wait(tries, passed, retry_for, retry_after, fastrand::f64()) else {
             return Err(Unanswered::GaveUp(evidence));
         };
-        tracing::debug!(
-            ?evidence,
-            pause_ms = pause.as_millis(),
-            "a read is tried again"
-        );
+        tell(tries, pause, &evidence);
         context.clock.sleep(pause).await;
+    }
+}
+
+/// Says that a read is tried again: aloud at first and then now and again, else for the curious.
+fn tell(tries: u32, pause: Duration, evidence: &Evidence) {
+    let parts = [&evidence.code, &evidence.message];
+    let said: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+    let said = said.join(": ");
+    let said = for_terminal(&said);
+    let pause = duration::format(Duration::from_secs(pause.as_secs() + 1));
+    if tries == 1 || tries.is_multiple_of(LOUD) {
+        tracing::warn!("a read has no answer ({said}), try {tries}; again within {pause}");
+    } else {
+        tracing::debug!("a read has no answer ({said}), try {tries}; again within {pause}");
     }
 }

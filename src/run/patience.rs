@@ -12,8 +12,8 @@ use crate::clock::Moment;
 use crate::duration;
 use crate::untrusted::for_terminal;
 
-/// Every how many tries a read that has no answer is spoken of aloud.
-const LOUD: u32 = 8;
+/// From this try on, and then at every eighth, a read that has no answer is spoken of aloud.
+const LOUD: u32 = 3;
 
 /// Why there is no answer to a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,14 +60,14 @@ where
     }
 }
 
-/// Says that a read is tried again: aloud at first and then now and again, else for the curious.
+/// Says that a read is tried again: aloud now and again, else for the curious.
 fn tell(tries: u32, pause: Duration, evidence: &Evidence) {
     let parts = [&evidence.code, &evidence.message];
     let said: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
     let said = said.join(": ");
     let said = for_terminal(&said);
     let pause = duration::format(Duration::from_secs(pause.as_secs() + 1));
-    if tries == 1 || tries.is_multiple_of(LOUD) {
+    if tries >= LOUD && (tries - LOUD).is_multiple_of(8) {
         tracing::warn!("a read has no answer ({said}), try {tries}; again within {pause}");
     } else {
         tracing::debug!("a read has no answer ({said}), try {tries}; again within {pause}");

@@ -249,7 +249,17 @@ fn settled(outcomes: &[(Outcome, Slots)]) -> (Level, String) {
 }
 
 fn stopped(cause: StopCause, evidence: &Evidence) -> String {
-    format!("nothing more is sent: {}{}", why(cause), said(evidence))
+    let hint = match evidence.code.as_deref() {
+        Some("APIGW.0301" | "APIG.0301") => {
+            ": a signature is refused also where this machine's clock is over 15 minutes off"
+        }
+        Some(_) | None => "",
+    };
+    format!(
+        "nothing more is sent: {}{}{hint}",
+        why(cause),
+        said(evidence)
+    )
 }
 
 fn why(cause: StopCause) -> &'static str {
@@ -356,6 +366,17 @@ mod tests {
             },
             Event::Finished,
         ]
+    }
+
+    #[test]
+    fn a_refused_signature_brings_the_clock_to_mind() {
+        let code = Some("APIGW.0301".to_owned());
+        let evidence = Evidence {
+            code,
+            ..Evidence::default()
+        };
+        assert!(stopped(StopCause::Refused, &evidence).contains("clock"));
+        assert!(!stopped(StopCause::Refused, &Evidence::default()).contains("clock"));
     }
 
     #[test]

@@ -117,7 +117,7 @@ pub(super) fn settle_earlier(
     for run in unfinished(state)? {
         let unsettled =
             |error: StateError| Error::Unsettled(run.clone(), Some(Box::new(Error::State(error))));
-        if project_of(state, &run).is_ok_and(|project| project != next.plan.project) {
+        if project_of(state, &run).is_ok_and(|project| !project.is_same(&next.plan.project)) {
             continue;
         }
         let recorded = Recorded::read(state, Keep::Runs, &run).map_err(unsettled)?;

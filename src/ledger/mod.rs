@@ -215,6 +215,10 @@ impl Ledger {
             .began
             .as_ref()
             .is_some_and(|began| began.launch.mode == Mode::DryRun);
+        if cause == Some(StopCause::Journal) {
+            // The journal cannot say that the run is over, so it is not.
+            return self.exit_if_left();
+        }
         if totals.pending() > 0 {
             return match cause {
                 Some(cause) if cause.leaves_unfinished() => self.exit_if_left(),

@@ -105,6 +105,13 @@ pub struct Project {
     pub endpoint: Endpoint,
 }
 
+impl Project {
+    /// Whether both mean the same servers; the region is only another word for the endpoint.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id && self.endpoint == other.endpoint
+    }
+}
+
 /// One group of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use crate::bms::StateClass;
+use crate::outcome::Reason;
 
 /// What the states of the servers of a lost request say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,22 @@ pub(super) fn judge(
     }
 }
 
+/// Why a server of a request that was not accepted is not sent again, whatever the workflow says of
+/// servers in its state: only one that is on is in no doubt.
+pub(super) fn unfit(state: StateClass, renamed: bool) -> Option<Reason> {
+    if renamed {
+        return Some(Reason::NameMismatch);
+    }
+    match state {
+        StateClass::On => None,
+        StateClass::Locked => Some(Reason::Locked),
+        StateClass::Error => Some(Reason::ErrorState),
+        StateClass::Gone => Some(Reason::Missing),
+        // One that is off or stopping would have meant that the request was accepted.
+        StateClass::Busy | StateClass::Off | StateClass::Stopping => Some(Reason::Busy),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +79,15 @@ mod tests {
         let seconds = Duration::from_secs;
         let verdict = judge(states, seconds(since_failure), seconds(since_first), GRACE);
         assert_eq!(verdict, expected);
+    }
+
+    #[test]
+    fn only_a_server_that_is_on_and_the_right_one_is_sent_again() {
+        assert_eq!(unfit(StateClass::On, false), None);
+        assert_eq!(unfit(StateClass::On, true), Some(Reason::NameMismatch));
+        assert_eq!(unfit(StateClass::Error, false), Some(Reason::ErrorState));
+        assert_eq!(unfit(StateClass::Gone, false), Some(Reason::Missing));
+        assert_eq!(unfit(StateClass::Locked, false), Some(Reason::Locked));
+        assert_eq!(unfit(StateClass::Busy, false), Some(Reason::Busy));
     }
 }

@@ -5,12 +5,11 @@
 
 use std::time::Duration;
 
-use super::acceptance::{Acceptance, judge};
+use super::acceptance::{Acceptance, judge, unfit};
 use super::batch::{observed, servers_at, settle, settle_all, tell_wait};
 use super::opening::doubtful_sends;
 use super::send::{Fate, Request};
 use super::states::Reading;
-use super::triage::{Step, triage};
 use super::{Context, RunError};
 use crate::bms::StateClass;
 use crate::clock::Moment;
@@ -162,18 +161,16 @@ async fn not_accepted(
     let mut again = Vec::new();
     let mut settled = Vec::new();
     for ((slot, reading), sends) in seen.iter().zip(sends) {
-        let outcome = match triage(reading.state, reading.renamed, context.plan.checks.on_state) {
-            Step::Send if forbidden.is_some_and(StopCause::leaves_unfinished) => continue,
-            Step::Send if forbidden.is_none() && sends < SENDS_OF_A_SERVER => {
+        let reason = match unfit(reading.state, reading.renamed) {
+            None if forbidden.is_some_and(StopCause::leaves_unfinished) => continue,
+            None if forbidden.is_none() && sends < SENDS_OF_A_SERVER => {
                 again.push(*slot);
                 continue;
             }
-            Step::Send => Outcome::Failed(Reason::StillOn),
-            // A server that is off or stopping would have meant that the request was accepted.
-            Step::Wait | Step::Follow => Outcome::Failed(Reason::Busy),
-            Step::Settle(outcome) => outcome,
+            None => Reason::StillOn,
+            Some(reason) => reason,
         };
-        settled.push((outcome, *slot));
+        settled.push((Outcome::Failed(reason), *slot));
     }
     settle(context, batch, settled).await?;
     Ok(Found::NotAccepted(again.into_iter().collect()))

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{Keep, RunFolder, StateError};
 use crate::ids::RunId;
-use crate::journal::{self, Replayed};
+use crate::journal::{self, JournalError, Replayed};
 use crate::ledger::Ledger;
 use crate::plan::{self, Plan, Project};
 
@@ -107,19 +107,23 @@ pub fn unfinished(state: &Path) -> Result<Vec<RunId>, StateError> {
     let mut open = runs(state, Keep::Runs)?;
     open.retain(|run| {
         let journal = RunFolder::of(state, Keep::Runs, run).journal();
-        tail(&journal).is_ok_and(|tail| !journal::is_over(&tail))
+        tail(&journal).is_ok_and(|(tail, all)| {
+            // Before its first line is durable, a run has done nothing that could be settled.
+            let begun = !all || journal::replay(&tail) != Err(JournalError::Empty);
+            begun && !journal::is_over(&tail)
+        })
     });
     Ok(open)
 }
 
-/// The end of a file.
-fn tail(path: &Path) -> io::Result<Vec<u8>> {
+/// The end of a file, and whether that is all of it.
+fn tail(path: &Path) -> io::Result<(Vec<u8>, bool)> {
     let mut file = fs::File::open(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok((bytes, length <= TAIL))
 }
 
 #[cfg(test)]
@@ -189,6 +193,18 @@ mod tests {
         let bytes = fs::read(folder.journal()).unwrap();
         fs::write(folder.journal(), &bytes[..bytes.len() - 3]).unwrap();
         assert_eq!(unfinished(state.path()).unwrap(), [folder.run().clone()]);
+    }
+
+    #[tokio::test]
+    async fn a_run_of_which_nothing_became_durable_is_not_unfinished() {
+        let state = tempfile::tempdir().unwrap();
+        let plan = sample::fleet();
+        let folder = recorded(state.path(), &plan, vec![began(&plan)]).await;
+        let bytes = fs::read(folder.journal()).unwrap();
+        for whole in [0, 1, bytes.len() - 1] {
+            fs::write(folder.journal(), &bytes[..whole]).unwrap();
+            assert_eq!(unfinished(state.path()).unwrap(), [], "{whole} bytes");
+        }
     }
 
     #[tokio::test]

@@ -295,6 +295,12 @@ impl Cloud {
         }
     }
 
+    /// Starts a server that is off, as nobody asked over the API.
+    pub(super) fn start_by_hand(&self, server: ServerId) -> bool {
+        let now = self.clock.elapsed();
+        self.state().fleet.start_by_hand(server, now)
+    }
+
     /// Everything seen so far.
     pub(super) fn stats(&self) -> Stats {
         let state = self.state();

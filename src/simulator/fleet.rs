@@ -76,6 +76,13 @@ impl Fleet {
             .is_some_and(|server| server.started_between(earlier, now))
     }
 
+    /// Starts a server that is off; whether there is one.
+    pub(super) fn start_by_hand(&mut self, id: ServerId, now: Moment) -> bool {
+        let place = self.places.get(&id).copied();
+        let server = place.and_then(|place| self.servers.get_mut(place));
+        server.is_some_and(|server| server.start(now))
+    }
+
     /// Stops the servers of `request`, or none of them.
     pub(super) fn stop(
         &mut self,

@@ -223,6 +223,11 @@ impl Simulator {
         &self.project
     }
 
+    /// Starts a server as an operator would, by hand; whether there is one that is off.
+    pub fn start_by_hand(&self, server: ServerId) -> bool {
+        self.cloud.start_by_hand(server)
+    }
+
     /// What it has seen so far; the same as `GET /__stats`.
     pub fn stats(&self) -> Stats {
         self.cloud.stats()

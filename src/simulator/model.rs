@@ -181,6 +181,17 @@ impl Server {
         }
     }
 
+    /// Is started at `now` if it is off; whether it is.
+    pub(super) fn start(&mut self, now: Moment) -> bool {
+        let off = self.phase(now) == Phase::Off;
+        if off {
+            self.forget_after(now);
+            self.change(now, Phase::Starting);
+            self.change(now.after(START_TAKES), Phase::On);
+        }
+        off
+    }
+
     fn let_others_start(&mut self, off: Moment) {
         if let Some(after) = self.restarted_after {
             self.change(off.after(after), Phase::Starting);
@@ -268,6 +279,17 @@ mod tests {
         assert!(server.started_between(second(0), second(65)));
         assert!(!server.started_between(second(0), second(64)));
         assert!(!server.started_between(second(65), second(99)));
+    }
+
+    #[test]
+    fn only_a_server_that_is_off_can_be_started() {
+        let mut server = server(Condition::On);
+        assert!(!server.start(second(1)));
+        server.stop(second(1), Duration::from_secs(5));
+        assert!(server.start(second(10)));
+        assert!(server.started_between(second(1), second(10)));
+        let phases = [39, 40].map(|at| server.phase(second(at)));
+        assert_eq!(phases, [Phase::Starting, Phase::On]);
     }
 
     #[rstest]

@@ -12,10 +12,12 @@
 mod batches;
 mod broken_servers;
 mod checks;
+mod crash;
 mod hostile_files;
 mod interloper;
 mod invalid_files;
 mod inventories;
 mod lost_answers;
+mod process;
 mod scenario;
 mod weather;

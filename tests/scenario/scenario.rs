@@ -188,6 +188,7 @@ impl Scenario {
             variables,
             simulator,
             interloper,
+            crashed: Cell::default(),
             before: Cell::default(),
         }
     }
@@ -236,6 +237,8 @@ pub(crate) struct Stage {
     variables: BTreeMap<String, String>,
     simulator: Option<Simulator>,
     interloper: Option<Interloper>,
+    /// Whether the program was killed here, so that an answer may have reached nobody.
+    crashed: Cell<bool>,
     /// How many reports there were, and how many servers had been accepted, before this invocation.
     before: Cell<(usize, u32)>,
 }
@@ -263,6 +266,17 @@ impl Stage {
 
     pub(crate) fn interloper(&self) -> &Interloper {
         self.interloper.as_ref().unwrap()
+    }
+
+    pub(crate) fn simulator(&self) -> &Simulator {
+        self.simulator.as_ref().unwrap()
+    }
+
+    /// The program was killed: an answer of the cloud may have reached nobody.
+    pub(crate) fn crashed(&self) {
+        self.crashed.set(true);
+        let accepted = self.stats().accepted.values().sum();
+        self.before.set((self.reports().len(), accepted));
     }
 
     /// What the cloud saw so far.
@@ -313,7 +327,7 @@ impl Stage {
         let (reports_before, accepted_before) =
             self.before.replace((ended.reports.len(), accepted));
         checks::after_every_invocation(&ended);
-        if self.interloper.is_none() {
+        if self.interloper.is_none() && !self.crashed.get() {
             checks::no_job_is_lost(&ended);
         }
         checks::of_this_one(

@@ -17,5 +17,5 @@ mod writer;
 
 pub use crash::CrashPoint;
 pub use line::FORMAT;
-pub use replay::{JournalError, Replayed, is_over, replay};
+pub use replay::{JournalError, Replayed, is_over, replay, salvage};
 pub use writer::{Journal, Receipt};

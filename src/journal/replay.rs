@@ -70,6 +70,14 @@ impl JournalError {
 
 /// Reads the bytes of a journal. A torn last line is left out.
 pub fn replay(bytes: &[u8]) -> Result<Replayed, JournalError> {
+    match salvage(bytes) {
+        (replayed, None) => Ok(replayed),
+        (_, Some(error)) => Err(error),
+    }
+}
+
+/// Reads what stands before the first thing that is wrong, and says what that is.
+pub fn salvage(bytes: &[u8]) -> (Replayed, Option<JournalError>) {
     let mut replayed = Replayed {
         events: Vec::new(),
         next_seq: 0,
@@ -77,34 +85,36 @@ pub fn replay(bytes: &[u8]) -> Result<Replayed, JournalError> {
     };
     let mut rest = bytes;
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-        let number = replayed.next_seq + 1;
-        let record = match decode(&rest[..end]) {
-            Ok(record) => record,
-            Err(BadLine::Damaged) if end + 1 == rest.len() => break,
-            Err(BadLine::Damaged) => return Err(JournalError::Damaged { line: number }),
-            Err(BadLine::Newer(format)) => return Err(JournalError::Newer(format)),
-            Err(BadLine::Unreadable(why)) => {
-                return Err(JournalError::Unreadable { line: number, why });
-            }
-        };
-        if record.seq != replayed.next_seq {
-            let (expected, found) = (replayed.next_seq, record.seq);
-            return Err(JournalError::Gap {
-                line: number,
-                expected,
-                found,
-            });
+        match whole_line(&rest[..end], replayed.next_seq) {
+            Ok(events) => replayed.events.extend(events),
+            // Without anything behind it, it is what a crash leaves.
+            Err(JournalError::Damaged { .. }) if end + 1 == rest.len() => break,
+            Err(error) => return (replayed, Some(error)),
         }
-        replayed.events.extend(record.events);
         replayed.next_seq += 1;
         replayed.whole += end as u64 + 1;
         rest = &rest[end + 1..];
     }
-    if replayed.next_seq == 0 {
-        Err(JournalError::Empty)
-    } else {
-        Ok(replayed)
+    let empty = (replayed.next_seq == 0).then_some(JournalError::Empty);
+    (replayed, empty)
+}
+
+/// The events of the line that must have number `expected`.
+fn whole_line(line: &[u8], expected: u64) -> Result<Vec<Stamped>, JournalError> {
+    let number = expected + 1;
+    let record = decode(line).map_err(|bad| match bad {
+        BadLine::Damaged => JournalError::Damaged { line: number },
+        BadLine::Newer(format) => JournalError::Newer(format),
+        BadLine::Unreadable(why) => JournalError::Unreadable { line: number, why },
+    })?;
+    if record.seq == expected {
+        return Ok(record.events);
     }
+    Err(JournalError::Gap {
+        line: number,
+        expected,
+        found: record.seq,
+    })
 }
 
 /// Whether the last whole line of a journal says that its run is over. `tail` may begin within a line.
@@ -194,6 +204,16 @@ mod tests {
                 found: 1
             })
         );
+    }
+
+    #[test]
+    fn what_stands_before_the_damage_is_salvaged() {
+        let mut bytes = journal(3);
+        let second = journal(1).len() + 5;
+        bytes[second] = b'#';
+        let (salvaged, error) = salvage(&bytes);
+        assert_eq!(error, Some(JournalError::Damaged { line: 2 }));
+        assert_eq!(salvaged.events, replay(&journal(1)).unwrap().events);
     }
 
     proptest! {

@@ -22,7 +22,7 @@ use crate::plan::PlanError;
 
 pub use atomic::{write_new, write_over};
 pub use lock::{Holder, Lock, live_holders};
-pub use recorded::{Recorded, project_of, runs, unfinished};
+pub use recorded::{Glimpse, Recorded, find, latest, project_of, runs, unfinished};
 pub use report_place::ReportPlace;
 pub use root::{Wishes, is_usable, locate};
 pub use run_folder::{Keep, RunFolder};
@@ -46,6 +46,9 @@ pub enum StateError {
     /// There is no such run.
     #[error("there is no run `{0}`")]
     NoRun(RunId),
+    /// There is no run at all.
+    #[error("there is no run in `{}`", .0.display())]
+    NoRuns(PathBuf),
     /// The plan of a run cannot be used.
     #[error("cannot use the run's plan `{}`", .0.display())]
     Plan(PathBuf, #[source] PlanError),
@@ -84,6 +87,7 @@ impl StateError {
             Self::Write(..) => "check who may write there and that the disk is not full",
             Self::Read(..) => "check who may read there",
             Self::NoRun(_) => "`lightsout status` tells of the last run; check `--state-dir`",
+            Self::NoRuns(_) => "check `--state-dir` and `LIGHTSOUT_STATE_DIR`",
             Self::Plan(_, error) => error.hint(),
             Self::Journal(_, error) => error.hint(),
             Self::Misfit(..) | Self::OtherPlan(_) => {

@@ -2,7 +2,8 @@
 //!
 //! Owns finding them and the check that plan and journal belong together. Takes no lock, so it works on
 //! live, crashed and finished runs alike. Invariant: the ledger of a [`Recorded`] run is the fold of
-//! every whole line of its journal, over the plan that the run began with.
+//! every whole line of its journal, over the plan that the run began with; a [`Glimpse`] is the fold of
+//! the lines before the first damage, and never of a wrong one.
 
 use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -33,37 +34,36 @@ pub struct Recorded {
     pub ledger: Ledger,
 }
 
+/// A run of which only a part may be readable.
+#[derive(Debug)]
+pub struct Glimpse {
+    /// Its plan.
+    pub plan: Plan,
+    /// What follows from the readable part of its journal.
+    pub ledger: Ledger,
+    /// When the last readable event happened.
+    pub last_at: Option<Timestamp>,
+    /// Why the rest cannot be read, if so.
+    pub problem: Option<StateError>,
+}
+
 impl Recorded {
     /// Reads a run back.
     pub fn read(state: &Path, keep: Keep, run: &RunId) -> Result<Self, StateError> {
         let folder = RunFolder::of(state, keep, run);
-        let path = folder.plan();
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(StateError::NoRun(run.clone()));
-            }
-            Err(error) => return Err(StateError::Read(path, error)),
-        };
-        let plan = plan::load(&text).map_err(|error| StateError::Plan(path, error))?;
+        let plan = plan_of(&folder)?;
         let path = folder.journal();
         let bytes = fs::read(&path).map_err(|error| StateError::Read(path.clone(), error))?;
         let damaged = |error| StateError::Journal(path.clone(), error);
         let replayed = journal::replay(&bytes).map_err(damaged)?;
-        let mut ledger = Ledger::new(&plan);
-        for event in &replayed.events {
-            ledger
-                .apply(event)
-                .map_err(|error| StateError::Misfit(path.clone(), error))?;
-        }
-        match ledger.began() {
-            Some(began) if began.plan == plan.digest => Ok(Self {
+        match folded(&plan, &replayed, &path) {
+            (ledger, None) => Ok(Self {
                 folder,
                 plan,
                 replayed,
                 ledger,
             }),
-            Some(_) | None => Err(StateError::OtherPlan(path)),
+            (_, Some(problem)) => Err(problem),
         }
     }
 
@@ -86,6 +86,86 @@ pub fn project_of(state: &Path, run: &RunId) -> Result<Project, StateError> {
     };
     let part = read().map_err(|error| StateError::Read(path.clone(), error))?;
     Ok(part.project)
+}
+
+impl Glimpse {
+    /// Reads what can be read of a run; an error only where there is no plan to hold it against.
+    pub fn read(state: &Path, keep: Keep, run: &RunId) -> Result<Self, StateError> {
+        let folder = RunFolder::of(state, keep, run);
+        let plan = plan_of(&folder)?;
+        let path = folder.journal();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                return Ok(Self {
+                    ledger: Ledger::new(&plan),
+                    plan,
+                    last_at: None,
+                    problem: Some(StateError::Read(path, error)),
+                });
+            }
+        };
+        let (replayed, damage) = journal::salvage(&bytes);
+        let (ledger, misfit) = folded(&plan, &replayed, &path);
+        // A journal of which nothing is readable does not even tell whose it is.
+        let problem = match damage {
+            Some(error) if replayed.events.is_empty() => Some(StateError::Journal(path, error)),
+            damage => misfit.or(damage.map(|error| StateError::Journal(path, error))),
+        };
+        Ok(Self {
+            plan,
+            ledger,
+            last_at: replayed.events.last().map(|event| event.at),
+            problem,
+        })
+    }
+}
+
+/// The plan of a run.
+fn plan_of(folder: &RunFolder) -> Result<Plan, StateError> {
+    let path = folder.plan();
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(StateError::NoRun(folder.run().clone()));
+        }
+        Err(error) => return Err(StateError::Read(path, error)),
+    };
+    plan::load(&text).map_err(|error| StateError::Plan(path, error))
+}
+
+/// The ledger of these events, and why they cannot be the run of this plan, if so.
+fn folded(plan: &Plan, replayed: &Replayed, path: &Path) -> (Ledger, Option<StateError>) {
+    let mut ledger = Ledger::new(plan);
+    for event in &replayed.events {
+        if let Err(error) = ledger.apply(event) {
+            return (ledger, Some(StateError::Misfit(path.to_owned(), error)));
+        }
+    }
+    match ledger.began() {
+        Some(began) if began.plan == plan.digest => (ledger, None),
+        Some(_) | None => {
+            let other = StateError::OtherPlan(path.to_owned());
+            (Ledger::new(plan), Some(other))
+        }
+    }
+}
+
+/// The list that a run is in.
+pub fn find(state: &Path, run: &RunId) -> Result<Keep, StateError> {
+    let lists = [Keep::Runs, Keep::Rehearsals].into_iter();
+    let mut holding = lists.filter(|keep| keep.folder(state).join(run.as_str()).exists());
+    holding.next().ok_or_else(|| StateError::NoRun(run.clone()))
+}
+
+/// The newest run; the newest rehearsal only where there was never a run.
+pub fn latest(state: &Path) -> Result<(Keep, RunId), StateError> {
+    for keep in [Keep::Runs, Keep::Rehearsals] {
+        if let Some(run) = runs(state, keep)?.pop() {
+            return Ok((keep, run));
+        }
+    }
+    Err(StateError::NoRuns(state.to_owned()))
 }
 
 /// Every run of the state folder, the oldest first.
@@ -219,6 +299,52 @@ mod tests {
             .unwrap();
         let refused = Recorded::read(state.path(), Keep::Runs, folder.run()).unwrap_err();
         assert!(matches!(refused, StateError::OtherPlan(_)), "{refused:?}");
+        let glimpse = Glimpse::read(state.path(), Keep::Runs, folder.run()).unwrap();
+        assert!(matches!(glimpse.problem, Some(StateError::OtherPlan(_))));
+        assert_eq!(glimpse.ledger.began(), None);
+    }
+
+    #[tokio::test]
+    async fn what_can_be_read_of_a_damaged_journal_is_told() {
+        let state = tempfile::tempdir().unwrap();
+        let plan = sample::fleet();
+        let events = vec![began(&plan), Event::Finished, Event::ReportMisplaced];
+        let folder = recorded(state.path(), &plan, events).await;
+        let text = fs::read_to_string(folder.journal()).unwrap();
+        fs::write(
+            folder.journal(),
+            text.replace("\"finished\"", "\"fnished\""),
+        )
+        .unwrap();
+        let glimpse = Glimpse::read(state.path(), Keep::Runs, folder.run()).unwrap();
+        assert!(matches!(glimpse.problem, Some(StateError::Journal(..))));
+        assert!(glimpse.ledger.began().is_some());
+        assert_eq!(glimpse.last_at, Some(at()));
+    }
+
+    #[tokio::test]
+    async fn the_latest_run_is_a_real_one_where_there_is_any() {
+        let state = tempfile::tempdir().unwrap();
+        assert!(matches!(latest(state.path()), Err(StateError::NoRuns(_))));
+        let later = "2026-11-29T17:00:00Z".parse().unwrap();
+        let rehearsal = RunFolder::create(state.path(), Keep::Rehearsals, later).unwrap();
+        let rehearsed = (Keep::Rehearsals, rehearsal.run().clone());
+        assert_eq!(latest(state.path()).unwrap(), rehearsed);
+        let run = recorded(state.path(), &sample::fleet(), Vec::new()).await;
+        assert_eq!(
+            latest(state.path()).unwrap(),
+            (Keep::Runs, run.run().clone())
+        );
+        assert_eq!(find(state.path(), run.run()).unwrap(), Keep::Runs);
+        assert_eq!(
+            find(state.path(), rehearsal.run()).unwrap(),
+            Keep::Rehearsals
+        );
+        let missing = "20261128T170000Z-ffffff".parse().unwrap();
+        assert!(matches!(
+            find(state.path(), &missing),
+            Err(StateError::NoRun(_))
+        ));
     }
 
     #[tokio::test]
@@ -233,6 +359,9 @@ mod tests {
         file.write_all(b"#").unwrap();
         let refused = Recorded::read(state.path(), Keep::Runs, folder.run()).unwrap_err();
         assert!(matches!(refused, StateError::Journal(..)), "{refused:?}");
+        let glimpse = Glimpse::read(state.path(), Keep::Runs, folder.run()).unwrap();
+        assert!(matches!(glimpse.problem, Some(StateError::Journal(..))));
+        assert_eq!((glimpse.last_at, glimpse.ledger.began()), (None, None));
         let missing = "20261128T170000Z-000000".parse().unwrap();
         let refused = Recorded::read(state.path(), Keep::Runs, &missing).unwrap_err();
         assert!(matches!(refused, StateError::NoRun(_)), "{refused:?}");

@@ -37,6 +37,22 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Every way, in the order of the numbers.
+    pub const ALL: [Self; 12] = [
+        Self::Success,
+        Self::Invalid,
+        Self::Refused,
+        Self::Locked,
+        Self::PlanMismatch,
+        Self::Guard,
+        Self::Halted,
+        Self::SomeFailed,
+        Self::SomeUnknown,
+        Self::Resumable,
+        Self::ReportNotWritten,
+        Self::Internal,
+    ];
+
     /// The number that the shell sees.
     pub fn code(self) -> u8 {
         self as u8

@@ -12,6 +12,11 @@ use crate::outcome::OutcomeKind;
 pub struct Counts([u64; OutcomeKind::ALL.len()]);
 
 impl Counts {
+    /// The counts that `count` gives.
+    pub(super) fn from_kinds(count: impl Fn(OutcomeKind) -> u64) -> Self {
+        Self(OutcomeKind::ALL.map(count))
+    }
+
     /// Counts one more target.
     pub(super) fn add(&mut self, kind: OutcomeKind) {
         self.0[kind as usize] += 1;

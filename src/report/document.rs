@@ -107,7 +107,7 @@ impl<'a> Document<'a> {
         let (plan, facts) = (report.plan, report.facts);
         let began = report.ledger.began();
         Self {
-            schema: "lightsout/report/v1",
+            schema: super::FORMAT,
             tool: Tool {
                 name: "lightsout",
                 version: &facts.version,
@@ -143,7 +143,7 @@ impl<'a> Document<'a> {
     }
 }
 
-fn labels<'a>(report: &'a Report<'a>) -> BTreeMap<&'a str, &'a str> {
+pub(super) fn labels<'a>(report: &'a Report<'a>) -> BTreeMap<&'a str, &'a str> {
     let labels = report.plan.labels.iter().chain(&report.facts.labels);
     labels
         .map(|(name, value)| (name.as_str(), value.as_str()))

@@ -7,11 +7,14 @@
 mod counts;
 mod document;
 mod layout;
+mod overview;
 mod summary;
 mod target;
 #[cfg(test)]
 mod tests;
+mod text;
 mod verdict;
+mod written;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -27,7 +30,12 @@ use crate::plan::{Plan, PlanWarning};
 pub use counts::Counts;
 pub use summary::{count, grouped, summary, words};
 pub use target::Target;
+pub use text::to_text;
 pub use verdict::Verdict;
+pub use written::{ReportError, Written};
+
+/// The format that this version writes and reads.
+pub const FORMAT: &str = "lightsout/report/v1";
 
 /// The JSON Schema of a report.
 pub const SCHEMA: &str = include_str!("../../schemas/report.schema.json");
@@ -165,11 +173,16 @@ impl<'a> Report<'a> {
     ///
     /// Nothing is built up in memory, so a report of any size costs only its writing.
     pub fn write_json(&self, out: impl io::Write) -> io::Result<()> {
-        let mut out = io::BufWriter::with_capacity(64 * 1024, out);
-        let mut serializer =
-            serde_json::Serializer::with_formatter(&mut out, layout::LineAnEntry::default());
-        document::Document::of(self).serialize(&mut serializer)?;
-        io::Write::write_all(&mut out, b"\n")?;
-        io::Write::flush(&mut out)
+        write_entries(&document::Document::of(self), out)
     }
+}
+
+/// Writes a document as JSON, an entry a line, with nothing in it that a terminal obeys.
+pub fn write_entries(document: &impl Serialize, out: impl io::Write) -> io::Result<()> {
+    let mut out = io::BufWriter::with_capacity(64 * 1024, out);
+    let mut serializer =
+        serde_json::Serializer::with_formatter(&mut out, layout::LineAnEntry::default());
+    document.serialize(&mut serializer)?;
+    io::Write::write_all(&mut out, b"\n")?;
+    io::Write::flush(&mut out)
 }

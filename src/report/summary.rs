@@ -3,46 +3,36 @@
 //! Owns the wording. Names and codes come from outside and are escaped. Invariant: the first line says
 //! how it ended, and the text stays short however many servers there are.
 
-use std::collections::BTreeMap;
-
-use super::{Counts, Report, Target};
+use super::overview::{Named, Overview};
+use super::{Counts, Report};
 use crate::event::Mode;
-use crate::outcome::{OutcomeKind, Reason};
+use crate::outcome::OutcomeKind;
 use crate::untrusted::{for_terminal, shorten};
 
-/// Most servers that are named for one reason.
-const NAMED: usize = 10;
 /// Longest text from outside that is shown, in characters.
 const LONGEST: usize = 60;
 
 /// What happened, and where the report is kept, as lines without a final line end.
 pub fn summary(report: &Report<'_>, places: &[String]) -> String {
-    let mut lines = vec![headline(report)];
-    for ((kind, reason), targets) in trouble(report) {
-        let total = grouped(targets.len());
-        lines.push(format!("  {} ({}): {total}", words(kind), reason.as_str()));
-        lines.extend(targets.iter().take(NAMED).map(describe));
-        if targets.len() > NAMED {
-            lines.push(format!("    and {} more", grouped(targets.len() - NAMED)));
-        }
-    }
-    let jobs = report.job_ids().count();
-    if jobs > 0 {
-        lines.push(format!("  {} in the report", count(jobs, "job ID")));
+    let overview = Overview::of(report);
+    let mut lines = vec![headline(&overview)];
+    lines.extend(trouble(&overview));
+    if !overview.jobs.is_empty() {
+        let jobs = count(overview.jobs.len(), "job ID");
+        lines.push(format!("  {jobs} in the report"));
     }
     for place in places {
         lines.push(format!("  report: {}", for_terminal(place)));
     }
-    if let Some(next) = &report.facts.next {
-        lines.push(format!("  next: {}", for_terminal(next)));
-    }
+    lines.extend(next(&overview));
     lines.join("\n")
 }
 
-fn headline(report: &Report<'_>) -> String {
-    let verdict = report.verdict().phrase();
-    let totals = report.totals();
-    match report.mode() {
+/// How it ended.
+pub(super) fn headline(overview: &Overview<'_>) -> String {
+    let verdict = overview.verdict.phrase();
+    let totals = &overview.totals;
+    match overview.mode {
         Mode::Run => format!("{verdict}: {}", tally(totals)),
         Mode::Rehearsal => {
             format!(
@@ -57,7 +47,8 @@ fn headline(report: &Report<'_>) -> String {
     }
 }
 
-fn tally(totals: &Counts) -> String {
+/// How many targets have which outcome.
+pub(super) fn tally(totals: &Counts) -> String {
     let present = OutcomeKind::ALL
         .into_iter()
         .filter(|kind| totals.of(*kind) > 0);
@@ -71,29 +62,31 @@ fn tally(totals: &Counts) -> String {
     format!("{} of {targets}", parts.join(", "))
 }
 
-/// The targets that a person should look at, by outcome and reason.
-fn trouble<'a>(report: &Report<'a>) -> BTreeMap<(OutcomeKind, Reason), Vec<Target<'a>>> {
-    let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for target in report.targets() {
-        let outcome = target.outcome();
-        let worrying = match outcome.kind() {
-            OutcomeKind::Failed | OutcomeKind::Unknown | OutcomeKind::NotSent => true,
-            OutcomeKind::Stopped | OutcomeKind::AlreadyOff | OutcomeKind::Skipped => false,
-        };
-        let reason = outcome.reason().filter(|reason| *reason != Reason::DryRun);
-        if let Some(reason) = reason.filter(|_| worrying) {
-            let same = groups.entry((outcome.kind(), reason)).or_default();
-            same.push(target);
+/// What a person should look at, by outcome and reason.
+pub(super) fn trouble(overview: &Overview<'_>) -> Vec<String> {
+    let mut lines = Vec::new();
+    for ((kind, reason), trouble) in &overview.trouble {
+        let total = grouped(trouble.targets);
+        lines.push(format!("  {} ({}): {total}", words(*kind), reason.as_str()));
+        lines.extend(trouble.named.iter().map(describe));
+        let more = trouble.targets - trouble.named.len();
+        if more > 0 {
+            lines.push(format!("    and {} more", grouped(more)));
         }
     }
-    groups
+    lines
 }
 
-fn describe(target: &Target<'_>) -> String {
-    let outside = [target.name(), target.error_code()];
-    let outside = outside.into_iter().flatten();
+/// The command to type next.
+pub(super) fn next(overview: &Overview<'_>) -> Option<String> {
+    let next = overview.next?;
+    Some(format!("  next: {}", for_terminal(next)))
+}
+
+fn describe(target: &Named<'_>) -> String {
+    let outside = [target.name, target.error_code].into_iter().flatten();
     let shown = outside.map(|text| for_terminal(&shorten(text, LONGEST)).into_owned());
-    let words: Vec<String> = std::iter::once(target.id().to_string())
+    let words: Vec<String> = std::iter::once(target.id.to_string())
         .chain(shown)
         .collect();
     format!("    {}", words.join("  "))

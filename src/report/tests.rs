@@ -285,6 +285,7 @@ fn schema_and_types_know_the_same_words() {
         words_of_schema("/properties/exit_code/enum"),
         codes.collect::<Vec<_>>()
     );
+    assert_eq!(exits(), Exit::ALL);
     let verdicts = words_of_schema("/properties/outcome/enum");
     for exit in exits() {
         let verdict = serde_json::to_value(Verdict::of(exit)).unwrap();
@@ -346,6 +347,94 @@ fn a_summary_of_thousands_of_failures_stays_short() {
     assert!(text.starts_with("refused: nothing was stopped: 2,000 not sent of 2,000 targets\n"));
     assert!(text.ends_with("    and 1,990 more"), "{text}");
     assert_eq!(text.lines().count(), 13);
+}
+
+fn written(report: &Report<'_>) -> String {
+    let mut out = Vec::new();
+    report.write_json(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_report_as_text_tells_the_whole_story() {
+    let plan = eventful_plan();
+    let ledger = eventful(&plan);
+    let facts = RunFacts {
+        next: Some("lightsout settle 20261128T170000Z-3f9a1c".to_owned()),
+        ..facts(Exit::SomeUnknown)
+    };
+    let report = Report::build(&plan, &ledger, &facts);
+    insta::assert_snapshot!(to_text(&report));
+    let read = Written::read(&written(&report)).unwrap();
+    assert_eq!(read.to_text(), to_text(&report));
+}
+
+#[test]
+fn a_text_of_very_many_groups_and_jobs_stays_short() {
+    let names: Vec<String> = (0..120).map(|number| format!("g{number}")).collect();
+    let groups: Vec<_> = names.iter().map(|name| (name.as_str(), 1, 1)).collect();
+    let plan = plan(&groups);
+    let sent = |batch| {
+        let intended = intended(batch, 1, Slots::all(1));
+        [
+            intended,
+            answered(batch, 1, job(&format!("job-{batch}")), None),
+        ]
+    };
+    let ledger = ledger(&plan, (0..120).flat_map(sent).collect());
+    let facts = facts(Exit::Internal);
+    let text = to_text(&Report::build(&plan, &ledger, &facts));
+    assert!(
+        text.contains("  and 70 more groups in the JSON form\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("  and 70 more job IDs in the JSON form\n"),
+        "{text}"
+    );
+    assert!(text.lines().count() < 130);
+}
+
+#[test]
+fn a_file_that_is_no_report_is_told_what_it_is() {
+    let plan = eventful_plan();
+    let (ledger, facts) = (eventful(&plan), facts(Exit::SomeUnknown));
+    let text = written(&Report::build(&plan, &ledger, &facts));
+    let refused = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        Written::read(&text.replacen(from, to, 1)).unwrap_err()
+    };
+    let newer = refused("report/v1", "report/v2");
+    assert!(matches!(&newer, ReportError::Newer(format) if format == "lightsout/report/v2"));
+    let other = refused("lightsout/report/v1", "lightsout/plan/v1");
+    assert!(matches!(other, ReportError::Other(_)), "{other:?}");
+    for (from, to) in [
+        ("\"resumed\": 0,", ""),
+        ("\"next\": null,", ""),
+        ("\"next\": null,", "\"next\": null, \"next\": null,"),
+        ("\"next\": null,", "\"next\": null, \"more\": 1,"),
+        ("\"before\":\"on\"", "\"before\":\"asleep\""),
+        ("sha256:", "sha512:"),
+        ("}\n", ""),
+    ] {
+        let error = refused(from, to);
+        assert!(matches!(error, ReportError::Shape(_)), "{from}: {error:?}");
+    }
+    for (from, to) in [
+        ("\"stopped\": 2", "\"stopped\": 3"),
+        ("\"outcome\":\"already_off\"", "\"outcome\":\"stopped\""),
+        ("\"totals\":{\"targets\":3", "\"totals\":{\"targets\":4"),
+        ("{\"name\":\"canary\"", "{\"name\":\"rest\""),
+        ("\"exit_code\": 33", "\"exit_code\": 0"),
+        ("\"exit_code\": 33", "\"exit_code\": 99"),
+        ("os-stop", "os-start"),
+    ] {
+        let error = refused(from, to);
+        assert!(
+            matches!(error, ReportError::Contradiction(_)),
+            "{from}: {error:?}"
+        );
+    }
 }
 
 #[test]
@@ -456,6 +545,15 @@ proptest! {
         let facts = facts(Exit::SomeFailed);
         let report = |ledger| json(&Report::build(&plan, ledger, &facts));
         prop_assert_eq!(report(&mixed), report(&sorted));
+    }
+
+    #[test]
+    fn a_written_report_reads_back_with_the_same_text(events in any_events()) {
+        let plan = plan(&[("first", 7, 4), ("second", 2, 2)]);
+        let (ledger, facts) = (ledger(&plan, events), facts(Exit::SomeFailed));
+        let report = Report::build(&plan, &ledger, &facts);
+        let read = Written::read(&written(&report)).unwrap();
+        prop_assert_eq!(read.to_text(), to_text(&report));
     }
 
     #[test]

@@ -3,12 +3,12 @@
 //! Owns the closed set of words, which `schemas/report.schema.json` lists. Invariant: the word follows
 //! from the exit code alone, so the two can never contradict each other.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
 
 /// How a run ended, in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Every target stopped, already off or skipped; or a dry run that found nothing against it.

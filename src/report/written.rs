@@ -1,0 +1,308 @@
+//! A report read back from a file.
+//!
+//! Owns what such a file must be like; `document` owns the writing. Invariant: a [`Written`] report has
+//! every member of its format and no other, and its numbers are those of its rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use super::overview::{Named, Overview, trouble};
+use super::{Counts, FORMAT, Verdict};
+use crate::bms::StateClass;
+use crate::event::Mode;
+use crate::exit::Exit;
+use crate::ids::{BatchIndex, Digest, RunId, ServerId};
+use crate::outcome::{OutcomeKind, Reason};
+use crate::plan::{ACTION, Guard, PlanWarning, Project, WorkflowSummary};
+use crate::workflow::{Checks, StopType};
+
+/// Why a file is no report that can be shown.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    /// It is not JSON, or not of a report's shape.
+    #[error("it is not a report")]
+    Shape(#[source] serde_json::Error),
+    /// It says that it is something else.
+    #[error("it is a file of format `{0}`")]
+    Other(String),
+    /// It is a report of a version that this program does not know.
+    #[error("it has format `{0}`, which this version of lightsout does not know")]
+    Newer(String),
+    /// Its parts contradict each other.
+    #[error("its {0}")]
+    Contradiction(&'static str),
+}
+
+impl ReportError {
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Shape(_) | Self::Other(_) => {
+                "give a `report.json` that a run has written, or the ID of a run"
+            }
+            Self::Newer(_) => "use the version of lightsout that wrote it, or a newer one",
+            Self::Contradiction(_) => {
+                "the file was changed; `lightsout report RUN_ID` makes it again from the journal"
+            }
+        }
+    }
+}
+
+/// A report as a file tells it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "some members are only held against the format")]
+pub struct Written {
+    schema: String,
+    tool: Tool,
+    mode: Mode,
+    action: String,
+    #[serde(deserialize_with = "Option::deserialize")]
+    run_id: Option<RunId>,
+    resumed: u32,
+    workflow: WorkflowSummary,
+    labels: BTreeMap<String, String>,
+    plan: PlanIdentity,
+    project: Project,
+    stop_type: StopType,
+    checks: Checks,
+    window: (),
+    #[serde(deserialize_with = "Option::deserialize")]
+    started_at: Option<Timestamp>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    finished_at: Option<Timestamp>,
+    outcome: Verdict,
+    exit_code: u8,
+    #[serde(deserialize_with = "Option::deserialize")]
+    next: Option<String>,
+    totals: Totals,
+    job_ids: Vec<String>,
+    groups: Vec<Group>,
+    batches: Vec<Batch>,
+    servers: Vec<Server>,
+    guards: Vec<Guard>,
+    narrowed: (),
+    overrides: [(); 0],
+    warnings: Vec<PlanWarning>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only held against the format")]
+struct Tool {
+    name: String,
+    version: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanIdentity {
+    digest: Digest,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Group {
+    name: String,
+    totals: Totals,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only held against the format")]
+struct Batch {
+    index: BatchIndex,
+    group: String,
+    wave: u32,
+    size: usize,
+    sends: Vec<Send>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only held against the format")]
+struct Send {
+    attempt: u32,
+    servers: usize,
+    #[serde(deserialize_with = "Option::deserialize")]
+    job_id: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    job_status: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    http_status: Option<u16>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    request_id: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    error_code: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    error_message: Option<String>,
+    sent_at: Timestamp,
+    #[serde(deserialize_with = "Option::deserialize")]
+    settled_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "some members are only held against the format")]
+struct Server {
+    id: ServerId,
+    #[serde(deserialize_with = "Option::deserialize")]
+    name: Option<String>,
+    group: String,
+    batch: BatchIndex,
+    outcome: OutcomeKind,
+    #[serde(deserialize_with = "Option::deserialize")]
+    reason: Option<Reason>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    error_code: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    job_id: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    before: Option<StateClass>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    after: Option<StateClass>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Totals {
+    targets: u64,
+    stopped: u64,
+    already_off: u64,
+    skipped: u64,
+    failed: u64,
+    unknown: u64,
+    not_sent: u64,
+}
+
+impl Written {
+    /// Reads a report.
+    pub fn read(text: &str) -> Result<Self, ReportError> {
+        #[derive(Deserialize)]
+        struct Head {
+            schema: String,
+        }
+        let head: Head = serde_json::from_str(text).map_err(ReportError::Shape)?;
+        match head.schema {
+            schema if schema == FORMAT => {}
+            schema if schema.starts_with("lightsout/report/") => {
+                return Err(ReportError::Newer(schema));
+            }
+            schema => return Err(ReportError::Other(schema)),
+        }
+        let written: Self = serde_json::from_str(text).map_err(ReportError::Shape)?;
+        match written.contradiction() {
+            None => Ok(written),
+            Some(what) => Err(ReportError::Contradiction(what)),
+        }
+    }
+
+    /// What cannot be true at once.
+    fn contradiction(&self) -> Option<&'static str> {
+        let counted = counts(self.servers.iter());
+        let exit = Exit::ALL
+            .into_iter()
+            .find(|exit| exit.code() == self.exit_code);
+        if self.action != ACTION {
+            return Some("action is not one that this version knows");
+        }
+        if self.totals != Totals::of(&counted) {
+            return Some("totals are not those of its servers");
+        }
+        if !self.groups_agree() {
+            return Some("groups do not add up to its servers");
+        }
+        if exit.map(Verdict::of) != Some(self.outcome) {
+            return Some("outcome does not belong to its exit code");
+        }
+        None
+    }
+
+    fn groups_agree(&self) -> bool {
+        let mut counted: BTreeMap<&str, Counts> = BTreeMap::new();
+        for server in &self.servers {
+            let counts = counted.entry(&server.group).or_default();
+            counts.add(server.outcome);
+        }
+        let agrees = |group: &Group| {
+            let counts = counted.get(group.name.as_str()).copied();
+            group.totals == Totals::of(&counts.unwrap_or_default())
+        };
+        let named: BTreeSet<&str> = self
+            .groups
+            .iter()
+            .map(|group| group.name.as_str())
+            .collect();
+        let strange = counted.keys().any(|name| !named.contains(name));
+        self.groups.iter().all(agrees) && !strange
+    }
+
+    pub(super) fn overview(&self) -> Overview<'_> {
+        let labels = self.labels.iter();
+        let groups = self.groups.iter();
+        Overview {
+            run_id: self.run_id.as_ref().map(RunId::as_str),
+            mode: self.mode,
+            workflow: &self.workflow,
+            labels: labels
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .collect(),
+            project: &self.project,
+            digest: self.plan.digest,
+            resumed: self.resumed,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            verdict: self.outcome,
+            exit_code: self.exit_code,
+            next: self.next.as_deref(),
+            totals: self.totals.counts(),
+            groups: groups
+                .map(|group| (group.name.as_str(), group.totals.counts()))
+                .collect(),
+            trouble: trouble(
+                self.servers.iter(),
+                |server| (server.outcome, server.reason),
+                |server| Named {
+                    id: server.id,
+                    name: server.name.as_deref(),
+                    error_code: server.error_code.as_deref(),
+                },
+            ),
+            jobs: self.job_ids.iter().map(String::as_str).collect(),
+            warnings: self.warnings.iter().collect(),
+        }
+    }
+}
+
+fn counts<'a>(servers: impl Iterator<Item = &'a Server>) -> Counts {
+    let mut counts = Counts::default();
+    servers.for_each(|server| counts.add(server.outcome));
+    counts
+}
+
+impl Totals {
+    fn of(counts: &Counts) -> Self {
+        Self {
+            targets: counts.targets(),
+            stopped: counts.of(OutcomeKind::Stopped),
+            already_off: counts.of(OutcomeKind::AlreadyOff),
+            skipped: counts.of(OutcomeKind::Skipped),
+            failed: counts.of(OutcomeKind::Failed),
+            unknown: counts.of(OutcomeKind::Unknown),
+            not_sent: counts.of(OutcomeKind::NotSent),
+        }
+    }
+
+    fn counts(self) -> Counts {
+        Counts::from_kinds(|kind| match kind {
+            OutcomeKind::Stopped => self.stopped,
+            OutcomeKind::AlreadyOff => self.already_off,
+            OutcomeKind::Skipped => self.skipped,
+            OutcomeKind::Failed => self.failed,
+            OutcomeKind::Unknown => self.unknown,
+            OutcomeKind::NotSent => self.not_sent,
+        })
+    }
+}

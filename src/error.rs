@@ -16,6 +16,7 @@ use crate::exit::Exit;
 use crate::http::HttpError;
 use crate::ids::RunId;
 use crate::plan::PlanError;
+use crate::report::ReportError;
 use crate::simulator::{FaultsError, SimulatorError};
 use crate::state::{StateError, Switch};
 use crate::untrusted::{for_terminal, shorten};
@@ -45,6 +46,9 @@ pub enum Error {
     /// A written plan cannot be run.
     #[error("cannot use the plan `{}`", .0.display())]
     Plan(PathBuf, #[source] PlanError),
+    /// A file is no report that can be shown.
+    #[error("cannot use the report `{}`", .0.display())]
+    Report(PathBuf, #[source] ReportError),
     /// The plan goes beyond a limit of the workflow.
     #[error("guard `{name}`: {actual} targets, and the limit is {limit}")]
     Guard {
@@ -123,6 +127,7 @@ impl Error {
             Self::Unreadable(..)
             | Self::Findings(..)
             | Self::ServerList { .. }
+            | Self::Report(..)
             | Self::Clock
             | Self::ClockAbroad(_)
             | Self::Crash(_)
@@ -163,6 +168,7 @@ impl Error {
     pub fn hint(&self) -> Option<Cow<'static, str>> {
         Some(match self {
             Self::Plan(_, error) => error.hint().into(),
+            Self::Report(_, error) => error.hint().into(),
             Self::Guard { .. } => {
                 "check the list of targets; if it is right, raise `guards.max_servers`".into()
             }
@@ -197,16 +203,22 @@ impl Error {
         })
     }
 
-    /// The message with its causes and the hint, for a terminal or a log.
-    pub fn explain(&self) -> String {
+    /// The message with its causes, as one line.
+    pub fn message(&self) -> String {
         let shown =
             |error: &dyn StdError| for_terminal(&shorten(&error.to_string(), LONGEST)).into_owned();
-        let mut text = format!("error: {}", shown(self));
+        let mut text = shown(self);
         let mut cause = self.source();
         while let Some(error) = cause {
             let _ = write!(text, ": {}", shown(error));
             cause = error.source();
         }
+        text
+    }
+
+    /// The message with its causes and the hint, for a terminal or a log.
+    pub fn explain(&self) -> String {
+        let mut text = format!("error: {}", self.message());
         if let Some(hint) = self.hint() {
             let _ = write!(text, "\n  hint: {}", for_terminal(&hint));
         }
@@ -248,6 +260,7 @@ mod tests {
     #[case(Error::Unreadable("a.yaml".into(), denied()), 2)]
     #[case(Error::Findings("a.yaml".into(), Vec::new()), 2)]
     #[case(Error::State(StateError::Occupied("report.json".into())), 2)]
+    #[case(Error::Report("r.json".into(), ReportError::Newer("lightsout/report/v2".to_owned())), 2)]
     #[case(Error::Clock, 2)]
     #[case(Error::Credentials(CredentialsError::KeysAndToken { keys: "AK", token: "TOKEN" }), 2)]
     #[case(Error::Credentials(CredentialsError::NotInEnvironment), 3)]

@@ -36,5 +36,6 @@ pub mod report;
 pub mod run;
 pub mod simulator;
 pub mod state;
+pub mod status;
 pub mod untrusted;
 pub mod workflow;

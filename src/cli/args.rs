@@ -4,6 +4,8 @@
 //! environment is for `settings` and the verbs. Invariant: what clap accepts is complete and without
 //! contradiction, so no verb checks its flags against each other.
 
+mod accounts;
+
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
@@ -17,6 +19,8 @@ use crate::bms::CredentialsChoice;
 use crate::duration;
 use crate::exit::Exit;
 use crate::ids::RunId;
+
+pub(super) use accounts::{AccountFormat, HaltFlags, ReportFlags, StatusFlags};
 
 /// Power off fleets of Huawei Cloud Bare Metal Servers from a reviewed YAML file.
 #[derive(Debug, Parser)]
@@ -105,6 +109,15 @@ pub(super) enum Verb {
     /// Find out what became of what a run has sent; sends nothing.
     #[command(after_help = help::SETTLE, long_about = help::SETTLE_LONG)]
     Settle(SettleFlags),
+    /// Tell how a run is going, or went.
+    #[command(after_help = help::STATUS, long_about = help::STATUS_LONG)]
+    Status(StatusFlags),
+    /// Show the report of a run again.
+    #[command(after_help = help::REPORT, long_about = help::REPORT_LONG)]
+    Report(ReportFlags),
+    /// Forbid sending to every run, or allow it again.
+    #[command(after_help = help::HALT, long_about = help::HALT_LONG)]
+    Halt(HaltFlags),
     /// Run a workflow against simulated servers; touches nothing real.
     #[command(after_help = help::REHEARSE, long_about = help::REHEARSE_LONG)]
     Rehearse(RehearseFlags),
@@ -325,6 +338,8 @@ pub(super) enum SchemaName {
     Plan,
     /// What a run leaves behind.
     Report,
+    /// What `status --format json` writes.
+    Status,
 }
 
 #[derive(Debug, Args)]

@@ -96,6 +96,47 @@ Examples:
   lightsout settle
   lightsout settle 20261128T170000Z-3f9a1c";
 
+pub(super) const STATUS_LONG: &str = "\
+Tell how a run is going, or went.
+
+Reads the run's journal without taking a lock, so it works beside a live run, after a crash and after \
+the end. `latest` is the newest run against real servers; a rehearsal only where there was no such run. \
+Whether a process still works on a run can be told for processes of this host alone.";
+
+pub(super) const STATUS: &str = "\
+Examples:
+  lightsout status
+  lightsout status 20261128T170000Z-3f9a1c
+  lightsout status latest --format json
+Ends with 0 whatever became of the run, and with 2 if its journal is damaged; what can be read is told \
+all the same.";
+
+pub(super) const REPORT_LONG: &str = "\
+Show the report of a run again.
+
+Of a run, the report is made from its plan and its journal alone: the JSON form is byte for byte what \
+the run wrote. Of a file, it is what the file says. Opens no connection.";
+
+pub(super) const REPORT: &str = "\
+Examples:
+  lightsout report latest
+  lightsout report 20261128T170000Z-3f9a1c --format json
+  lightsout report reports/tonight.json
+Ends with 0 whatever became of the run, which the report tells.";
+
+pub(super) const HALT_LONG: &str = "\
+Forbid sending to every run, or allow it again.
+
+Sets a stop switch in the state folder. Every run that uses the folder sends nothing more from within a \
+second; what was sent already is not undone. A run that is under way ends with 34, or with 24 if nothing \
+was sent yet, and can be taken up again once the switch is lifted. Runs that start meanwhile send nothing.";
+
+pub(super) const HALT: &str = "\
+Examples:
+  lightsout halt --reason cooling
+  lightsout halt --reason CHG0042 --for 4h
+  lightsout halt --clear";
+
 pub(super) const REHEARSE_LONG: &str = "\
 Run a workflow against simulated servers; touches nothing real.
 
@@ -144,6 +185,9 @@ mod tests {
             RENDER,
             PLAN,
             RUN,
+            STATUS,
+            REPORT,
+            HALT,
             REHEARSE,
             SIMULATE,
             SCHEMA,

@@ -5,11 +5,13 @@
 
 mod again;
 mod args;
+mod chosen;
 mod cloud;
 mod confirm;
 mod dry_run;
 mod execution;
 mod faults;
+mod halt;
 mod help;
 mod logging;
 mod narrate;
@@ -18,12 +20,14 @@ mod printer;
 mod progress;
 mod rehearse;
 mod render;
+mod report;
 mod resume;
 mod run;
 mod settings;
 mod signals;
 mod simulate;
 mod sources;
+mod status;
 mod take_up;
 mod validate;
 
@@ -70,6 +74,9 @@ fn dispatch(invocation: &Invocation<'_>, verb: Verb) -> Result<Exit, Error> {
         Verb::Run(flags) => run::run(invocation, &flags),
         Verb::Resume(flags) => resume::resume(invocation, &flags),
         Verb::Settle(flags) => resume::settle(invocation, &flags),
+        Verb::Status(flags) => status::status(invocation, &flags),
+        Verb::Report(flags) => report::report(invocation, &flags),
+        Verb::Halt(flags) => halt::halt(invocation, &flags),
         Verb::Rehearse(flags) => rehearse::rehearse(invocation, &flags),
         Verb::Simulate(flags) => simulate::simulate(invocation, &flags),
         Verb::Schema(flags) => print(&invocation.printer, schema(flags.name).as_bytes()),
@@ -86,6 +93,7 @@ fn schema(name: SchemaName) -> &'static str {
         SchemaName::Workflow => crate::workflow::SCHEMA,
         SchemaName::Plan => crate::plan::SCHEMA,
         SchemaName::Report => crate::report::SCHEMA,
+        SchemaName::Status => crate::status::SCHEMA,
     }
 }
 

@@ -1,0 +1,45 @@
+//! Which run the command line means.
+//!
+//! Owns the words for it and finding it in the state folder. Invariant: `latest` is never a rehearsal
+//! while there is a run against real servers, so a colleague's rehearsal hides no run.
+
+use std::path::{Path, PathBuf};
+
+use crate::ids::RunId;
+use crate::state::{self, Keep, StateError};
+
+/// A run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Choice {
+    /// The newest one.
+    Latest,
+    /// The one with this ID, be it a rehearsal.
+    Run(RunId),
+}
+
+/// What a report is made from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// A run's plan and journal.
+    Run(Choice),
+    /// A report that was written.
+    File(PathBuf),
+}
+
+impl Choice {
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        if text == "latest" {
+            return Ok(Self::Latest);
+        }
+        let run = text.parse().map(Self::Run);
+        run.map_err(|_| "neither `latest` nor a run ID such as 20261128T170000Z-3f9a1c")
+    }
+
+    /// Finds the run.
+    pub(super) fn find(&self, state: &Path) -> Result<(Keep, RunId), StateError> {
+        match self {
+            Self::Latest => state::latest(state),
+            Self::Run(run) => Ok((state::find(state, run)?, run.clone())),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! A status as JSON.
+//!
+//! Owns the shape that `schemas/status.schema.json` describes. Invariant: no member is ever left out;
+//! what does not apply is `null` or empty.
+
+use std::io;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+
+use super::{FORMAT, Life, Sends, Status, Waiting, pending, waiting};
+use crate::event::{Attempt, Mode, StopCause, WaitReason};
+use crate::ids::{BatchIndex, Digest, JobId, RunId};
+use crate::ledger::{BatchRecord, SendRecord, Totals};
+use crate::outcome::OutcomeKind;
+use crate::plan::{ACTION, Batch, Project, WorkflowSummary};
+use crate::report::{Verdict, write_entries};
+use crate::state::{Holder, Switch};
+
+impl Status<'_> {
+    /// Writes the status as JSON.
+    pub fn write_json(&self, out: impl io::Write) -> io::Result<()> {
+        write_entries(&document(self), out)
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    schema: &'static str,
+    run_id: &'a RunId,
+    mode: Mode,
+    action: &'static str,
+    workflow: &'a WorkflowSummary,
+    plan: PlanIdentity,
+    project: &'a Project,
+    state: &'static str,
+    process: Option<Process<'a>>,
+    problem: Option<&'a str>,
+    started_at: Option<Instant>,
+    last_event_at: Option<Instant>,
+    finished_at: Option<Instant>,
+    resumed: u32,
+    sending_stopped: Option<StopCause>,
+    stop_switch: Option<StopSwitch<'a>>,
+    outcome: Option<Verdict>,
+    exit_code: Option<u8>,
+    next: Option<String>,
+    totals: Counts,
+    sends: Sends,
+    groups: Vec<Group<'a>>,
+    batches: Vec<UnderWay<'a>>,
+}
+
+#[derive(Serialize)]
+struct PlanIdentity {
+    digest: Digest,
+}
+
+#[derive(Serialize)]
+struct Process<'a> {
+    host: &'a str,
+    id: u32,
+}
+
+#[derive(Serialize)]
+struct StopSwitch<'a> {
+    reason: &'a str,
+    set_at: Instant,
+    until: Option<Instant>,
+}
+
+#[derive(Serialize)]
+struct Group<'a> {
+    name: &'a str,
+    totals: Counts,
+}
+
+#[derive(Serialize)]
+struct UnderWay<'a> {
+    index: BatchIndex,
+    group: &'a str,
+    wave: u32,
+    size: usize,
+    pending: usize,
+    waiting_for: &'static str,
+    sends: Vec<Send<'a>>,
+}
+
+#[derive(Serialize)]
+struct Send<'a> {
+    attempt: Attempt,
+    servers: usize,
+    job_id: Option<&'a JobId>,
+    job_status: Option<&'a str>,
+    sent_at: Instant,
+    settled_at: Option<Instant>,
+}
+
+/// A time to the millisecond, in UTC.
+struct Instant(Timestamp);
+
+impl Serialize for Instant {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:.3}", self.0))
+    }
+}
+
+/// Totals with those that have no outcome so far.
+struct Counts(Totals);
+
+impl Serialize for Counts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2 + OutcomeKind::ALL.len()))?;
+        map.serialize_entry("targets", &self.0.targets())?;
+        for kind in OutcomeKind::ALL {
+            map.serialize_entry(kind.as_str(), &self.0.count(kind))?;
+        }
+        map.serialize_entry("pending", &self.0.pending())?;
+        map.end()
+    }
+}
+
+impl Serialize for Sends {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(3))?;
+        map.serialize_entry("sent", &self.sent)?;
+        map.serialize_entry("accepted", &self.accepted)?;
+        map.serialize_entry("unanswered", &self.unanswered)?;
+        map.end()
+    }
+}
+
+fn document<'a>(status: &'a Status<'a>) -> Document<'a> {
+    let (plan, ledger, around) = (status.plan, status.ledger, status.around);
+    let end = status.end.as_ref();
+    let groups = plan.groups.iter().zip(ledger.groups());
+    Document {
+        schema: FORMAT,
+        run_id: &around.run,
+        mode: around.mode,
+        action: ACTION,
+        workflow: &plan.workflow,
+        plan: PlanIdentity {
+            digest: plan.digest,
+        },
+        project: &plan.project,
+        state: state_word(status.life),
+        process: around.holder.as_ref().map(process),
+        problem: around.problem.as_deref(),
+        started_at: ledger.began().map(|began| Instant(began.at)),
+        last_event_at: around.last_at.map(Instant),
+        finished_at: ledger.finished_at().map(Instant),
+        resumed: ledger.resumed(),
+        sending_stopped: status.stopped(),
+        stop_switch: around.switch.as_ref().map(stop_switch),
+        outcome: end.map(|facts| Verdict::of(facts.exit)),
+        exit_code: end.map(|facts| facts.exit.code()),
+        next: end.map_or_else(|| status.resume(), |facts| facts.next.clone()),
+        totals: Counts(ledger.totals()),
+        sends: status.sends(),
+        groups: groups
+            .map(|(group, totals)| Group {
+                name: &group.name,
+                totals: Counts(*totals),
+            })
+            .collect(),
+        batches: status
+            .under_way()
+            .map(|(batch, record)| under_way(status, batch, record))
+            .collect(),
+    }
+}
+
+fn process(holder: &Holder) -> Process<'_> {
+    Process {
+        host: &holder.host,
+        id: holder.process,
+    }
+}
+
+fn stop_switch(switch: &Switch) -> StopSwitch<'_> {
+    StopSwitch {
+        reason: &switch.reason,
+        set_at: Instant(switch.set_at),
+        until: switch.until.map(Instant),
+    }
+}
+
+fn under_way<'a>(status: &Status<'a>, batch: &'a Batch, record: &'a BatchRecord) -> UnderWay<'a> {
+    let sends = (1..).zip(record.sends());
+    UnderWay {
+        index: batch.index(),
+        group: status.group_of(batch),
+        wave: batch.wave(),
+        size: batch.servers().len(),
+        pending: pending(record),
+        waiting_for: waiting_word(waiting(record)),
+        sends: sends
+            .filter(|(_, send)| !send.withdrawn)
+            .map(send)
+            .collect(),
+    }
+}
+
+fn send((attempt, send): (Attempt, &SendRecord)) -> Send<'_> {
+    Send {
+        attempt,
+        servers: send.servers.len(),
+        job_id: send.job(),
+        job_status: send.job_status().map(|status| status.as_str()),
+        sent_at: Instant(send.sent_at),
+        settled_at: send.settled_at.map(Instant),
+    }
+}
+
+pub(super) fn state_word(life: Life) -> &'static str {
+    match life {
+        Life::Running => "running",
+        Life::Finished => "finished",
+        Life::Unfinished => "unfinished",
+        Life::Unreadable => "unreadable",
+    }
+}
+
+pub(super) fn waiting_word(waiting: Waiting) -> &'static str {
+    match waiting {
+        Waiting::Said(WaitReason::Throttled) => "throttled",
+        Waiting::Said(WaitReason::Unreachable) => "unreachable",
+        Waiting::Said(WaitReason::Busy) => "busy",
+        Waiting::Said(WaitReason::Stopping) => "stopping",
+        Waiting::Said(WaitReason::Grace) => "grace",
+        Waiting::Said(WaitReason::Reconcile) => "reconcile",
+        Waiting::Answer => "answer",
+        Waiting::Job => "job",
+        Waiting::States => "states",
+    }
+}

@@ -43,10 +43,14 @@ pub(in crate::cli) enum AccountFormat {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = true)]
 pub(in crate::cli) struct HaltFlags {
     /// Why, for whoever meets the stop switch.
-    #[arg(long, value_name = "TEXT", value_parser = some_text)]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        required_unless_present = "clear",
+        value_parser = some_text
+    )]
     pub(in crate::cli) reason: Option<String>,
     /// After how long the switch lifts itself, such as `4h`; never if left out.
     #[arg(long = "for", value_name = "DURATION", requires = "reason", value_parser = some_time)]

@@ -4,6 +4,8 @@
 //! with the digest computed here. Reads no file and decides nothing at run time. Invariant: the same
 //! workflow and targets give the same bytes in every form, on any day and in any folder.
 
+mod difference;
+mod difference_text;
 mod digest;
 mod error;
 mod load;
@@ -17,6 +19,7 @@ mod text;
 mod words;
 mod written;
 
+pub use difference::{Difference, Moved, Placed, SettingChange};
 pub use error::PlanError;
 pub use load::load;
 pub use make::make;

@@ -1,0 +1,252 @@
+//! What changes between two plans: servers added, removed and moved, and settings.
+//!
+//! Owns the comparison and its JSON; how it is shown to people is the neighbour's work. Invariant: two
+//! plans of the same digest differ in nothing that a run does, and each server is named at most once.
+
+use std::collections::HashMap;
+use std::io;
+
+use serde::Serialize;
+
+use super::model::Plan;
+use super::words::settings;
+use crate::ids::{BatchIndex, Digest, ServerId};
+
+/// The format that [`Difference::write_json`] writes.
+const FORMAT: &str = "lightsout/difference/v1";
+
+/// What changes from one plan to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference<'a> {
+    schema: &'static str,
+    /// Digest of the old plan.
+    pub old: Digest,
+    /// Digest of the new plan.
+    pub new: Digest,
+    /// Whether the digests are the same: a run would do the same.
+    pub same: bool,
+    /// Servers that only the new plan stops, in its order.
+    pub added: Vec<Placed<'a>>,
+    /// Servers that only the old plan stops, in its order.
+    pub removed: Vec<Placed<'a>>,
+    /// Servers that both plans stop, in another group or batch; in the new plan's order.
+    pub moved: Vec<Moved<'a>>,
+    /// Settings that differ.
+    pub settings: Vec<SettingChange>,
+}
+
+/// A server and its place in a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Placed<'a> {
+    /// The server.
+    pub id: ServerId,
+    /// Its name, where an inventory gives one; untrusted.
+    pub name: Option<&'a str>,
+    /// Name of its group; untrusted.
+    pub group: &'a str,
+    /// Its batch.
+    pub batch: BatchIndex,
+}
+
+/// A server in two plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Moved<'a> {
+    /// The server.
+    pub id: ServerId,
+    /// Its name in the new plan; untrusted.
+    pub name: Option<&'a str>,
+    /// Its group in the old plan.
+    pub from_group: &'a str,
+    /// Its batch in the old plan.
+    pub from_batch: BatchIndex,
+    /// Its group in the new plan.
+    pub to_group: &'a str,
+    /// Its batch in the new plan.
+    pub to_batch: BatchIndex,
+}
+
+/// A setting that differs; `None` where a plan does not have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SettingChange {
+    /// Its name, such as `rollout.batch_size`.
+    pub name: String,
+    /// Its value in the old plan.
+    pub old: Option<String>,
+    /// Its value in the new plan.
+    pub new: Option<String>,
+}
+
+impl<'a> Difference<'a> {
+    /// What changes from `old` to `new`.
+    pub fn between(old: &'a Plan, new: &'a Plan) -> Self {
+        let before: HashMap<ServerId, Placed<'a>> =
+            placed(old).map(|server| (server.id, server)).collect();
+        let after: HashMap<ServerId, ()> = placed(new).map(|server| (server.id, ())).collect();
+        let mut added = Vec::new();
+        let mut moved = Vec::new();
+        for now in placed(new) {
+            match before.get(&now.id) {
+                None => added.push(now),
+                Some(then) if (then.group, then.batch) == (now.group, now.batch) => {}
+                Some(then) => moved.push(Moved {
+                    id: now.id,
+                    name: now.name,
+                    from_group: then.group,
+                    from_batch: then.batch,
+                    to_group: now.group,
+                    to_batch: now.batch,
+                }),
+            }
+        }
+        let removed = placed(old)
+            .filter(|then| !after.contains_key(&then.id))
+            .collect();
+        Self {
+            schema: FORMAT,
+            old: old.digest,
+            new: new.digest,
+            same: old.digest == new.digest,
+            added,
+            removed,
+            moved,
+            settings: changes(&named_settings(old), &named_settings(new)),
+        }
+    }
+
+    /// Writes the difference as pretty-printed JSON.
+    pub fn write_json(&self, mut out: impl io::Write) -> io::Result<()> {
+        serde_json::to_writer_pretty(&mut out, self)?;
+        out.write_all(b"\n")
+    }
+}
+
+/// Every target with its place, in sending order.
+fn placed(plan: &Plan) -> impl Iterator<Item = Placed<'_>> {
+    plan.batches.iter().flat_map(move |batch| {
+        let group = plan
+            .groups
+            .get(batch.group())
+            .map_or("", |group| group.name.as_str());
+        let place = move |id: &ServerId| Placed {
+            id: *id,
+            name: plan.name_of(*id),
+            group,
+            batch: batch.index(),
+        };
+        batch.servers().iter().map(place)
+    })
+}
+
+/// Every setting that a person may want to see changed, by name.
+fn named_settings(plan: &Plan) -> Vec<(String, String)> {
+    let own = [
+        ("project", plan.project.id.to_string()),
+        ("endpoint", plan.project.endpoint.to_string()),
+        ("stop_type", plan.stop_type.as_str().to_owned()),
+    ];
+    let guards = plan.guards.iter();
+    let guards = guards.map(|guard| (format!("guards.{}", guard.name), guard.limit.to_string()));
+    let groups = plan.groups.iter();
+    let groups = groups.map(|group| {
+        (
+            format!("in_flight of {}", group.name),
+            group.in_flight.get().to_string(),
+        )
+    });
+    let own = own.into_iter().chain(settings(plan));
+    own.map(|(name, value)| (name.to_owned(), value))
+        .chain(guards)
+        .chain(groups)
+        .collect()
+}
+
+fn changes(old: &[(String, String)], new: &[(String, String)]) -> Vec<SettingChange> {
+    let value = |list: &[(String, String)], name: &str| {
+        list.iter()
+            .find(|(own, _)| own == name)
+            .map(|(_, value)| value.clone())
+    };
+    let gone = old.iter().filter(|(name, _)| value(new, name).is_none());
+    let names = new.iter().chain(gone).map(|(name, _)| name);
+    names
+        .map(|name| SettingChange {
+            name: name.clone(),
+            old: value(old, name),
+            new: value(new, name),
+        })
+        .filter(|change| change.old != change.new)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::sample::{self, group};
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_plan_does_not_differ_from_itself() {
+        let plan = sample::fleet();
+        let difference = Difference::between(&plan, &plan);
+        assert!(difference.same);
+        assert!(difference.added.is_empty() && difference.removed.is_empty());
+        assert!(difference.moved.is_empty() && difference.settings.is_empty());
+    }
+
+    #[test]
+    fn servers_are_added_removed_and_moved() {
+        let old = sample::plan(vec![group("a", 0, 3), group("b", 3, 2)]);
+        let new = sample::plan(vec![group("a", 1, 3), group("b", 4, 2)]);
+        let difference = Difference::between(&old, &new);
+        let ids = |list: &[Placed<'_>]| list.iter().map(|server| server.id).collect::<Vec<_>>();
+        assert_eq!(ids(&difference.added), [sample::server(5)]);
+        assert_eq!(ids(&difference.removed), [sample::server(0)]);
+        let moved = &difference.moved;
+        assert_eq!(moved.len(), 1);
+        assert_eq!(
+            (moved[0].id, moved[0].from_group, moved[0].to_group),
+            (sample::server(3), "b", "a")
+        );
+        assert!(!difference.same);
+    }
+
+    #[test]
+    fn settings_that_differ_are_named_with_both_values() {
+        let mut workflow = sample::workflow();
+        let old = sample::plan_of(&workflow, vec![group("a", 0, 3)]);
+        workflow.stop_type = crate::workflow::StopType::Soft;
+        workflow.guards.max_servers = 7;
+        let mut wide = group("a", 0, 3);
+        wide.in_flight = crate::workflow::InFlight::try_from(4).unwrap();
+        let new = sample::plan_of(&workflow, vec![wide]);
+        let changes = Difference::between(&old, &new).settings;
+        let shown: Vec<String> = changes
+            .iter()
+            .map(|change| format!("{} {:?} {:?}", change.name, change.old, change.new))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "stop_type Some(\"HARD\") Some(\"SOFT\")",
+                "guards.max_servers Some(\"5000\") Some(\"7\")",
+                "in_flight of a Some(\"1\") Some(\"4\")",
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_added_and_removed_leads_from_the_old_set_to_the_new(from in 0u32..20, to in 0u32..20, size in 1u32..30) {
+            let old = sample::plan(vec![group("a", from, size)]);
+            let new = sample::plan(vec![group("a", to, size)]);
+            let difference = Difference::between(&old, &new);
+            let mut servers: Vec<ServerId> = placed(&old).map(|server| server.id).collect();
+            servers.retain(|id| !difference.removed.iter().any(|server| server.id == *id));
+            servers.extend(difference.added.iter().map(|server| server.id));
+            let mut expected: Vec<ServerId> = placed(&new).map(|server| server.id).collect();
+            servers.sort_unstable();
+            expected.sort_unstable();
+            prop_assert_eq!(servers, expected);
+        }
+    }
+}

@@ -14,7 +14,7 @@ use crate::bms::{CredentialsError, HostRefused};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::exit::Exit;
 use crate::http::HttpError;
-use crate::ids::RunId;
+use crate::ids::{Digest, RunId};
 use crate::plan::PlanError;
 use crate::report::ReportError;
 use crate::simulator::{FaultsError, SimulatorError};
@@ -49,6 +49,19 @@ pub enum Error {
     /// A file is no report that can be shown.
     #[error("cannot use the report `{}`", .0.display())]
     Report(PathBuf, #[source] ReportError),
+    /// There is no committed plan beside the workflow.
+    #[error("there is no committed plan `{}`", .0.display())]
+    NoCommittedPlan(PathBuf),
+    /// The workflow no longer yields the committed plan.
+    #[error("the workflow yields the plan {made}, and `{}` has {committed}", .path.display())]
+    NotCommitted {
+        /// The committed plan.
+        path: PathBuf,
+        /// Its digest.
+        committed: Digest,
+        /// The digest of what the workflow yields.
+        made: Digest,
+    },
     /// The plan goes beyond a limit of the workflow.
     #[error("guard `{name}`: {actual} targets, and the limit is {limit}")]
     Guard {
@@ -141,9 +154,10 @@ impl Error {
             | Self::Http(HttpError::CaFile { .. } | HttpError::CaFileUnreadable { .. })
             | Self::Credentials(CredentialsError::KeysAndToken { .. }) => Exit::Invalid,
             Self::State(StateError::Locked(_)) | Self::Unsettled(..) => Exit::Locked,
-            Self::Plan(..) | Self::State(StateError::Plan(..) | StateError::OtherPlan(_)) => {
-                Exit::PlanMismatch
-            }
+            Self::Plan(..)
+            | Self::NoCommittedPlan(_)
+            | Self::NotCommitted { .. }
+            | Self::State(StateError::Plan(..) | StateError::OtherPlan(_)) => Exit::PlanMismatch,
             Self::State(_) => Exit::Invalid,
             Self::Guard { .. } => Exit::Guard,
             Self::Host(_)
@@ -169,6 +183,9 @@ impl Error {
         Some(match self {
             Self::Plan(_, error) => error.hint().into(),
             Self::Report(_, error) => error.hint().into(),
+            Self::NoCommittedPlan(_) | Self::NotCommitted { .. } => {
+                "`lightsout plan FILE --write` makes it anew; have it reviewed and committed".into()
+            }
             Self::Guard { .. } => {
                 "check the list of targets; if it is right, raise `guards.max_servers`".into()
             }

@@ -16,6 +16,8 @@ pub enum Exit {
     Invalid = 2,
     /// Credentials, permission or project refused, or the cloud cannot be reached.
     Refused = 3,
+    /// Plans differ.
+    PlansDiffer = 10,
     /// Another run holds the lock, or an earlier run cannot be settled.
     Locked = 21,
     /// The plan does not match.
@@ -38,10 +40,11 @@ pub enum Exit {
 
 impl Exit {
     /// Every way, in the order of the numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Success,
         Self::Invalid,
         Self::Refused,
+        Self::PlansDiffer,
         Self::Locked,
         Self::PlanMismatch,
         Self::Guard,
@@ -64,6 +67,7 @@ impl Exit {
             Self::Success => Self::ReportNotWritten,
             earned @ (Self::Invalid
             | Self::Refused
+            | Self::PlansDiffer
             | Self::Locked
             | Self::PlanMismatch
             | Self::Guard

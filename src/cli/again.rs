@@ -14,7 +14,11 @@ pub(super) fn run(flags: &RunFlags) -> String {
             "lightsout run --plan {}",
             quoted(&plan.display().to_string())
         ),
-        (None, file) => of_file(file.as_deref().unwrap_or(Path::new("")), &flags.variables),
+        (None, file) => {
+            let file = file.as_deref().unwrap_or(Path::new(""));
+            let locked = if flags.locked { " --locked" } else { "" };
+            format!("{}{locked}", of_file(file, &flags.variables))
+        }
     }
 }
 

@@ -191,6 +191,18 @@ pub(super) struct PlanFlags {
     /// Print the exact method, path and body of each stop request instead.
     #[arg(long, conflicts_with = "format")]
     pub(super) requests: bool,
+    /// Put the plan beside the workflow as `NAME.plan.json`, to be committed and reviewed.
+    #[arg(long)]
+    pub(super) write: bool,
+    /// Compare with the committed plan instead; ends with 10 if that is stale.
+    #[arg(long, conflicts_with_all = ["write", "requests", "against"])]
+    pub(super) check: bool,
+    /// Show what changes from an older plan instead.
+    #[arg(long, value_name = "PLAN", conflicts_with = "requests")]
+    pub(super) against: Option<PathBuf>,
+    /// With `--against`: end with 10 if anything changes.
+    #[arg(long, requires = "against")]
+    pub(super) exit_code: bool,
 }
 
 /// How a plan is shown.
@@ -218,6 +230,9 @@ pub(super) struct RunFlags {
     /// Label for the report, such as a change number; wins over the workflow's.
     #[arg(long, value_name = "NAME=TEXT", value_parser = pair)]
     pub(super) label: Vec<(String, String)>,
+    /// Run only if the workflow still yields the committed plan, `NAME.plan.json`.
+    #[arg(long, conflicts_with = "plan")]
+    pub(super) locked: bool,
     /// Show plan and report only: no connection, credentials or run folder.
     #[arg(long)]
     pub(super) dry_run: bool,

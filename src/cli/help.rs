@@ -8,9 +8,10 @@ Exit codes:
    0  all well                            24  halted before the first send
    2  usage, workflow or place invalid    30  some targets failed or were not sent
    3  refused, or cloud out of reach      33  some outcomes are unknown
-  21  locked by another run               34  interrupted; can be resumed
-  22  the plan does not match             40  report not written where asked
-  23  a guard forbids it                  70  internal error
+  10  plans differ                        34  interrupted; can be resumed
+  21  locked by another run               40  report not written where asked
+  22  the plan does not match             70  internal error
+  23  a guard forbids it
 2 to 29: nothing was accepted by the cloud. 30 to 40: something may have been.";
 
 pub(super) const ALL: &str = "\
@@ -24,6 +25,7 @@ Exit codes:
    0  every target stopped, already off or skipped; or the file or plan is fine
    2  wrong usage, or the workflow, inventory or report place is invalid
    3  credentials, permission or project refused, or the cloud cannot be reached
+  10  plans differ (`plan --check`, `--exit-code`)
   21  another run holds the lock, or an earlier run cannot be settled
   22  the plan does not match
   23  a guard forbids it
@@ -51,6 +53,9 @@ Examples:
   lightsout plan workflows/weekly-stop.yaml --format md
   lightsout plan workflows/weekly-stop.yaml --format json --out weekly-stop.plan.json
   lightsout plan workflows/weekly-stop.yaml --requests
+  lightsout plan workflows/weekly-stop.yaml --write
+  lightsout plan workflows/weekly-stop.yaml --check
+  lightsout plan workflows/weekly-stop.yaml --against old.plan.json --exit-code --format md
 Same inputs, same bytes. A plan that breaks a guard is shown whole and ends with 23.";
 
 pub(super) const RUN_LONG: &str = "\
@@ -214,7 +219,7 @@ mod tests {
 
     #[test]
     fn every_exit_code_is_explained() {
-        for code in [0, 2, 3, 21, 22, 23, 24, 30, 33, 34, 40, 70] {
+        for code in [0, 2, 3, 10, 21, 22, 23, 24, 30, 33, 34, 40, 70] {
             let entry = format!("{code:>4}  ");
             assert!(ALL.contains(&entry), "{code}");
             assert!(EXIT_CODES.contains(&entry), "{code}");

@@ -5,6 +5,7 @@
 
 mod again;
 mod args;
+mod binding;
 mod chosen;
 mod cloud;
 mod confirm;

@@ -1,28 +1,46 @@
-//! `lightsout plan`: what a run would do.
+//! `lightsout plan`: what a run would do, and whether that is what was reviewed.
 //!
-//! Owns choosing the form and writing `--out`. Invariant: a plan that breaks a guard is shown and
-//! written whole all the same, and the exit code tells.
+//! Owns choosing the form and writing files. Invariant: a plan that breaks a guard is shown and written
+//! whole all the same, and the exit code tells.
 
 use super::args::{PlanFlags, PlanFormat};
-use super::{Invocation, sources};
+use super::{Invocation, binding, sources};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::plan;
+use crate::plan::{self, Plan};
 use crate::state;
 
 pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exit, Error> {
     let inputs = sources::inputs(invocation, &flags.variables, &[])?;
     let made = sources::plan_of(invocation, &flags.file, &inputs)?;
-    if let Some(path) = &flags.out {
+    let written = flags.write.then(|| binding::place(&flags.file));
+    for path in flags.out.iter().chain(&written) {
         state::write_over(path, |file| plan::write_json(&made, file))?;
     }
-    let printed = invocation.printer.data(|out| match flags.format {
-        _ if flags.requests => plan::write_requests(&made, out),
-        PlanFormat::Text => out.write_all(plan::to_text(&made).as_bytes()),
-        PlanFormat::Json => plan::write_json(&made, out),
-        PlanFormat::Md => out.write_all(plan::to_markdown(&made).as_bytes()),
-    });
-    printed.map_err(Error::Stdout)?;
+    let compared = if flags.check {
+        binding::compare(
+            invocation,
+            &binding::committed(&flags.file)?,
+            &made,
+            flags.format,
+        )?
+    } else if let Some(old) = &flags.against {
+        let exit = binding::compare(invocation, &binding::load(old)?, &made, flags.format)?;
+        if flags.exit_code { exit } else { Exit::Success }
+    } else {
+        show(invocation, flags, &made)?;
+        Exit::Success
+    };
     sources::check_guards(&made)?;
-    Ok(Exit::Success)
+    Ok(compared)
+}
+
+fn show(invocation: &Invocation<'_>, flags: &PlanFlags, made: &Plan) -> Result<(), Error> {
+    let printed = invocation.printer.data(|out| match flags.format {
+        _ if flags.requests => plan::write_requests(made, out),
+        PlanFormat::Text => out.write_all(plan::to_text(made).as_bytes()),
+        PlanFormat::Json => plan::write_json(made, out),
+        PlanFormat::Md => out.write_all(plan::to_markdown(made).as_bytes()),
+    });
+    printed.map_err(Error::Stdout)
 }

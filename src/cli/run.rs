@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::args::RunFlags;
 use super::execution::{Beginning, Execution, perform};
-use super::{Invocation, again, cloud, confirm, dry_run, settings, sources, take_up};
+use super::{Invocation, again, binding, cloud, confirm, dry_run, settings, sources, take_up};
 use crate::bms::Client;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -36,7 +36,7 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
         return dry_run::dry_run(invocation, flags, &plan);
     }
     let prepared = prepare(invocation, flags, plan)?;
-    if flags.plan.is_none() && !flags.yes {
+    if flags.plan.is_none() && !flags.locked && !flags.yes {
         confirm::confirm(invocation, &prepared.plan)?;
     }
     let state = settings::state_folder(&invocation.general, invocation.around)?;
@@ -135,7 +135,11 @@ fn planned(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Plan, Error>
         (None, file) => {
             let file = file.as_deref().unwrap_or(Path::new(""));
             let inputs = sources::inputs(invocation, &flags.variables, &flags.label)?;
-            sources::plan_of(invocation, file, &inputs)
+            let plan = sources::plan_of(invocation, file, &inputs)?;
+            if flags.locked {
+                binding::require(invocation, file, &plan)?;
+            }
+            Ok(plan)
         }
     }
 }

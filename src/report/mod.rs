@@ -90,6 +90,7 @@ fn next(launch: &Launch, exit: Exit) -> Option<String> {
             Mode::Run,
             Exit::Success
             | Exit::Invalid
+            | Exit::PlansDiffer
             | Exit::Locked
             | Exit::PlanMismatch
             | Exit::Guard

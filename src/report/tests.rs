@@ -240,7 +240,8 @@ fn exits() -> Vec<Exit> {
         Some(match exit {
             Success => Invalid,
             Invalid => Refused,
-            Refused => Locked,
+            Refused => PlansDiffer,
+            PlansDiffer => Locked,
             Locked => PlanMismatch,
             PlanMismatch => Guard,
             Guard => Halted,

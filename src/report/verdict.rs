@@ -42,7 +42,7 @@ impl Verdict {
             Exit::Guard => Self::Forbidden,
             Exit::Halted | Exit::Locked => Self::Halted,
             Exit::Resumable => Self::Unfinished,
-            Exit::Invalid | Exit::PlanMismatch => Self::Invalid,
+            Exit::Invalid | Exit::PlansDiffer | Exit::PlanMismatch => Self::Invalid,
             Exit::Internal => Self::InternalError,
         }
     }

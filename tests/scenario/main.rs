@@ -10,6 +10,7 @@
 )]
 
 mod batches;
+mod binding;
 mod broken_servers;
 mod checks;
 mod crash;

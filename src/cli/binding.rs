@@ -1,0 +1,86 @@
+//! The plan that was reviewed, beside its workflow, and what differs from it.
+//!
+//! Owns where the committed plan is kept and the comparisons that `plan --check`, `plan --against` and
+//! `run --locked` make. Invariant: a committed plan that was changed by hand is refused, not compared.
+
+use std::path::{Path, PathBuf};
+
+use super::args::PlanFormat;
+use super::{Invocation, sources};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::plan::{self, Difference, Plan};
+
+/// Where the committed plan of a workflow is: `weekly-stop.yaml` → `weekly-stop.plan.json`.
+pub(super) fn place(workflow: &Path) -> PathBuf {
+    workflow.with_extension("plan.json")
+}
+
+/// The committed plan of a workflow.
+pub(super) fn committed(workflow: &Path) -> Result<Plan, Error> {
+    let path = place(workflow);
+    if path.symlink_metadata().is_err() {
+        return Err(Error::NoCommittedPlan(path));
+    }
+    load(&path)
+}
+
+/// The plan in a file.
+pub(super) fn load(path: &Path) -> Result<Plan, Error> {
+    let source = sources::read(path)?;
+    plan::load(source.text()).map_err(|error| Error::Plan(path.to_owned(), error))
+}
+
+/// Shows what differs; ends with 10 if anything does.
+pub(super) fn compare(
+    invocation: &Invocation<'_>,
+    old: &Plan,
+    new: &Plan,
+    format: PlanFormat,
+) -> Result<Exit, Error> {
+    let difference = Difference::between(old, new);
+    let printed = invocation.printer.data(|out| match format {
+        PlanFormat::Text => out.write_all(difference.to_text().as_bytes()),
+        PlanFormat::Json => difference.write_json(out),
+        PlanFormat::Md => out.write_all(difference.to_markdown().as_bytes()),
+    });
+    printed.map_err(Error::Stdout)?;
+    Ok(if difference.same {
+        Exit::Success
+    } else {
+        Exit::PlansDiffer
+    })
+}
+
+/// Refuses a plan that is not the committed one of its workflow; tells what differs.
+pub(super) fn require(
+    invocation: &Invocation<'_>,
+    workflow: &Path,
+    plan: &Plan,
+) -> Result<(), Error> {
+    let committed = committed(workflow)?;
+    if committed.digest == plan.digest {
+        return Ok(());
+    }
+    let difference = Difference::between(&committed, plan);
+    invocation.printer.problem(difference.to_text().trim_end());
+    Err(Error::NotCommitted {
+        path: place(workflow),
+        committed: committed.digest,
+        made: plan.digest,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_plan_stands_beside_its_workflow() {
+        assert_eq!(
+            place(Path::new("w/weekly-stop.yaml")),
+            Path::new("w/weekly-stop.plan.json")
+        );
+        assert_eq!(place(Path::new("a.b.yml")), Path::new("a.b.plan.json"));
+    }
+}

@@ -1,0 +1,116 @@
+//! What was reviewed is what runs: committed plans, stale ones, and ones that were changed by hand.
+
+use serde_json::{Value, json};
+
+use crate::scenario::{Scenario, Stage, ids, ids_from};
+
+fn reviewed() -> Stage {
+    let stage = Scenario::of_groups(&[("canary", &ids(2)), ("rest", &ids_from(3, 6))])
+        .with("rollout: { batch_size: 4 }")
+        .start();
+    stage.run("plan night.yaml --write").with_code(0);
+    stage
+}
+
+/// The workflow with one thing in it replaced by another.
+fn change(stage: &Stage, from: &str, to: &str) {
+    let text = stage.read("night.yaml");
+    assert!(text.contains(from), "{from} is not in\n{text}");
+    stage.write("night.yaml", text.replacen(from, to, 1));
+}
+
+fn nothing_was_sent(stage: &Stage) {
+    let stats = stage.stats();
+    assert_eq!(
+        (
+            stats.requests.stop,
+            stats.requests.list,
+            stats.requests.show
+        ),
+        (0, 0, 0)
+    );
+}
+
+#[test]
+fn a_workflow_that_still_yields_its_committed_plan_runs() {
+    let stage = reviewed();
+    stage.run("plan night.yaml --check").with_code(0);
+    let ended = stage.run("run night.yaml --locked").with_code(0);
+    let plan: Value = serde_json::from_str(&stage.read("night.plan.json")).unwrap();
+    assert_eq!(ended.report()["plan"]["digest"], plan["digest"]);
+    assert_eq!(ended.accepted_sizes(), [2, 4, 2]);
+}
+
+#[test]
+fn a_workflow_whose_plan_is_another_one_does_not_run_locked() {
+    let another = ids_from(99, 1)[0].to_string();
+    let first = ids(1)[0].to_string();
+    let changes = [
+        (first.as_str(), another.as_str()),
+        ("stop_type: HARD", "stop_type: SOFT"),
+        ("batch_size: 4", "batch_size: 5"),
+    ];
+    for (from, to) in changes {
+        let stage = reviewed();
+        change(&stage, from, to);
+        stage.run("plan night.yaml --check").with_code(10);
+        let ended = stage.run("run night.yaml --locked").with_code(22);
+        assert!(ended.err.contains("digest"), "{}", ended.err);
+        nothing_was_sent(&stage);
+    }
+}
+
+#[test]
+fn what_a_run_does_not_do_otherwise_may_change() {
+    let stage = reviewed();
+    let text = stage.read("night.yaml");
+    stage.write(
+        "night.yaml",
+        format!("# another comment\n{text}\ndescription: other words\n"),
+    );
+    stage.run("plan night.yaml --check").with_code(0);
+    stage.run("run night.yaml --locked").with_code(0);
+}
+
+#[test]
+fn a_committed_plan_that_was_changed_or_cut_or_is_missing_is_refused() {
+    let stage = reviewed();
+    let plan = stage.read("night.plan.json");
+    let first = ids(1)[0].to_string();
+    let another = ids_from(99, 1)[0].to_string();
+    let newer = plan.replacen("lightsout/plan/v1", "lightsout/plan/v2", 1);
+    for bad in [
+        plan.replacen(&first, &another, 1),
+        plan[..plan.len() / 2].to_owned(),
+        newer,
+    ] {
+        stage.write("night.plan.json", bad);
+        stage.run("run night.yaml --locked").with_code(22);
+        stage.run("plan night.yaml --check").with_code(22);
+    }
+    std::fs::remove_file(stage.path("night.plan.json")).unwrap();
+    let ended = stage.run("run night.yaml --locked").with_code(22);
+    assert!(ended.err.contains("--write"), "{}", ended.err);
+    nothing_was_sent(&stage);
+}
+
+#[test]
+fn a_difference_names_the_servers_and_settings_that_change() {
+    let stage = reviewed();
+    let (first, another) = (ids(1)[0].to_string(), ids_from(99, 1)[0].to_string());
+    change(&stage, &first, &another);
+    change(&stage, "batch_size: 4", "batch_size: 6");
+    let line = "plan night.yaml --against night.plan.json --format json";
+    let shown: Value = serde_json::from_str(&stage.run(line).with_code(0).out).unwrap();
+    assert_eq!(shown["same"], json!(false));
+    assert_eq!(shown["added"][0]["id"], json!(another));
+    assert_eq!(shown["removed"][0]["id"], json!(first));
+    assert_eq!(shown["settings"][0]["name"], json!("rollout.batch_size"));
+    let line = "plan night.yaml --against night.plan.json --exit-code --format md";
+    let shown = stage.run(line).with_code(10);
+    assert!(
+        shown.out.contains("1 server would newly lose power"),
+        "{}",
+        shown.out
+    );
+}

@@ -34,7 +34,7 @@ fn usage_errors_end_with_2_and_help_with_0() {
 #[test]
 fn schemas_and_completions_go_to_stdout() {
     let bench = Bench::new();
-    for name in ["workflow", "plan", "report"] {
+    for name in ["workflow", "plan", "report", "status"] {
         let schema: Value =
             serde_json::from_str(&bench.run(&format!("schema {name}")).out).unwrap();
         assert!(jsonschema::meta::is_valid(&schema), "{name}");

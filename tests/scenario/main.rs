@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod accounts;
 mod batches;
 mod binding;
 mod broken_servers;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::progress::Bars;
-use super::signals::Listener;
+use super::signals::{Listener, Signals};
 use super::{Invocation, internal, logging, narrate, runtime};
 use crate::bms::Client;
 use crate::clock::Clock;
@@ -62,12 +62,17 @@ pub(super) fn perform(
     beginning: Beginning,
 ) -> Result<Exit, Error> {
     logging::start(&invocation.printer, execution.clock);
+    let runtime = runtime()?;
+    // From here on, so that also the writing of the plan is not ended by a signal.
+    let signals = runtime.block_on(async { Signals::catch() });
+    let signals = signals.map_err(|error| internal("catch signals", error))?;
     let (opening, ledger, journal) = begin(&execution, beginning)?;
     let observer = observer(execution.plan.clone());
     let recorder = Recorder::new(ledger, execution.clock, Some(journal), observer);
     let recorder = Arc::new(recorder);
-    let ended = runtime()?.block_on(async {
-        let ended = execute(invocation, &execution, opening, recorder.clone()).await;
+    let ended = runtime.block_on(async {
+        let execute = execute(invocation, &execution, signals, opening, recorder.clone());
+        let ended = execute.await;
         // Whatever became of the run, what is known of it is reported.
         let exit = report(invocation, &execution, &recorder).await?;
         ended.map(|()| exit)
@@ -122,6 +127,7 @@ fn observer(plan: Arc<Plan>) -> Observer {
 async fn execute(
     invocation: &Invocation<'_>,
     execution: &Execution,
+    signals: Signals,
     opening: Opening,
     recorder: Arc<Recorder>,
 ) -> Result<(), RunError> {
@@ -133,16 +139,9 @@ async fn execute(
         opening,
         stop,
     };
-    let listener = Listener::new(raise, execution.switch.as_deref(), execution.clock);
-    let listen = async {
-        match listener {
-            Ok(listener) => listener.listen(&recorder).await,
-            Err(error) => {
-                tracing::warn!(%error, "signals cannot be caught: the first one ends the process");
-                std::future::pending().await
-            }
-        }
-    };
+    let switch = execution.switch.as_deref();
+    let listener = Listener::new(signals, raise, switch, execution.clock);
+    let listen = listener.listen(&recorder);
     let bars = invocation.printer.voice().bars;
     let bars = bars.then(|| Bars::new(&execution.plan, invocation.printer.bars()));
     let draw = async {

@@ -27,7 +27,8 @@ pub(super) struct Listener {
     signals: Signals,
 }
 
-struct Signals {
+/// The signals that a run must not die of. What is caught while nobody listens is heard later.
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
@@ -36,7 +37,8 @@ struct Signals {
 }
 
 impl Signals {
-    fn catch() -> io::Result<Self> {
+    /// Begins to catch them; needs the runtime around it.
+    pub(super) fn catch() -> io::Result<Self> {
         let file_size = rustix::process::Signal::XFSZ.as_raw();
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -58,17 +60,17 @@ impl Signals {
 impl Listener {
     /// Begins to listen; `switch` is the state folder whose stop switch is obeyed.
     pub(super) fn new(
+        signals: Signals,
         raise: watch::Sender<Option<StopCause>>,
         switch: Option<&Path>,
         clock: Clock,
-    ) -> io::Result<Self> {
-        let signals = Signals::catch()?;
-        Ok(Self {
+    ) -> Self {
+        Self {
             raise,
             switch: switch.map(Path::to_owned),
             clock,
             signals,
-        })
+        }
     }
 
     /// Passes on what is heard, until it is dropped.

@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -155,7 +156,11 @@ impl Writer {
     fn append(&mut self, events: &[Stamped]) -> io::Result<()> {
         let line = encode(self.seq, events)?;
         self.file.write_all(line.as_bytes())?;
-        self.file.sync_data()
+        self.file.sync_data()?;
+        if self.file.metadata()?.nlink() == 0 {
+            return Err(io::Error::other("the file was removed"));
+        }
+        Ok(())
     }
 }
 
@@ -215,6 +220,17 @@ mod tests {
         assert!(!journal.append(vec![stamped(0)]).durable().await);
         assert!(journal.has_failed());
         assert!(!journal.append(vec![stamped(1)]).durable().await);
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_nobody_can_find_again_has_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        let journal = Journal::create(&path, None).unwrap();
+        assert!(journal.append(vec![stamped(0)]).durable().await);
+        std::fs::remove_file(&path).unwrap();
+        assert!(!journal.append(vec![stamped(1)]).durable().await);
+        assert!(journal.has_failed());
     }
 
     #[test]

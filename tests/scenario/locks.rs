@@ -1,0 +1,141 @@
+//! Two runs of one project: the second is refused, or settles what the first left behind.
+//!
+//! Invariant: the lock dies with its process, whatever way that dies.
+
+use std::time::Duration;
+
+use lightsout::event::{Event, SendAnswer};
+use serde_json::json;
+
+use crate::process::now;
+use crate::scenario::{Scenario, Stage, ids};
+
+/// How fast a refusal must be, even on a busy machine; what it takes is printed.
+const GENEROUS: Duration = Duration::from_secs(3);
+
+/// Two workflow files for the same servers, `night.yaml` and `other.yaml`, and slow jobs.
+fn stage() -> Stage {
+    let stage = Scenario::new(&ids(4))
+        .with("rollout: { batch_size: 2 }\nchecks: { grace: 30s }\njobs: { poll: 5s }")
+        .settings(|cloud| cloud.job_duration = Duration::from_secs(40))
+        .pace(40)
+        .start();
+    let text = stage
+        .read("night.yaml")
+        .replace("name: night", "name: other");
+    // The region is another word for the endpoint, so this is the same project.
+    let text = text.replace("stop_type:", "region: eu-x\nstop_type:");
+    stage.write("other.yaml", text);
+    stage
+}
+
+fn accepted(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::SendAnswered {
+            answer: SendAnswer::Accepted { .. },
+            ..
+        }
+    )
+}
+
+#[test]
+fn a_second_run_of_the_project_is_refused_at_once_and_names_the_first() {
+    let stage = stage();
+    let mut first = stage.spawn("run night.yaml");
+    first.until("an answer", |stage| stage.knows(accepted));
+    let (run, process) = (stage.run_id(), first.id().to_string());
+    let lines = [
+        "run night.yaml",
+        "run other.yaml",
+        &format!("resume {run}"),
+        &format!("settle {run}"),
+        "resume",
+    ];
+    for line in lines {
+        let began = now();
+        let output = stage.command(line).output().unwrap();
+        let took = began.elapsed();
+        println!("{line}: refused after {} ms", took.as_millis());
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(21), "{line}: {err}");
+        assert!(took < GENEROUS, "{line}: {took:?}");
+        let host = rustix::system::uname();
+        let host = host.nodename().to_str().unwrap().to_owned();
+        for part in [&run, &process, &host] {
+            assert!(err.contains(part.as_str()), "no {part} in {err}");
+        }
+    }
+    let (ended, _) = first.ended();
+    ended.with_code(0).with_outcomes(&[("stopped", 4)]);
+    assert_eq!(stage.run_folders().len(), 1);
+}
+
+#[test]
+fn the_run_after_a_killed_one_settles_it_and_goes_on() {
+    for next in ["night.yaml", "other.yaml"] {
+        let stage = stage();
+        let mut first = stage.spawn("run night.yaml");
+        first.until("an answer", |stage| stage.knows(accepted));
+        let run = stage.run_id();
+        first.kill();
+        let ended = stage
+            .run(&format!("run {next}"))
+            .with_code(0)
+            .saying(&[&format!("the earlier run {run}"), "settling it"]);
+        let [settled, own] = &ended.reports[..] else {
+            panic!("{} reports", ended.reports.len())
+        };
+        assert_eq!(settled["run_id"], json!(run));
+        assert_eq!(settled["exit_code"], 30);
+        assert_eq!(settled["totals"]["stopped"], 2, "{}", ended.err);
+        assert_eq!(settled["totals"]["not_sent"], 2);
+        assert_eq!(own["totals"]["already_off"], 2);
+        assert_eq!(own["totals"]["stopped"], 2);
+        assert_eq!(ended.accepted_sizes(), [2, 2]);
+    }
+}
+
+#[test]
+fn a_run_killed_before_anything_was_durable_is_in_nobodys_way() {
+    let stage = stage();
+    assert!(stage.crash("run night.yaml", "before:0").is_none());
+    stage.run("run night.yaml").with_code(0);
+}
+
+#[test]
+fn an_earlier_run_that_cannot_be_settled_is_named() {
+    let stage = stage();
+    let mut first = stage.spawn("run night.yaml");
+    first.until("an answer", |stage| stage.knows(accepted));
+    let run = stage.run_id();
+    first.kill();
+    let journal = stage.run_folder().join("journal.jsonl");
+    let mut bytes = std::fs::read(&journal).unwrap();
+    bytes[40] ^= 1;
+    std::fs::write(&journal, bytes).unwrap();
+    let ended = stage.run("run other.yaml").with_code(21);
+    let ended = ended.saying(&[
+        &run,
+        "could not be settled",
+        "line 1 of the journal is damaged",
+    ]);
+    assert_eq!(ended.accepted_sizes(), [2]);
+}
+
+#[test]
+fn another_project_is_not_excluded() {
+    let (one, other) = (stage(), stage());
+    let mut first = one.spawn("run night.yaml");
+    first.until("an answer", |stage| stage.knows(accepted));
+    let mut command = other.command("run night.yaml");
+    let output = command
+        .env("LIGHTSOUT_STATE_DIR", one.path("state"))
+        .output();
+    let output = output.unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    assert!(!err.contains("settling"), "{err}");
+    assert_eq!(other.stats().accepted.len(), 4);
+    drop(first);
+}

@@ -1,0 +1,217 @@
+//! Signals and the stop switch at every stage of a run: it ends at once, and can be taken up again.
+//!
+//! Invariant: after the signal only requests that had left already reach the cloud.
+
+use std::time::Duration;
+
+use lightsout::event::{Event, SendAnswer};
+use lightsout::state::Switch;
+use serde_json::{Value, json};
+
+use crate::scenario::{Scenario, Stage, at_once, ids};
+
+/// How long obeying may take on a busy machine; what it takes is printed.
+const GENEROUS: Duration = Duration::from_secs(5);
+
+/// A moment in a run's life, by what is durable then.
+#[derive(Clone)]
+struct Moment {
+    name: &'static str,
+    faults: Value,
+    come: fn(&Stage) -> bool,
+    code: i32,
+    /// What comes of all targets in the end, and how many requests the cloud has seen by then.
+    end: (&'static str, usize),
+}
+
+fn answered(stage: &Stage, like: fn(&SendAnswer) -> bool) -> bool {
+    stage.knows(|event| matches!(event, Event::SendAnswered { answer, .. } if like(answer)))
+}
+
+fn moments() -> Vec<Moment> {
+    let slow = json!([{"fault": "slow", "delay": "60s", "first": 1}]);
+    let stop = |fault: Value| json!({"calls": {"stop": [fault]}});
+    vec![
+        Moment {
+            name: "before the first intent",
+            faults: json!({"calls": {"list": slow, "show": slow}}),
+            come: |stage| stage.knows(|event| matches!(event, Event::Began { .. })),
+            code: 24,
+            end: ("stopped", 2),
+        },
+        Moment {
+            name: "during a send that is answered",
+            faults: stop(json!({"fault": "slow", "delay": "6s", "first": 1})),
+            come: |stage| stage.stats().requests.stop > 0,
+            code: 34,
+            end: ("stopped", 2),
+        },
+        Moment {
+            name: "during a send that is never answered",
+            faults: stop(json!({"fault": "hang", "accepted": true, "first": 1})),
+            come: |stage| stage.stats().requests.stop > 0,
+            code: 34,
+            end: ("stopped/answer_lost", 2),
+        },
+        Moment {
+            name: "during polls",
+            faults: json!({}),
+            come: |stage| {
+                answered(stage, |answer| {
+                    matches!(answer, SendAnswer::Accepted { .. })
+                })
+            },
+            code: 34,
+            end: ("stopped", 2),
+        },
+        Moment {
+            name: "during backoff",
+            faults: stop(json!({"fault": "throttle", "retry_after": "4m", "first": 1})),
+            come: |stage| answered(stage, |answer| *answer == SendAnswer::Throttled),
+            code: 34,
+            end: ("stopped", 3),
+        },
+        Moment {
+            name: "during the grace time",
+            faults: stop(json!({"fault": "reset", "first": 1})),
+            come: |stage| answered(stage, |answer| *answer == SendAnswer::Ambiguous),
+            code: 34,
+            end: ("stopped", 3),
+        },
+    ]
+}
+
+/// Two batches, one after the other.
+fn scenario(faults: Value) -> Scenario {
+    Scenario::new(&ids(4))
+        .with("rollout: { batch_size: 2 }\nchecks: { grace: 30s }\njobs: { poll: 5s }")
+        .settings(|cloud| cloud.job_duration = Duration::from_secs(20))
+        .faults(faults)
+        .pace(30)
+}
+
+/// Requests that were about to leave and did.
+fn sent(stage: &Stage) -> usize {
+    let events = stage.durable();
+    let count = |like: fn(&Event) -> bool| events.iter().filter(|s| like(&s.event)).count();
+    let intended = count(|event| matches!(event, Event::SendIntended { .. }));
+    intended - count(|event| matches!(event, Event::SendWithdrawn { .. }))
+}
+
+#[test]
+fn a_signal_at_any_stage_ends_the_run_in_order_and_resume_completes_it() {
+    let signals = ["TERM", "INT", "HUP"];
+    let cases: Vec<(Moment, &str)> = moments()
+        .into_iter()
+        .zip(signals.into_iter().cycle())
+        .collect();
+    at_once(&cases, |(moment, signal)| {
+        let name = moment.name;
+        let stage = scenario(moment.faults.clone()).start();
+        let mut running = stage.spawn("run night.yaml");
+        running.until(name, moment.come);
+        running.signal(signal);
+        let (ended, took) = running.ended();
+        println!("{signal} {name}: ended after {} ms", took.as_millis());
+        assert!(took < GENEROUS, "{name}: {took:?}");
+        let ended = ended.with_code(moment.code).saying(&[signal]);
+        assert_eq!(ended.stats.stops.len(), sent(&stage), "{name}");
+        assert!(ended.stats.stops.len() <= 1, "{name}");
+        assert_eq!(ended.report()["exit_code"], moment.code);
+        if moment.code == 34 {
+            let next = ended.report()["next"].as_str().unwrap();
+            assert_eq!(next, format!("lightsout resume {}", stage.run_id()));
+        }
+        let (outcome, requests) = moment.end;
+        let ended = stage.run("resume").with_code(0);
+        assert_eq!(ended.stats.stops.len(), requests, "{name}: {}", ended.err);
+        assert!(
+            ended.outcomes().contains_key(outcome),
+            "{name}: {:?}",
+            ended.outcomes()
+        );
+        assert_eq!(ended.total("stopped"), 4, "{name}");
+        assert!(ended.stats.accepted.values().all(|times| *times == 1));
+    });
+}
+
+#[test]
+fn a_second_signal_leaves_at_once() {
+    let stage =
+        scenario(json!({"calls": {"stop": [{"fault": "hang", "accepted": true, "first": 1}]}}))
+            .pace(2)
+            .start();
+    let mut running = stage.spawn("run night.yaml");
+    running.until("the request", |stage| stage.stats().requests.stop > 0);
+    running.signal("TERM");
+    std::thread::sleep(Duration::from_millis(300));
+    running.signal("INT");
+    let (ended, took) = running.ended();
+    println!("second signal: left after {} ms", took.as_millis());
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    let ended = ended.with_code(34).saying(&["leaving at once"]);
+    assert_eq!(ended.stats.stops.len(), 1);
+}
+
+fn switch(stage: &Stage) {
+    let switch = Switch {
+        reason: "cooling failed".to_owned(),
+        set_at: jiff::Timestamp::UNIX_EPOCH,
+        until: None,
+    };
+    switch.set(&stage.path("state")).unwrap();
+}
+
+#[test]
+fn a_stop_switch_ends_a_running_run_and_forbids_the_next() {
+    let stage = scenario(json!({})).pace(4).start();
+    let mut running = stage.spawn("run night.yaml");
+    running.until("an answer", |stage| {
+        stage.knows(|event| matches!(event, Event::SendAnswered { .. }))
+    });
+    switch(&stage);
+    let (ended, took) = running.ended();
+    println!("stop switch: ended after {} ms", took.as_millis());
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    let ended = ended
+        .with_code(34)
+        .saying(&["stop switch", "cooling failed"]);
+    assert_eq!(ended.stats.stops.len(), 1);
+    assert_eq!(ended.outcomes()["not_sent/halted"], 2);
+
+    let refused = stage.run("run night.yaml").with_code(24);
+    let refused = refused.saying(&["stop switch is set", "cooling failed"]);
+    assert_eq!(refused.stats.stops.len(), 1);
+
+    // What was sent is followed all the same, and the run stays unfinished.
+    let followed = stage.run("resume").with_code(34);
+    assert_eq!(followed.stats.stops.len(), 1);
+    assert_eq!(
+        followed.outcomes(),
+        [("stopped".to_owned(), 2), ("not_sent/halted".to_owned(), 2)].into()
+    );
+    assert!(Switch::lift(&stage.path("state")).unwrap());
+    let ended = stage.run("resume").with_code(0);
+    ended.with_outcomes(&[("stopped", 4)]);
+}
+
+#[test]
+fn settling_goes_on_under_a_stop_switch() {
+    let stage = scenario(json!({})).start();
+    let mut running = stage.spawn("run night.yaml");
+    running.until("an answer", |stage| {
+        stage.knows(|event| matches!(event, Event::SendAnswered { .. }))
+    });
+    running.kill();
+    switch(&stage);
+    let ended = stage.run("settle").with_code(30);
+    assert_eq!(
+        ended.outcomes(),
+        [
+            ("stopped".to_owned(), 2),
+            ("not_sent/interrupted".to_owned(), 2)
+        ]
+        .into()
+    );
+    assert!(stage.knows(|event| matches!(event, Event::Finished)));
+}

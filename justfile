@@ -15,3 +15,7 @@ snapshots:
 # The numbers of the README's table, on a release build.
 bench:
     benches/run
+
+# A thousand storms; `LIGHTSOUT_STORM_FIRST=417 LIGHTSOUT_STORM=1 just storm` plays one again.
+storm:
+    LIGHTSOUT_STORM="${LIGHTSOUT_STORM:-1000}" cargo test --test storm -- --nocapture

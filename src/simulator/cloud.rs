@@ -31,6 +31,7 @@ pub(super) struct Cloud {
     faults: Faults,
     draw: Draw,
     clock: Clock,
+    began: Moment,
     job_duration: Duration,
     rows: Rows,
     state: Mutex<State>,
@@ -76,6 +77,7 @@ impl Cloud {
             faults,
             draw,
             clock,
+            began: now,
             job_duration: settings.job_duration,
             state: Mutex::new(State {
                 fleet,
@@ -91,6 +93,12 @@ impl Cloud {
         self.clock
     }
 
+    /// Whether the faults of calls and jobs are over.
+    fn is_calm(&self) -> bool {
+        let passed = self.clock.elapsed().since(self.began);
+        self.faults.are_over(passed)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -103,7 +111,11 @@ impl Cloud {
         let befallen = match route {
             Route::Api { call, .. } => {
                 let number = state.record.arrived(call.kind());
-                self.faults.on_call(self.draw, call.kind(), number)
+                if self.is_calm() {
+                    Befallen::default()
+                } else {
+                    self.faults.on_call(self.draw, call.kind(), number)
+                }
             }
             Route::Unknown => {
                 state.record.stats.unknown_paths += 1;
@@ -267,7 +279,9 @@ impl Cloud {
         match found {
             Some((job, polls)) => {
                 *polls += 1;
-                if self.faults.jobs.is_forgotten(self.draw, job.number) {
+                if self.is_calm() {
+                    job.stuck = false;
+                } else if self.faults.jobs.is_forgotten(self.draw, job.number) {
                     return Err(no_job(id));
                 }
                 Ok(job.body(now, self.draw, self.faults.partial_failure))

@@ -69,6 +69,7 @@ impl FaultsError {
 /// state_lag: 5s
 /// conflicts: subjob            # or reject
 /// partial_failure: success     # or fail
+/// calm_after: 20m              # from then on nothing befalls calls and jobs
 /// ");
 /// assert!(faults.is_ok());
 /// ```
@@ -88,9 +89,16 @@ pub struct Faults {
     pub conflicts: Conflicts,
     /// What a job reports whose sub-jobs failed in part.
     pub partial_failure: PartialFailure,
+    /// How long after the start the faults of calls and jobs are over, if ever.
+    pub calm_after: Option<Span>,
 }
 
 impl Faults {
+    /// Whether the faults of calls and jobs are over, so long after the start.
+    pub(super) fn are_over(&self, passed: Duration) -> bool {
+        self.calm_after.is_some_and(|calm| passed >= calm.0)
+    }
+
     /// The faults of a preset.
     pub fn named(name: &str) -> Result<Self, FaultsError> {
         presets::named(name)
@@ -244,7 +252,7 @@ pub struct ServerFaults {
     pub failing: Failing,
     /// Its sub-job succeeds, and it stays on.
     pub ignored: Chosen,
-    /// Is being powered off for ever.
+    /// Is being powered off for ever, or `for` so much longer than others.
     pub stuck: Chosen,
     /// Is started again by somebody else, so long after it has gone off.
     pub restarted: Chosen,
@@ -279,7 +287,7 @@ impl ServerFaults {
         } else if self.ignored.has(draw, "ignored", id) {
             Fate::Ignores
         } else if self.stuck.has(draw, "stuck", id) {
-            Fate::Sticks
+            Fate::Sticks(self.stuck.span())
         } else {
             Fate::Stops
         }
@@ -373,6 +381,15 @@ mod tests {
         assert_eq!(on(2), (0, None));
         let other = faults.on_call(Draw::new(1), Kind::Stop, 0);
         assert_eq!(other, Befallen::default());
+    }
+
+    #[test]
+    fn faults_are_over_when_it_is_said() {
+        let second = Duration::from_secs;
+        assert!(!read(json!({})).are_over(second(1_000_000)));
+        let faults = read(json!({"calm_after": "10m"}));
+        assert!(!faults.are_over(second(599)));
+        assert!(faults.are_over(second(600)));
     }
 
     #[test]

@@ -127,12 +127,13 @@ impl Fleet {
     fn stop_one(&mut self, id: ServerId, stop_type: StopType, terms: StopTerms) -> SubJob {
         // Sub-jobs end at different times, in the last quarter of the job's.
         let early = terms.draw.bits("takes", key_of(id)) % 256;
-        let takes = terms.takes - terms.takes / 1024 * early as u32;
+        let mut takes = terms.takes - terms.takes / 1024 * early as u32;
         let place = self.places.get(&id).copied();
         let ending = match place.and_then(|place| self.servers.get_mut(place)) {
             // Documented as invalid: it has no effect.
             Some(_) if stop_type == StopType::Soft => Ending::Success,
             Some(server) => {
+                takes = server.takes(takes);
                 server.stop(terms.now, takes);
                 ending_of(&server.fate)
             }
@@ -189,8 +190,8 @@ fn meets(request: &ListRequest, server: &Server, now: Moment, lag: Duration) -> 
 
 fn ending_of(fate: &Fate) -> Ending {
     match fate {
-        Fate::Stops | Fate::Ignores => Ending::Success,
-        Fate::Sticks => Ending::Never,
+        Fate::Stops | Fate::Ignores | Fate::Sticks(Some(_)) => Ending::Success,
+        Fate::Sticks(None) => Ending::Never,
         Fate::Fails(code) => Ending::Fail {
             code: code.clone(),
             message: "The interface call failed.".to_owned(),

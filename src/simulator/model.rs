@@ -44,8 +44,8 @@ pub(super) enum Fate {
     Ignores,
     /// It stays on, and its sub-job fails with this code.
     Fails(String),
-    /// It is being powered off for ever.
-    Sticks,
+    /// Powering it off takes so much longer, or for ever.
+    Sticks(Option<Duration>),
 }
 
 /// What a server is doing.
@@ -157,12 +157,20 @@ impl Server {
         })
     }
 
+    /// How long a stop takes that takes others `usual`.
+    pub(super) fn takes(&self, usual: Duration) -> Duration {
+        match self.fate {
+            Fate::Sticks(Some(longer)) => usual + longer,
+            Fate::Sticks(None) | Fate::Stops | Fate::Ignores | Fate::Fails(_) => usual,
+        }
+    }
+
     /// Takes a hard stop at `now` that needs `takes`, and goes the way of its fate.
     pub(super) fn stop(&mut self, now: Moment, takes: Duration) {
         let done = now.after(takes);
         match self.fate {
             Fate::Ignores => {}
-            Fate::Sticks => {
+            Fate::Sticks(None) => {
                 self.forget_after(now);
                 self.change(now, Phase::Stopping);
             }
@@ -172,7 +180,7 @@ impl Server {
                 self.change(now, Phase::Stopping);
                 self.change(done, before);
             }
-            Fate::Stops => {
+            Fate::Stops | Fate::Sticks(Some(_)) => {
                 self.forget_after(now);
                 self.change(now, Phase::Stopping);
                 self.change(done, Phase::Off);
@@ -259,7 +267,7 @@ mod tests {
     #[case(Fate::Stops, Phase::Stopping, Phase::Off)]
     #[case(Fate::Ignores, Phase::On, Phase::On)]
     #[case(Fate::Fails("BMS.1007".to_owned()), Phase::Stopping, Phase::On)]
-    #[case(Fate::Sticks, Phase::Stopping, Phase::Stopping)]
+    #[case(Fate::Sticks(None), Phase::Stopping, Phase::Stopping)]
     fn each_fate_has_its_way(#[case] fate: Fate, #[case] during: Phase, #[case] after: Phase) {
         let mut server = server(Condition::On);
         server.fate = fate;

@@ -163,12 +163,14 @@ impl Stage {
     /// The job IDs that are durable.
     pub(crate) fn durable_jobs(&self) -> Vec<String> {
         let events = self.durable();
-        let job = |stamped: &Stamped| match &stamped.event {
-            Event::SendAnswered {
-                answer: SendAnswer::Accepted { job },
-                ..
-            } => Some(job.as_str().to_owned()),
-            _ => None,
+        let job = |stamped: &Stamped| {
+            let Event::SendAnswered { answer, .. } = &stamped.event else {
+                return None;
+            };
+            let SendAnswer::Accepted { job } = answer else {
+                return None;
+            };
+            Some(job.as_str().to_owned())
         };
         events.iter().filter_map(job).collect()
     }

@@ -1,0 +1,137 @@
+//! What must hold after every invocation of a storm, and in the end.
+//!
+//! Invariant: a judgement names the seed, and the folder where everything can be looked at.
+
+use std::fs;
+
+use lightsout::event::{Event, SendAnswer, Stamped};
+use lightsout::journal;
+use lightsout::simulator::Stats;
+use serde_json::Value;
+
+use crate::play::Scene;
+
+/// One invocation of the program.
+pub(crate) struct Invocation<'a> {
+    pub(crate) seed: u64,
+    pub(crate) line: &'a str,
+    /// `None` if it was killed.
+    pub(crate) code: Option<i32>,
+    pub(crate) err: &'a str,
+}
+
+const OUTCOMES: [&str; 6] = [
+    "stopped",
+    "already_off",
+    "skipped",
+    "failed",
+    "unknown",
+    "not_sent",
+];
+
+/// What holds after every invocation.
+pub(crate) fn after(scene: &Scene, told: &Invocation<'_>) {
+    let Invocation {
+        seed,
+        line,
+        code,
+        err,
+    } = told;
+    let place = format!("seed {seed}, `{line}`, {}", scene.folder.display());
+    assert!(!err.contains("panicked"), "{place}: {err}");
+    assert!(!err.contains("internal error"), "{place}: {err}");
+    let Some(code) = code else { return };
+    let report = report(scene).unwrap_or_else(|| panic!("{place}: no report\n{err}"));
+    assert_eq!(report["exit_code"], *code, "{place}");
+    let total = |name: &str| report["totals"][name].as_u64().unwrap();
+    let sum: u64 = OUTCOMES.iter().map(|name| total(name)).sum();
+    assert_eq!(sum, total("targets"), "{place}");
+    assert_eq!(sum, scene.invention.servers.len() as u64, "{place}");
+    let open = total("unknown") + total("not_sent");
+    let agrees = match code {
+        0 => open + total("failed") == 0,
+        3 => total("stopped") + total("unknown") == 0,
+        24 => total("stopped") + total("unknown") == 0,
+        30 => total("unknown") == 0 && total("failed") + total("not_sent") > 0,
+        33 => total("unknown") > 0,
+        34 => report["next"]
+            .as_str()
+            .is_some_and(|next| next.contains("resume")),
+        _ => false,
+    };
+    assert!(agrees, "{place}: {code} and {}\n{err}", report["totals"]);
+    let stats = scene.cloud.stats();
+    assert_eq!(stats.double_stops, [], "{place}");
+    if *code == 3 || *code == 24 {
+        assert!(
+            stats.accepted.is_empty(),
+            "{place}: {code}, though accepted"
+        );
+    }
+}
+
+/// What holds when all is known that can be.
+pub(crate) fn in_the_end(seed: u64, scene: &Scene) -> (Value, Stats) {
+    let place = format!("seed {seed}, {}", scene.folder.display());
+    let report = report(scene).unwrap();
+    let stats = scene.cloud.stats();
+    let rows = report["servers"].as_array().unwrap();
+    for row in rows {
+        let id = row["id"].as_str().unwrap().parse().unwrap();
+        let accepted = stats.accepted.get(&id).copied().unwrap_or(0);
+        let outcome = row["outcome"].as_str().unwrap();
+        let agrees = match outcome {
+            "stopped" => accepted > 0,
+            // A stop of a server that is off is accepted where it fails only the sub-job.
+            "already_off" => accepted == 0 || !scene.invention.strict,
+            "not_sent" | "skipped" => accepted == 0,
+            "failed" => true,
+            _ => false,
+        };
+        assert!(agrees, "{place}: accepted {accepted} times: {row}");
+    }
+    let told = report["job_ids"].as_array().unwrap();
+    let durable = events(scene);
+    let jobs = durable.iter().filter_map(|stamped| job(&stamped.event));
+    for job in jobs {
+        assert!(
+            told.iter().any(|told| told == job),
+            "{place}: job {job} is lost"
+        );
+    }
+    (report, stats)
+}
+
+/// The job whose ID this event brought.
+fn job(event: &Event) -> Option<&str> {
+    let Event::SendAnswered { answer, .. } = event else {
+        return None;
+    };
+    let SendAnswer::Accepted { job } = answer else {
+        return None;
+    };
+    Some(job.as_str())
+}
+
+/// Whether the latest run is over.
+pub(crate) fn is_finished(scene: &Scene) -> bool {
+    let last = events(scene).pop().map(|stamped| stamped.event);
+    matches!(last, Some(Event::Finished | Event::ReportMisplaced))
+}
+
+/// Whether anything of the latest run is durable.
+pub(crate) fn has_begun(scene: &Scene) -> bool {
+    !events(scene).is_empty()
+}
+
+fn events(scene: &Scene) -> Vec<Stamped> {
+    let journal = scene.runs().pop().map(|run| run.join("journal.jsonl"));
+    let bytes = journal.and_then(|path| fs::read(path).ok());
+    let replayed = bytes.and_then(|bytes| journal::replay(&bytes).ok());
+    replayed.map(|replayed| replayed.events).unwrap_or_default()
+}
+
+fn report(scene: &Scene) -> Option<Value> {
+    let path = scene.runs().pop()?.join("report.json");
+    Some(serde_json::from_str(&fs::read_to_string(path).ok()?).unwrap())
+}

@@ -218,7 +218,7 @@ impl Chosen {
     }
 }
 
-/// Servers whose sub-job fails.
+/// Servers that the cloud does not stop, and the code that it gives for it.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Failing {
@@ -226,8 +226,19 @@ pub struct Failing {
     pub share: Share,
     /// Servers by ID.
     pub ids: Vec<ServerId>,
-    /// The error code; `BMS.1007` where it is left out.
+    /// The error code; where it is left out, `BMS.1007` for a sub-job that fails and `BMS.0360` for a
+    /// request that is refused.
     pub code: Option<String>,
+}
+
+impl Failing {
+    fn has(&self, draw: Draw, purpose: &str, id: ServerId) -> bool {
+        self.ids.contains(&id) || draw.hits(purpose, key_of(id), self.share.0)
+    }
+
+    fn code_or(&self, usual: &str) -> String {
+        self.code.clone().unwrap_or_else(|| usual.to_owned())
+    }
 }
 
 /// What is the matter with servers. A server is in the first of the states that falls on it.
@@ -248,6 +259,9 @@ pub struct ServerFaults {
     pub busy: Chosen,
     /// Has another name than expected.
     pub renamed: Chosen,
+    /// A stop request that names it is refused as one that names a server in the wrong state is, and it
+    /// looks well.
+    pub refused: Failing,
     /// Its sub-job fails, and it stays on.
     pub failing: Failing,
     /// Its sub-job succeeds, and it stays on.
@@ -279,11 +293,16 @@ impl ServerFaults {
         hit.map(|(_, _, condition)| condition)
     }
 
+    /// The code that a request to stop this server is refused with, if it is.
+    pub(super) fn refusal(&self, draw: Draw, id: ServerId) -> Option<String> {
+        let refused = self.refused.has(draw, "refused", id);
+        refused.then(|| self.refused.code_or("BMS.0360"))
+    }
+
     /// What this server does with a stop.
     pub(super) fn fate(&self, draw: Draw, id: ServerId) -> Fate {
-        let Failing { share, ids, code } = &self.failing;
-        if ids.contains(&id) || draw.hits("failing", key_of(id), share.0) {
-            Fate::Fails(code.clone().unwrap_or_else(|| "BMS.1007".to_owned()))
+        if self.failing.has(draw, "failing", id) {
+            Fate::Fails(self.failing.code_or("BMS.1007"))
         } else if self.ignored.has(draw, "ignored", id) {
             Fate::Ignores
         } else if self.stuck.has(draw, "stuck", id) {

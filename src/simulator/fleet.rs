@@ -51,6 +51,7 @@ impl Fleet {
             };
             let mut server = Server::new(id, name, condition, now)?;
             server.fate = faults.fate(draw, id);
+            server.refused = faults.refusal(draw, id);
             server.restarted_after = faults.restarted_after(draw, id);
             Some(server)
         };
@@ -95,7 +96,7 @@ impl Fleet {
                 .as_ref()
                 .map_err(|text| Obstacle::Unknown.refusal(text))?;
             let obstacle = self.obstacle(*id, terms.now);
-            match (obstacle, terms.conflicts) {
+            match (&obstacle, terms.conflicts) {
                 (Some(obstacle), Conflicts::Reject) => {
                     return Err(obstacle.refusal(&id.to_string()));
                 }
@@ -116,7 +117,7 @@ impl Fleet {
         match server.phase(now) {
             Phase::On if server.locked => Some(Obstacle::Locked),
             // The documented precondition: the VM state is active or error.
-            Phase::On | Phase::Error => None,
+            Phase::On | Phase::Error => server.refused.clone().map(Obstacle::Refused),
             Phase::Stopping => Some(Obstacle::PoweringOff),
             Phase::Off => Some(Obstacle::Stopped),
             Phase::Starting => Some(Obstacle::PoweringOn),
@@ -200,7 +201,7 @@ fn ending_of(fate: &Fate) -> Ending {
 }
 
 /// What stands against a stop of a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Obstacle {
     PoweringOn,
     PoweringOff,
@@ -208,10 +209,12 @@ enum Obstacle {
     Stopped,
     Unknown,
     Locked,
+    /// Its state is fine, and yet the cloud refuses with this code.
+    Refused(String),
 }
 
 impl Obstacle {
-    fn told(self, id: &str) -> (&'static str, String) {
+    fn told(&self, id: &str) -> (String, String) {
         let (code, what) = match self {
             Self::PoweringOn => ("BMS.0035", "is being powered on"),
             Self::PoweringOff => ("BMS.0036", "is being powered off"),
@@ -219,24 +222,22 @@ impl Obstacle {
             Self::Stopped => ("BMS.0039", "has been stopped"),
             Self::Unknown => ("BMS.0040", "does not exist"),
             Self::Locked => ("BMS.0605", "has been locked"),
+            Self::Refused(code) => (code.as_str(), "cannot be operated on"),
         };
-        (code, format!("The BMS {id} {what}."))
+        (code.to_owned(), format!("The BMS {id} {what}."))
     }
 
-    fn refusal(self, id: &str) -> Refusal {
+    fn refusal(&self, id: &str) -> Refusal {
         let (code, message) = self.told(id);
         Refusal::new(400, code, message)
     }
 
-    fn sub_job(self, id: ServerId) -> SubJob {
+    fn sub_job(&self, id: ServerId) -> SubJob {
         let (code, message) = self.told(&id.to_string());
         SubJob {
             server: id,
             takes: Duration::ZERO,
-            ending: Ending::Fail {
-                code: code.to_owned(),
-                message,
-            },
+            ending: Ending::Fail { code, message },
         }
     }
 }
@@ -244,9 +245,9 @@ impl Obstacle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::Condition;
+    use crate::simulator::{Condition, Faults};
     use rstest::rstest;
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     fn id(number: u8) -> ServerId {
         ServerId::from_bytes([number; 16])
@@ -318,6 +319,27 @@ mod tests {
         assert_eq!(sub_jobs[0].ending, Ending::Success);
         assert!(matches!(&sub_jobs[1].ending, Ending::Fail { code, .. } if code == expected));
         assert_eq!(lenient.find(id(0)).unwrap().phase(second(60)), Phase::Off);
+    }
+
+    #[rstest]
+    #[case(json!({"ids": [id(0)]}), "BMS.0360")]
+    #[case(json!({"share": 1.0, "code": "BMS.0212"}), "BMS.0212")]
+    fn a_server_can_be_refused_though_it_looks_well(#[case] refused: Value, #[case] code: &str) {
+        let faults = Faults::from_value(json!({"servers": {"refused": refused}})).unwrap();
+        let given = vec![SimulatedServer::new(id(0))];
+        let mut fleet = Fleet::new(given, &faults.servers, Draw::new(1), Moment::default());
+        let refusal = fleet
+            .stop(&request(&[0]), terms(1, Conflicts::Reject))
+            .unwrap_err();
+        assert_eq!(refusal.code, code);
+        let sub_jobs = fleet
+            .stop(&request(&[0]), terms(1, Conflicts::Subjob))
+            .unwrap();
+        assert!(matches!(&sub_jobs[0].ending, Ending::Fail { code: given, .. } if given == code));
+        assert_eq!(
+            fleet.find(id(0)).unwrap().phase(Moment::default()),
+            Phase::On
+        );
     }
 
     #[test]

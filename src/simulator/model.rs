@@ -101,6 +101,8 @@ pub(super) struct Server {
     pub(super) name: String,
     pub(super) locked: bool,
     pub(super) fate: Fate,
+    /// The cloud refuses every request to stop it, with this code.
+    pub(super) refused: Option<String>,
     /// Somebody else starts it this long after it has gone off.
     pub(super) restarted_after: Option<Duration>,
     timeline: Vec<Change>,
@@ -128,6 +130,7 @@ impl Server {
             name,
             locked: condition == Condition::Locked,
             fate: Fate::default(),
+            refused: None,
             restarted_after: None,
             timeline: Vec::with_capacity(1),
         };

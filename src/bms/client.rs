@@ -200,6 +200,7 @@ impl Shared {
         match &result {
             Ok(response) => {
                 let request_id = response.header("x-request-id").unwrap_or("none");
+                let request_id = secrets.redact(request_id.to_owned());
                 debug!(
                     method,
                     path,

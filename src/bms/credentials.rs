@@ -13,6 +13,8 @@ use std::str::FromStr;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::redaction::redact;
+
 /// The variables of the process, collected in `main`.
 pub type Environment = BTreeMap<String, String>;
 
@@ -81,10 +83,8 @@ impl Secrets {
         }
     }
 
-    /// Replaces every secret that stands in `text`.
+    /// The text without these secrets.
     pub(super) fn redact(&self, text: String) -> String {
-        /// Anything shorter is no secret of the cloud's, and would garble every text.
-        const SHORTEST: usize = 8;
         let (first, second, third) = match self {
             Self::Keys {
                 access_key,
@@ -93,14 +93,8 @@ impl Secrets {
             } => (access_key, Some(secret_key), security_token.as_ref()),
             Self::Token(token) => (token, None, None),
         };
-        let mut text = text;
-        for secret in [Some(first), second, third].into_iter().flatten() {
-            let secret = secret.expose_secret();
-            if secret.len() >= SHORTEST && text.contains(secret) {
-                text = text.replace(secret, "[redacted]");
-            }
-        }
-        text
+        let secrets = [Some(first), second, third].into_iter().flatten();
+        redact(text, secrets.map(ExposeSecret::expose_secret))
     }
 }
 

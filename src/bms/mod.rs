@@ -14,6 +14,7 @@ mod job;
 mod listing;
 mod quota;
 mod read;
+mod redaction;
 pub mod request;
 mod retry;
 mod retry_after;

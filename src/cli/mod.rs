@@ -33,6 +33,8 @@ mod take_up;
 mod validate;
 
 use std::ffi::OsString;
+use std::io;
+use std::os::unix::net::UnixStream;
 
 use crate::diagnostic::to_text;
 use crate::error::Error;
@@ -106,6 +108,9 @@ fn print(printer: &Printer, bytes: &[u8]) -> Result<Exit, Error> {
 
 /// A runtime on this thread; verbs that wait for something start one.
 fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    // Tokio panics where it gets no file descriptors for its signals; so it is found out before.
+    let spare: io::Result<Vec<_>> = (0..4).map(|_| UnixStream::pair()).collect();
+    drop(spare.map_err(|error| internal("start the runtime", error))?);
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().build();
     runtime.map_err(|error| internal("start the runtime", error))

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use crate::interloper::{Call, Treatment};
-use crate::scenario::{Scenario, ids, ids_from};
+use crate::scenario::{Scenario, at_once, ids, ids_from};
 
 #[test]
 fn a_fleet_of_2500_is_stopped_by_four_requests_of_the_documented_form() {
@@ -83,12 +83,17 @@ fn sizes_of(count: u32, batch_size: u32) -> Vec<usize> {
 
 #[test]
 fn no_request_names_more_than_a_thousand_servers() {
-    assert_eq!(sizes_of(1, 1000), [1]);
-    assert_eq!(sizes_of(999, 1000), [999]);
-    assert_eq!(sizes_of(1000, 1000), [1000]);
-    assert_eq!(sizes_of(1001, 1000), [1000, 1]);
-    assert_eq!(sizes_of(2000, 1000), [1000, 1000]);
-    assert_eq!(sizes_of(2001, 1000), [1000, 1000, 1]);
+    let sizes: [(u32, &[usize]); 6] = [
+        (1, &[1]),
+        (999, &[999]),
+        (1000, &[1000]),
+        (1001, &[1000, 1]),
+        (2000, &[1000, 1000]),
+        (2001, &[1000, 1000, 1]),
+    ];
+    at_once(&sizes, |(count, sizes)| {
+        assert_eq!(sizes_of(*count, 1000), *sizes)
+    });
 }
 
 #[test]

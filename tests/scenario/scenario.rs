@@ -5,7 +5,7 @@
 //! that match their schema and add up, no server stopped twice, no job ID lost, an exit code that agrees
 //! with what the cloud accepted. Invariant: nothing outside loopback is touched, and no port is fixed.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
 use std::num::NonZeroU32;
@@ -39,6 +39,7 @@ pub(crate) struct Scenario {
     pace: u32,
     variables: BTreeMap<String, String>,
     rule: Option<Rule>,
+    elsewhere: Option<String>,
 }
 
 impl Scenario {
@@ -82,6 +83,7 @@ impl Scenario {
             pace: PACE,
             variables: BTreeMap::new(),
             rule: None,
+            elsewhere: None,
         };
         scenario.set("HUAWEICLOUD_SDK_AK", ACCESS_KEY);
         scenario.set("HUAWEICLOUD_SDK_SK", SECRET_KEY);
@@ -95,9 +97,9 @@ impl Scenario {
         self
     }
 
-    /// With another workflow, in which `ENDPOINT` stands for the cloud's.
-    pub(crate) fn workflow(mut self, text: &str) -> Self {
-        text.clone_into(&mut self.workflow);
+    /// With a workflow that names this endpoint.
+    pub(crate) fn endpoint(mut self, endpoint: &str) -> Self {
+        self.elsewhere = Some(endpoint.to_owned());
         self
     }
 
@@ -145,6 +147,12 @@ impl Scenario {
         self
     }
 
+    /// With no cloud, and an endpoint abroad.
+    pub(crate) fn without_cloud(mut self) -> Self {
+        self.cloud = None;
+        self
+    }
+
     /// Without any credentials in the environment.
     pub(crate) fn without_keys(mut self) -> Self {
         self.variables.clear();
@@ -165,6 +173,7 @@ impl Scenario {
             pace,
             mut variables,
             rule,
+            elsewhere,
         } = self;
         for (name, content) in files {
             fs::write(folder.path().join(name), content).unwrap();
@@ -174,13 +183,14 @@ impl Scenario {
             settings.clock = Clock::compressed(NonZeroU32::new(pace).unwrap());
             Simulator::start(settings).unwrap()
         });
-        let behind = simulator.as_ref().map(|cloud| address(cloud));
+        let behind = simulator.as_ref().map(address);
         let interloper = rule.map(|rule| Interloper::start(behind, rule));
-        let endpoint = match (&interloper, &simulator) {
+        let nearest = match (&interloper, &simulator) {
             (Some(interloper), _) => format!("http://{}", interloper.address()),
             (None, Some(simulator)) => simulator.endpoint().to_string(),
             (None, None) => ABROAD.to_owned(),
         };
+        let endpoint = elsewhere.unwrap_or(nearest);
         let text = workflow.replace("ENDPOINT", &endpoint);
         fs::write(folder.path().join("night.yaml"), text).unwrap();
         Stage {
@@ -189,7 +199,8 @@ impl Scenario {
             simulator,
             interloper,
             crashed: Cell::default(),
-            before: Cell::default(),
+            runs: RefCell::default(),
+            accepted: Cell::default(),
         }
     }
 
@@ -239,8 +250,10 @@ pub(crate) struct Stage {
     interloper: Option<Interloper>,
     /// Whether the program was killed here, so that an answer may have reached nobody.
     crashed: Cell<bool>,
-    /// How many reports there were, and how many servers had been accepted, before this invocation.
-    before: Cell<(usize, u32)>,
+    /// The folders of all runs with a report so far, in the order in which those were found.
+    runs: RefCell<Vec<PathBuf>>,
+    /// How many servers had been accepted before this invocation.
+    accepted: Cell<u32>,
 }
 
 impl Stage {
@@ -275,8 +288,8 @@ impl Stage {
     /// The program was killed: an answer of the cloud may have reached nobody.
     pub(crate) fn crashed(&self) {
         self.crashed.set(true);
-        let accepted = self.stats().accepted.values().sum();
-        self.before.set((self.reports().len(), accepted));
+        self.find_runs();
+        self.accepted.set(self.stats().accepted.values().sum());
     }
 
     /// What the cloud saw so far.
@@ -315,39 +328,38 @@ impl Stage {
     }
 
     /// What became of an invocation here, checked for what always holds.
+    #[track_caller]
     pub(crate) fn ended(&self, output: Output) -> Ended {
+        let earlier = self.runs.borrow().len();
+        self.find_runs();
+        let runs = self.runs.borrow();
         let ended = Ended {
             code: output.status.code().unwrap(),
             out: String::from_utf8(output.stdout).unwrap(),
             err: String::from_utf8(output.stderr).unwrap(),
             stats: self.stats(),
-            reports: self.reports(),
+            reports: reports(&runs),
         };
         let accepted = ended.stats.accepted.values().sum();
-        let (reports_before, accepted_before) =
-            self.before.replace((ended.reports.len(), accepted));
+        let before = self.accepted.replace(accepted);
         checks::after_every_invocation(&ended);
         if self.interloper.is_none() && !self.crashed.get() {
             checks::no_job_is_lost(&ended);
         }
-        let mut new = &ended.reports[reports_before..];
-        if let (true, Some(last)) = (self.crashed.get(), new.len().checked_sub(1)) {
-            // The others are of runs that were killed, and settled by this invocation first.
-            new = &new[last..];
-        }
-        checks::of_this_one(&ended, new, accepted > accepted_before);
+        checks::of_this_one(&ended, &reports(&runs[earlier..]), accepted > before);
         ended
     }
 
-    /// The reports of all runs and rehearsals, oldest first.
-    fn reports(&self) -> Vec<Value> {
-        let runs = ["state/runs", "state/rehearsals"].map(|list| fs::read_dir(self.path(list)));
-        let folders = runs.into_iter().flatten().flatten();
-        let mut folders: Vec<PathBuf> = folders.map(|run| run.unwrap().path()).collect();
-        folders.sort();
-        let text = |folder: &PathBuf| fs::read_to_string(folder.join("report.json")).ok();
-        let texts = folders.iter().filter_map(text);
-        texts.map(|text| checks::valid_report(&text)).collect()
+    /// Looks for reports of runs and rehearsals that were not there before.
+    fn find_runs(&self) {
+        let lists = ["state/runs", "state/rehearsals"].map(|list| fs::read_dir(self.path(list)));
+        let folders = lists.into_iter().flatten().flatten();
+        let mut known = self.runs.borrow_mut();
+        for folder in folders.map(|folder| folder.unwrap().path()) {
+            if !known.contains(&folder) && folder.join("report.json").exists() {
+                known.push(folder);
+            }
+        }
     }
 
     /// Everything that the program has kept: state folder, journal, plans and reports.
@@ -367,6 +379,13 @@ impl Stage {
         }
         text
     }
+}
+
+/// The reports of these runs.
+fn reports(runs: &[PathBuf]) -> Vec<Value> {
+    let text = |folder: &PathBuf| fs::read_to_string(folder.join("report.json")).unwrap();
+    let texts = runs.iter().map(text);
+    texts.map(|text| checks::valid_report(&text)).collect()
 }
 
 /// Does something with each item, several at a time: scenarios wait more than they work.

@@ -355,7 +355,9 @@ impl Stage {
         let lists = ["state/runs", "state/rehearsals"].map(|list| fs::read_dir(self.path(list)));
         let folders = lists.into_iter().flatten().flatten();
         let mut known = self.runs.borrow_mut();
-        for folder in folders.map(|folder| folder.unwrap().path()) {
+        let mut folders: Vec<PathBuf> = folders.map(|folder| folder.unwrap().path()).collect();
+        folders.sort();
+        for folder in folders {
             if !known.contains(&folder) && folder.join("report.json").exists() {
                 known.push(folder);
             }

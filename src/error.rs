@@ -49,6 +49,9 @@ pub enum Error {
     /// A file is no report that can be shown.
     #[error("cannot use the report `{}`", .0.display())]
     Report(PathBuf, #[source] ReportError),
+    /// The plan has no such group.
+    #[error("the plan has no group `{0}`")]
+    NoSuchGroup(String, Vec<String>),
     /// There is no committed plan beside the workflow.
     #[error("there is no committed plan `{}`", .0.display())]
     NoCommittedPlan(PathBuf),
@@ -144,6 +147,7 @@ impl Error {
             | Self::Clock
             | Self::ClockAbroad(_)
             | Self::Crash(_)
+            | Self::NoSuchGroup(..)
             | Self::NoUnfinished
             | Self::SeveralUnfinished(_)
             | Self::AlreadyFinished(_)
@@ -183,6 +187,7 @@ impl Error {
         Some(match self {
             Self::Plan(_, error) => error.hint().into(),
             Self::Report(_, error) => error.hint().into(),
+            Self::NoSuchGroup(_, groups) => format!("its groups: {}", groups.join(", ")).into(),
             Self::NoCommittedPlan(_) | Self::NotCommitted { .. } => {
                 "`lightsout plan FILE --write` makes it anew; have it reviewed and committed".into()
             }

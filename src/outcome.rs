@@ -95,6 +95,8 @@ pub enum Reason {
     Journal,
     /// The run was taken up again too late.
     Late,
+    /// The command line leaves the target out.
+    Narrowed,
     /// A dry run sends nothing.
     DryRun,
 }
@@ -173,6 +175,7 @@ impl Reason {
             Self::Halted => "halted",
             Self::Journal => "journal",
             Self::Late => "late",
+            Self::Narrowed => "narrowed",
             Self::DryRun => "dry_run",
         }
     }

@@ -236,6 +236,8 @@ pub(super) struct RunFlags {
     /// Show plan and report only: no connection, credentials or run folder.
     #[arg(long)]
     pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) narrowing: NarrowingFlags,
     /// A further place for the JSON report; must be free.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
@@ -244,6 +246,20 @@ pub(super) struct RunFlags {
     pub(super) yes: bool,
     #[command(flatten)]
     pub(super) cloud: CloudFlags,
+}
+
+/// Doing a part of what was approved.
+#[derive(Debug, Args)]
+pub(super) struct NarrowingFlags {
+    /// Run only this group of the plan; may be given several times.
+    #[arg(long, value_name = "GROUP", conflicts_with = "dry_run")]
+    pub(super) only: Vec<String>,
+    /// Leave out the servers of this file, an ID a line.
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(super) exclude: Option<PathBuf>,
+    /// Leave out the servers that earlier runs of the same plan have stopped.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) remaining: bool,
 }
 
 /// How to reach the cloud.

@@ -8,24 +8,28 @@ use crate::plan::Plan;
 use crate::report::count;
 
 /// Asks, where somebody can answer; an error unless the answer is the number of targets.
-pub(super) fn confirm(invocation: &Invocation<'_>, plan: &Plan) -> Result<(), Error> {
+pub(super) fn confirm(
+    invocation: &Invocation<'_>,
+    plan: &Plan,
+    targets: usize,
+) -> Result<(), Error> {
     let around = invocation.around;
     if !(around.stdin_is_terminal && around.stderr_is_terminal) {
         return Ok(());
     }
-    let answer = invocation.printer.ask(question(plan));
+    let answer = invocation.printer.ask(question(plan, targets));
     let answer = answer.map_err(|error| super::internal("ask for confirmation", error))?;
-    if is_number(&answer, plan.target_count()) {
+    if is_number(&answer, targets) {
         return Ok(());
     }
     Err(Error::Declined {
-        targets: count(plan.target_count(), "server"),
+        targets: count(targets, "server"),
         answer,
     })
 }
 
-fn question(plan: &Plan) -> String {
-    let servers = count(plan.target_count(), "server");
+fn question(plan: &Plan, targets: usize) -> String {
+    let servers = count(targets, "server");
     let (project, endpoint) = (&plan.project.id, &plan.project.endpoint);
     let stop = plan.stop_type.as_str();
     format!(
@@ -55,7 +59,7 @@ mod tests {
 
     #[test]
     fn the_question_says_what_is_at_stake() {
-        let text = question(&sample::fleet());
+        let text = question(&sample::fleet(), 2500);
         assert!(text.starts_with("2,500 servers of project bbf1946d374b44a0a2a95533562ba954 at "));
         assert!(text.contains("powered off (HARD)"));
     }

@@ -40,6 +40,7 @@ pub(super) fn dry_run(
         again: again::run(flags),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         warnings: Vec::new(),
+        narrowed: None,
     };
     let ended = runtime()?.block_on(run::dry_run(launch, plan, &recorder));
     ended.map_err(|error| internal("go through the plan", error))?;

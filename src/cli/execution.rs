@@ -14,8 +14,9 @@ use super::{Invocation, internal, logging, narrate, runtime};
 use crate::bms::Client;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::event::{Event, Launch, Stamped, StopCause};
+use crate::event::{Event, Launch, Slots, Stamped, StopCause};
 use crate::exit::Exit;
+use crate::ids::BatchIndex;
 use crate::journal::{CrashPoint, Journal, Replayed};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
 use crate::plan::{self, Plan};
@@ -43,7 +44,7 @@ pub(super) struct Execution {
 
 /// Whether a run begins, or is taken up again.
 pub(super) enum Beginning {
-    Fresh(Launch),
+    Fresh(Box<Launch>, Vec<(BatchIndex, Slots)>),
     Resumed(Box<Resumption>),
 }
 
@@ -89,10 +90,10 @@ fn begin(execution: &Execution, beginning: Beginning) -> Result<(Opening, Ledger
         ..
     } = execution;
     match beginning {
-        Beginning::Fresh(launch) => {
+        Beginning::Fresh(launch, left_out) => {
             folder.write_plan(|file| plan::write_json(plan, file))?;
             let journal = folder.start_journal(*crash)?;
-            Ok((Opening::Fresh(launch), Ledger::new(plan), journal))
+            Ok((Opening::Fresh(launch, left_out), Ledger::new(plan), journal))
         }
         Beginning::Resumed(resumption) => {
             let Resumption {

@@ -319,8 +319,10 @@ mod tests {
                     again: String::new(),
                     version: "0.1.0".to_owned(),
                     warnings: Vec::new(),
+                    narrowed: None,
                 },
                 plan: sample::fleet().digest,
+                left_out: Vec::new(),
             },
             Event::Observed {
                 batch,

@@ -47,6 +47,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         again: again::of_file(&flags.file, &flags.variables),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         warnings: Vec::new(),
+        narrowed: None,
     };
     let execution = Execution {
         plan: Arc::new(plan),
@@ -57,7 +58,11 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         switch: None,
         crash: None,
     };
-    perform(invocation, execution, Beginning::Fresh(launch))
+    perform(
+        invocation,
+        execution,
+        Beginning::Fresh(Box::new(launch), Vec::new()),
+    )
 }
 
 fn clock(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Result<Clock, Error> {

@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use super::args::RunFlags;
 use super::execution::{Beginning, Execution, perform};
-use super::{Invocation, again, binding, cloud, confirm, dry_run, settings, sources, take_up};
+use super::{
+    Invocation, again, binding, cloud, confirm, dry_run, narrowing, settings, sources, take_up,
+};
 use crate::bms::Client;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -36,10 +38,16 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
         return dry_run::dry_run(invocation, flags, &plan);
     }
     let prepared = prepare(invocation, flags, plan)?;
-    if flags.plan.is_none() && !flags.locked && !flags.yes {
-        confirm::confirm(invocation, &prepared.plan)?;
-    }
     let state = settings::state_folder(&invocation.general, invocation.around)?;
+    if flags.plan.is_none() && !flags.locked && !flags.yes {
+        let (left_out, _) = narrowing::narrowing(&flags.narrowing, &prepared.plan, &state)?;
+        let out: usize = left_out.iter().map(|(_, slots)| slots.len()).sum();
+        confirm::confirm(
+            invocation,
+            &prepared.plan,
+            prepared.plan.target_count() - out,
+        )?;
+    }
     let mut lock = Lock::take(&state, &prepared.plan.project)?;
     if let Some(switch) = Switch::in_force(&state, prepared.clock.now()) {
         return Err(Error::Halted(switch));
@@ -96,6 +104,7 @@ fn execution(
         (None, Some(path)) => Some(ReportPlace::prove(&path)?),
         (None, None) => None,
     };
+    let (left_out, narrowed) = narrowing::narrowing(&flags.narrowing, &plan, state)?;
     let launch = Launch {
         run: folder.run().clone(),
         mode: Mode::Run,
@@ -103,6 +112,7 @@ fn execution(
         again: again::run(flags),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         warnings,
+        narrowed,
     };
     let execution = Execution {
         crash: settings::crash(invocation.around, &plan.project.endpoint)?,
@@ -113,7 +123,7 @@ fn execution(
         place,
         switch: Some(state.to_owned()),
     };
-    Ok((execution, Beginning::Fresh(launch)))
+    Ok((execution, Beginning::Fresh(Box::new(launch), left_out)))
 }
 
 pub(super) fn labels(flags: &RunFlags) -> BTreeMap<String, String> {

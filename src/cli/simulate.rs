@@ -3,13 +3,11 @@
 //! Owns inventing or reading the servers, and serving until a signal comes. Invariant: the first line
 //! on stdout is one JSON object, printed when requests are already answered.
 
-use std::path::Path;
-
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::SimulateFlags;
-use super::{Invocation, faults, settings, sources};
+use super::{Invocation, faults, server_list, settings, sources};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -21,7 +19,7 @@ const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 
 pub(super) fn simulate(invocation: &Invocation<'_>, flags: &SimulateFlags) -> Result<Exit, Error> {
     let servers = match &flags.ids {
-        Some(path) => listed(path)?,
+        Some(path) => server_list::read(&sources::read(path)?, path)?,
         None => (0..flags.servers).map(invented).collect(),
     };
     let simulator = Simulator::start(wanted(invocation, flags, servers)?);
@@ -71,27 +69,6 @@ fn invented(number: u32) -> ServerId {
     ServerId::from_bytes(bytes)
 }
 
-/// The servers of a file: an ID a line; `#` begins a comment.
-fn listed(path: &Path) -> Result<Vec<ServerId>, Error> {
-    let source = sources::read(path)?;
-    let lines = source.text().lines().zip(1..);
-    let entries = lines.map(|(text, line)| {
-        let text = text.split('#').next().unwrap_or_default();
-        (text.trim(), line)
-    });
-    entries
-        .filter(|(text, _)| !text.is_empty())
-        .map(|(text, line)| {
-            text.parse()
-                .map_err(|error: crate::ids::InvalidId| Error::ServerList {
-                    path: path.to_owned(),
-                    line,
-                    problem: error.0,
-                })
-        })
-        .collect()
-}
-
 async fn until_signal() -> Result<(), Error> {
     let listen = |kind| signal(kind).map_err(|error| super::internal("wait for signals", error));
     let mut interrupt = listen(SignalKind::interrupt())?;
@@ -116,16 +93,5 @@ mod tests {
             invented(7).to_string(),
             "6c696768-7473-4b75-8b00-4b0000000007"
         );
-    }
-
-    #[test]
-    fn a_list_of_ids_may_have_comments_and_names_its_bad_line() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let good = "# fleet\r\n616FB98F-46CA-475E-917E-2563E5A8CD19 # first\n\n";
-        std::fs::write(file.path(), good).unwrap();
-        assert_eq!(listed(file.path()).unwrap().len(), 1);
-        std::fs::write(file.path(), format!("{good}bms-1\n")).unwrap();
-        let error = listed(file.path()).unwrap_err();
-        assert!(error.to_string().starts_with("line 4 of `"), "{error}");
     }
 }

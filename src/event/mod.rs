@@ -41,6 +41,9 @@ pub enum Event {
         launch: Launch,
         /// The plan that it executes.
         plan: Digest,
+        /// Targets that are left out from the beginning.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left_out: Vec<(BatchIndex, Slots)>,
     },
     /// The run was taken up again by another process.
     Resumed {
@@ -140,6 +143,23 @@ pub struct Launch {
     pub version: String,
     /// What a person should look at, beside the plan's own warnings.
     pub warnings: Vec<PlanWarning>,
+    /// What the command line leaves out of the plan, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub narrowed: Option<Narrowed>,
+}
+
+/// What a run leaves out of its plan, as it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Narrowed {
+    /// The groups that are run; all where there are none.
+    pub only: Vec<String>,
+    /// The file of servers that are left out, if there is one.
+    pub exclude: Option<String>,
+    /// Whether servers that earlier runs of the plan have stopped are left out.
+    pub remaining: bool,
+    /// How many targets are left out.
+    pub targets: u64,
 }
 
 /// Whether a run touches real servers.

@@ -70,7 +70,15 @@ impl Ledger {
     pub fn apply(&mut self, stamped: &Stamped) -> Result<(), Misfit> {
         let at = stamped.at;
         match &stamped.event {
-            Event::Began { launch, plan } => {
+            Event::Began {
+                launch,
+                plan,
+                left_out,
+            } => {
+                for (batch, slots) in left_out {
+                    let skipped = Outcome::Skipped(Reason::Narrowed);
+                    self.settle(*batch, &[(skipped, slots.clone())])?;
+                }
                 let (launch, plan) = (launch.clone(), *plan);
                 self.began = Some(Began { launch, plan, at });
             }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::{Counts, Report, Verdict};
-use crate::event::{Attempt, Mode};
+use crate::event::{Attempt, Mode, Narrowed};
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::ledger::{BatchRecord, SendRecord};
 use crate::plan::{ACTION, Batch, Guard, Plan, PlanWarning, Project, WorkflowSummary};
@@ -46,8 +46,7 @@ pub(super) struct Document<'a> {
     #[serde(serialize_with = "servers")]
     servers: &'a Report<'a>,
     guards: &'a [Guard],
-    /// Null: a run cannot leave out targets of its plan yet.
-    narrowed: (),
+    narrowed: Option<&'a Narrowed>,
     /// Empty: there is nothing to override yet.
     overrides: [(); 0],
     warnings: Vec<&'a PlanWarning>,
@@ -136,7 +135,7 @@ impl<'a> Document<'a> {
             batches: report,
             servers: report,
             guards: &plan.guards,
-            narrowed: (),
+            narrowed: facts.narrowed.as_ref(),
             overrides: [],
             warnings: plan.warnings.iter().chain(&facts.warnings).collect(),
         }

@@ -21,7 +21,7 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::event::{Launch, Mode};
+use crate::event::{Launch, Mode, Narrowed};
 use crate::exit::Exit;
 use crate::ids::{JobId, RunId};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
@@ -55,6 +55,8 @@ pub struct RunFacts {
     pub next: Option<String>,
     /// Warnings that arose beside the plan's own.
     pub warnings: Vec<PlanWarning>,
+    /// What the command line leaves out of the plan.
+    pub narrowed: Option<Narrowed>,
 }
 
 impl RunFacts {
@@ -71,6 +73,7 @@ impl RunFacts {
             mode: launch.mode,
             labels: launch.labels.clone(),
             warnings: launch.warnings.clone(),
+            narrowed: launch.narrowed.clone(),
             exit,
             next: next(launch, exit),
         })

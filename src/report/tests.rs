@@ -18,6 +18,7 @@ fn facts(exit: Exit) -> RunFacts {
         exit,
         next: None,
         warnings: Vec::new(),
+        narrowed: None,
     }
 }
 
@@ -51,8 +52,10 @@ fn began(plan: &Plan) -> Event {
             again: "lightsout run weekly-stop.yaml".to_owned(),
             version: "0.1.0".to_owned(),
             warnings: Vec::new(),
+            narrowed: None,
         },
         plan: plan.digest,
+        left_out: Vec::new(),
     }
 }
 
@@ -228,7 +231,8 @@ fn reasons() -> Vec<Reason> {
             Interrupted => Halted,
             Halted => Journal,
             Journal => Late,
-            Late => DryRun,
+            Late => Narrowed,
+            Narrowed => DryRun,
             DryRun => return None,
         })
     })

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::overview::{Named, Overview, trouble};
 use super::{Counts, FORMAT, Verdict};
 use crate::bms::StateClass;
-use crate::event::Mode;
+use crate::event::{Mode, Narrowed};
 use crate::exit::Exit;
 use crate::ids::{BatchIndex, Digest, RunId, ServerId};
 use crate::outcome::{OutcomeKind, Reason};
@@ -83,7 +83,8 @@ pub struct Written {
     batches: Vec<Batch>,
     servers: Vec<Server>,
     guards: Vec<Guard>,
-    narrowed: (),
+    #[serde(deserialize_with = "Option::deserialize")]
+    narrowed: Option<Narrowed>,
     overrides: [(); 0],
     warnings: Vec<PlanWarning>,
 }

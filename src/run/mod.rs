@@ -13,6 +13,7 @@ mod batch;
 mod before;
 mod deliver;
 mod follow;
+mod narrow;
 mod opening;
 mod patience;
 mod reaction;
@@ -38,6 +39,7 @@ use crate::ledger::{BatchRecord, Ledger, Misfit};
 use crate::outcome::{Outcome, Reason};
 use crate::plan::{Batch, Plan};
 
+pub use narrow::{Narrowing, left_out};
 pub use recorder::{Observer, Recorder};
 
 /// Why a run itself cannot go on; what happened to servers is never an error.
@@ -71,8 +73,8 @@ pub struct Work {
 /// How a run begins.
 #[derive(Debug, Clone)]
 pub enum Opening {
-    /// For the first time.
-    Fresh(Launch),
+    /// For the first time, without some targets of the plan.
+    Fresh(Box<Launch>, Vec<(BatchIndex, Slots)>),
     /// Again, after an earlier process left it.
     Resumed {
         /// Why nothing more may be sent, if so.
@@ -187,9 +189,10 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
 
 fn opening_event(opening: Opening, plan: &Plan) -> Event {
     match opening {
-        Opening::Fresh(launch) => Event::Began {
-            launch,
+        Opening::Fresh(launch, left_out) => Event::Began {
+            launch: *launch,
             plan: plan.digest,
+            left_out,
         },
         Opening::Resumed { forbidden } => Event::Resumed { forbidden },
     }
@@ -209,6 +212,7 @@ pub async fn dry_run(launch: Launch, plan: &Plan, recorder: &Recorder) -> Result
     let began = Event::Began {
         launch,
         plan: plan.digest,
+        left_out: Vec::new(),
     };
     recorder.record(began).await?;
     for batch in &plan.batches {

@@ -106,7 +106,7 @@ struct Cloud {
 impl Cloud {
     /// Runs the plan; dies when so many events are recorded.
     async fn begin(&self, events: usize) -> Vec<Stamped> {
-        let opening = Opening::Fresh(launch(self));
+        let opening = Opening::Fresh(Box::new(launch(self)), Vec::new());
         self.go(Vec::new(), opening, events).await
     }
 
@@ -173,6 +173,7 @@ fn launch(cloud: &Cloud) -> Launch {
         again: String::new(),
         version: "0.1.0".to_owned(),
         warnings: Vec::new(),
+        narrowed: None,
     }
 }
 
@@ -406,7 +407,7 @@ async fn a_raised_stop_ends_the_run_and_leaves_it_unfinished() {
         None,
         observer,
     ));
-    let opening = Opening::Fresh(launch(&cloud));
+    let opening = Opening::Fresh(Box::new(launch(&cloud)), Vec::new());
     let client = client(&cloud.simulator, &cloud.plan, cloud.clock);
     let (plan, clock) = (cloud.plan.clone(), cloud.clock);
     execute(

@@ -11,9 +11,10 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::{Keep, RunFolder, StateError};
-use crate::ids::RunId;
+use crate::ids::{Digest, RunId};
 use crate::journal::{self, JournalError, Replayed};
 use crate::ledger::Ledger;
 use crate::plan::{self, Plan, Project};
@@ -79,13 +80,26 @@ pub fn project_of(state: &Path, run: &RunId) -> Result<Project, StateError> {
     struct Part {
         project: Project,
     }
+    part_of_plan(state, run).map(|part: Part| part.project)
+}
+
+/// The digest that a run's plan states, without reading the rest of the plan into memory.
+pub fn digest_of(state: &Path, run: &RunId) -> Result<Digest, StateError> {
+    #[derive(Deserialize)]
+    struct Part {
+        digest: Digest,
+    }
+    part_of_plan(state, run).map(|part: Part| part.digest)
+}
+
+/// Some members of a run's plan.
+fn part_of_plan<T: DeserializeOwned>(state: &Path, run: &RunId) -> Result<T, StateError> {
     let path = RunFolder::of(state, Keep::Runs, run).plan();
-    let read = || -> io::Result<Part> {
+    let read = || -> io::Result<T> {
         let file = io::BufReader::new(fs::File::open(&path)?);
         Ok(serde_json::from_reader(file)?)
     };
-    let part = read().map_err(|error| StateError::Read(path.clone(), error))?;
-    Ok(part.project)
+    read().map_err(|error| StateError::Read(path.clone(), error))
 }
 
 impl Glimpse {
@@ -244,10 +258,12 @@ mod tests {
             again: String::new(),
             version: "0.1.0".to_owned(),
             warnings: Vec::new(),
+            narrowed: None,
         };
         Event::Began {
             launch,
             plan: plan.digest,
+            left_out: Vec::new(),
         }
     }
 

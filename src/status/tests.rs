@@ -53,8 +53,10 @@ fn ledger(plan: &Plan, events: Vec<Event>) -> Ledger {
             again: "lightsout run weekly-stop.yaml".to_owned(),
             version: "0.1.0".to_owned(),
             warnings: Vec::new(),
+            narrowed: None,
         },
         plan: plan.digest,
+        left_out: Vec::new(),
     };
     for (second, event) in (0..).zip(std::iter::once(began).chain(events)) {
         ledger

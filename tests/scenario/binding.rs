@@ -114,3 +114,58 @@ fn a_difference_names_the_servers_and_settings_that_change() {
         shown.out
     );
 }
+
+#[test]
+fn a_run_may_do_a_part_of_its_plan_and_later_runs_the_rest() {
+    let stage = reviewed();
+    let line = "run night.yaml --locked --only canary";
+    let first = stage
+        .run(line)
+        .with_code(0)
+        .with_outcomes(&[("stopped", 2), ("skipped/narrowed", 6)]);
+    assert_eq!(first.report()["narrowed"]["targets"], json!(6));
+    let left = ids_from(3, 1)[0];
+    stage.write("left.txt", format!("{left} # owner asked to wait\n"));
+    let line = "run night.yaml --locked --remaining --exclude left.txt";
+    let second = stage
+        .run(line)
+        .with_code(0)
+        .with_outcomes(&[("stopped", 5), ("skipped/narrowed", 3)]);
+    assert_eq!(second.server(left)["reason"], json!("narrowed"));
+    assert_eq!(
+        second.report()["plan"]["digest"],
+        first.report()["plan"]["digest"]
+    );
+    let third = stage
+        .run("run night.yaml --locked --remaining")
+        .with_code(0);
+    assert_eq!(third.outcomes()["stopped"], 1);
+    assert!(stage.stats().accepted.values().all(|times| *times == 1));
+}
+
+#[test]
+fn a_narrowed_run_that_is_killed_stays_narrowed_when_it_is_resumed() {
+    let mut stage = reviewed();
+    stage.set("LIGHTSOUT_CRASH", "after:1");
+    let killed = stage
+        .command("run night.yaml --locked --only canary")
+        .status()
+        .unwrap();
+    assert_eq!(killed.code(), None);
+    stage.crashed();
+    stage.set("LIGHTSOUT_CRASH", "after:9999");
+    stage
+        .run("resume --send")
+        .with_code(0)
+        .with_outcomes(&[("stopped", 2), ("skipped/narrowed", 6)]);
+}
+
+#[test]
+fn a_group_that_the_plan_does_not_have_is_an_error() {
+    let stage = reviewed();
+    let ended = stage
+        .run("run night.yaml --locked --only canery")
+        .with_code(2);
+    assert!(ended.err.contains("canary"), "{}", ended.err);
+    nothing_was_sent(&stage);
+}

@@ -81,7 +81,7 @@ fn a_torn_last_line_is_cut_off() {
     for tear in torn {
         let stage = left_behind();
         change(&stage, tear);
-        let ended = stage.run("resume").with_code(0);
+        let ended = stage.run("resume --send").with_code(0);
         assert_eq!(ended.total("stopped"), 4);
         assert_eq!(ended.accepted_sizes(), [2, 2]);
         let bytes = fs::read(journal(&stage)).unwrap();

@@ -81,7 +81,7 @@ fn holds(case: &str, stage: &Stage, output: &Output) -> i32 {
     }
     stage.crashed();
     let ended = match (code, intents(stage)) {
-        (34, _) => stage.run("resume"),
+        (34, _) => stage.run("resume --send"),
         _ => stage.run("run night.yaml"),
     };
     assert_eq!(ended.code, 0, "{case}: {}", ended.err);

@@ -123,7 +123,7 @@ fn a_signal_at_any_stage_ends_the_run_in_order_and_resume_completes_it() {
             assert_eq!(next, format!("lightsout resume {}", stage.run_id()));
         }
         let (outcome, requests) = moment.end;
-        let ended = stage.run("resume").with_code(0);
+        let ended = stage.run("resume --send").with_code(0);
         assert_eq!(ended.stats.stops.len(), requests, "{name}: {}", ended.err);
         assert!(
             ended.outcomes().contains_key(outcome),
@@ -191,7 +191,7 @@ fn a_stop_switch_ends_a_running_run_and_forbids_the_next() {
         [("stopped".to_owned(), 2), ("not_sent/halted".to_owned(), 2)].into()
     );
     assert!(Switch::lift(&stage.path("state")).unwrap());
-    let ended = stage.run("resume").with_code(0);
+    let ended = stage.run("resume --send").with_code(0);
     ended.with_outcomes(&[("stopped", 4)]);
 }
 

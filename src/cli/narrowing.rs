@@ -1,0 +1,79 @@
+//! `run --only`, `--exclude` and `--remaining`: doing a part of what was approved.
+//!
+//! Owns reading what is to be left out; leaving it out is `run::left_out`. Invariant: a group that the
+//! plan does not have is an error, so that a typing error never runs nothing, or everything.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use super::args::NarrowingFlags;
+use super::{server_list, sources};
+use crate::error::Error;
+use crate::event::{Narrowed, Slots};
+use crate::ids::{BatchIndex, ServerId};
+use crate::outcome::OutcomeKind;
+use crate::plan::Plan;
+use crate::run::{Narrowing, left_out};
+use crate::state::{self, Keep, Recorded};
+
+/// What a run leaves out, for its engine and for its report.
+pub(super) type LeftOut = (Vec<(BatchIndex, Slots)>, Option<Narrowed>);
+
+/// What the flags leave out of `plan`.
+pub(super) fn narrowing(
+    flags: &NarrowingFlags,
+    plan: &Plan,
+    state: &Path,
+) -> Result<LeftOut, Error> {
+    if flags.only.is_empty() && flags.exclude.is_none() && !flags.remaining {
+        return Ok((Vec::new(), None));
+    }
+    let known = |name: &&String| plan.groups.iter().any(|group| group.name == **name);
+    if let Some(unknown) = flags.only.iter().find(|name| !known(name)) {
+        let groups = plan.groups.iter().map(|group| group.name.clone());
+        return Err(Error::NoSuchGroup(unknown.clone(), groups.collect()));
+    }
+    let mut without: HashSet<ServerId> = match &flags.exclude {
+        Some(path) => server_list::read(&sources::read(path)?, path)?
+            .into_iter()
+            .collect(),
+        None => HashSet::new(),
+    };
+    if flags.remaining {
+        without.extend(stopped_before(plan, state)?);
+    }
+    let only = flags.only.iter().cloned().collect();
+    let out = left_out(plan, &Narrowing { only, without });
+    let narrowed = Narrowed {
+        only: flags.only.clone(),
+        exclude: flags
+            .exclude
+            .as_deref()
+            .map(|path| path.display().to_string()),
+        remaining: flags.remaining,
+        targets: out.iter().map(|(_, slots)| slots.len() as u64).sum(),
+    };
+    Ok((out, Some(narrowed)))
+}
+
+/// The servers that earlier runs of the same plan have stopped.
+fn stopped_before(plan: &Plan, state: &Path) -> Result<Vec<ServerId>, Error> {
+    let mut stopped = Vec::new();
+    for run in state::runs(state, Keep::Runs)? {
+        if state::digest_of(state, &run).is_ok_and(|digest| digest == plan.digest) {
+            stopped.extend(stopped_by(&Recorded::read(state, Keep::Runs, &run)?));
+        }
+    }
+    Ok(stopped)
+}
+
+fn stopped_by(recorded: &Recorded) -> impl Iterator<Item = ServerId> {
+    let batches = recorded.plan.batches.iter().zip(recorded.ledger.batches());
+    let targets = batches.flat_map(|(batch, record)| batch.servers().iter().zip(record.targets()));
+    let stopped = targets.filter(|(_, target)| {
+        target
+            .outcome()
+            .is_some_and(|outcome| outcome.kind() == OutcomeKind::Stopped)
+    });
+    stopped.map(|(id, _)| *id)
+}

@@ -154,3 +154,26 @@ fn lost_answers_in_any_order_never_stop_a_server_twice() {
         assert!(lost > 0, "nothing was lost");
     });
 }
+
+#[test]
+fn a_server_that_refuses_a_second_request_was_stopped_by_the_first() {
+    // States lag longer than the grace time, so the request seems not to have been taken.
+    let faults = json!({
+        "state_lag": "50s",
+        "calls": {"stop": [{"fault": "reset", "accepted": true, "first": 1}]}
+    });
+    at_once(&[(90, "BMS.0036"), (8, "BMS.0039")], |(takes, code)| {
+        let ended = scenario()
+            .settings(|cloud| cloud.job_duration = std::time::Duration::from_secs(*takes))
+            .faults(faults.clone())
+            .run("run night.yaml")
+            .with_code(0)
+            .with_outcomes(&[("stopped/answer_lost", 4)]);
+        let [lost, again] = &ended.stats.stops[..] else {
+            panic!("{:?}", ended.stats.stops)
+        };
+        assert!(lost.job_id.is_some() && again.job_id.is_none());
+        assert_eq!(again.code.as_deref(), Some(*code));
+        assert!(ended.stats.accepted.values().all(|times| *times == 1));
+    });
+}

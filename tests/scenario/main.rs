@@ -31,6 +31,7 @@ mod reports;
 mod sameness;
 mod scenario;
 mod secrecy;
+mod settle;
 mod signals;
 mod speech;
 mod verbs;

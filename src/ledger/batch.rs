@@ -64,6 +64,8 @@ pub struct SendRecord {
     pub answer: Option<SendAnswer>,
     /// What the cloud said.
     pub evidence: Evidence,
+    /// Whether one of its servers was seen off or stopping afterwards: then it was taken, for all.
+    pub seen_down: bool,
     /// How following its job ended.
     pub end: Option<JobEnd>,
     /// What the job says of the targets.
@@ -172,8 +174,26 @@ impl BatchRecord {
                 Phase::Before => target.before = Some(*state),
                 Phase::After => target.after = Some(*state),
             })?;
+            let down = matches!(state, StateClass::Off | StateClass::Stopping);
+            if phase == Phase::After && down {
+                self.see_down(slots);
+            }
         }
         Ok(())
+    }
+
+    /// Notes which lost request these servers show to have been taken.
+    fn see_down(&mut self, slots: &Slots) {
+        if self.sends.iter().all(|send| send.job().is_some()) {
+            return;
+        }
+        for slot in slots.iter() {
+            let of_slot =
+                |send: &&mut SendRecord| send.may_be_accepted() && send.servers.contains(slot);
+            if let Some(send) = self.sends.iter_mut().rev().find(of_slot) {
+                send.seen_down = true;
+            }
+        }
     }
 
     pub(super) fn intend(
@@ -196,6 +216,7 @@ impl BatchRecord {
             withdrawn: false,
             answer: None,
             evidence: Evidence::default(),
+            seen_down: false,
             end: None,
             results: Vec::new(),
             settled_at: None,

@@ -57,11 +57,21 @@ pub(super) fn rest(record: &BatchRecord, now: Moment) -> Rest {
                     fate,
                 });
             }
-            None => rest.lost.push(Request {
-                attempt,
-                servers,
-                fate: Fate::Lost(now),
-            }),
+            None => {
+                let fate = Fate::Lost(now);
+                let request = Request {
+                    attempt,
+                    servers,
+                    fate,
+                };
+                // What its other servers showed holds for these, whatever they show by now.
+                let taken = record.send(attempt).is_some_and(|send| send.seen_down);
+                if taken {
+                    rest.accepted.push(request);
+                } else {
+                    rest.lost.push(request);
+                }
+            }
         }
     }
     rest

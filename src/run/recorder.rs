@@ -7,9 +7,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::RunError;
-use crate::bms::Evidence;
+use crate::bms::{Evidence, StateClass};
 use crate::clock::Clock;
-use crate::event::{Event, Stamped, StopCause};
+use crate::event::{Event, Phase, Slots, Stamped, StopCause};
 use crate::journal::{Journal, Receipt};
 use crate::ledger::Ledger;
 
@@ -52,8 +52,20 @@ fn durability(event: &Event) -> Durability {
         | Event::JobEnded { .. }
         | Event::Settled { .. }
         | Event::SendingStopped { .. } => Durability::Soon,
+        // A server that is seen stopping may be on again before anything else is written.
+        Event::Observed {
+            phase: Phase::After,
+            states,
+            ..
+        } if stopping(states) => Durability::Soon,
         Event::Observed { .. } | Event::Waiting { .. } => Durability::WithNext,
     }
+}
+
+fn stopping(states: &[(StateClass, Slots)]) -> bool {
+    states
+        .iter()
+        .any(|(state, _)| *state == StateClass::Stopping)
 }
 
 impl Recorder {

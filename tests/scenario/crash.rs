@@ -8,7 +8,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::{SignedDuration, Timestamp};
-use lightsout::event::{Event, SendAnswer, Stamped};
+use lightsout::bms::StateClass;
+use lightsout::event::{Event, Phase, SendAnswer, Stamped};
 use lightsout::ids::ServerId;
 use lightsout::journal::{self, Journal};
 use serde_json::{Value, json};
@@ -297,4 +298,34 @@ fn a_server_started_by_hand_is_not_stopped_again_by_an_early_resume_either() {
     assert_eq!(ended.accepted_sizes(), [2, 2]);
     assert_eq!(ended.outcomes()["failed/still_on"], 1);
     assert!(ended.stats.accepted.values().all(|times| *times == 1));
+}
+
+#[test]
+fn what_showed_once_that_a_lost_request_was_taken_is_not_forgotten() {
+    // The sub-job of the only server, or of one of two, fails, so it is on again when the run goes on.
+    for count in [1, 2] {
+        let failing = json!({"failing": {"ids": [ids(2)[0]]}});
+        let lost = json!({"stop": [{"fault": "reset", "accepted": true, "first": 1}]});
+        let stage = Scenario::new(&ids(count))
+            .with("checks: { grace: 20s }\njobs: { poll: 2s, timeout: 1m }")
+            .faults(json!({"servers": failing, "calls": lost}))
+            .pace(30)
+            .start();
+        let mut running = stage.spawn("run night.yaml");
+        running.until("a server seen stopping", |stage| {
+            stage.knows(|event| {
+                let Event::Observed { phase, states, .. } = event else {
+                    return false;
+                };
+                let mut states = states.iter().map(|(state, _)| *state);
+                *phase == Phase::After && states.any(|state| state == StateClass::Stopping)
+            })
+        });
+        running.kill();
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        let ended = stage.run("resume").with_code(30);
+        assert_eq!(ended.stats.stops.len(), 1, "sent again: {}", ended.err);
+        assert_eq!(ended.server(ids(2)[0])["reason"], "still_on");
+        assert_eq!(ended.total("stopped"), u64::from(count) - 1);
+    }
 }

@@ -26,6 +26,9 @@ pub(crate) struct Invention {
     pub(crate) kinds: BTreeSet<String>,
     /// Whether a wrong state refuses the whole request.
     pub(crate) strict: bool,
+    /// Whether nobody looks before a request, so that a server that was off already makes a request
+    /// that was refused, and whose answer was lost, look as if it had been accepted.
+    pub(crate) blind: bool,
     pub(crate) rng: Rng,
 }
 
@@ -40,8 +43,10 @@ impl Invention {
         let mut kinds = BTreeSet::new();
         let faults = faults(&mut rng, &mut kinds);
         let strict = faults["conflicts"] == "reject";
+        let blind = workflow.contains("before: false");
         Self {
             servers,
+            blind,
             workflow,
             files,
             faults,

@@ -81,7 +81,10 @@ pub(crate) fn in_the_end(seed: u64, scene: &Scene) -> (Value, Stats) {
         let accepted = stats.accepted.get(&id).copied().unwrap_or(0);
         let outcome = row["outcome"].as_str().unwrap();
         let agrees = match outcome {
-            "stopped" => accepted > 0,
+            "stopped" => {
+                let mistaken = scene.invention.blind && row["reason"] == "answer_lost";
+                accepted > 0 || mistaken
+            }
             // A stop of a server that is off is accepted where it fails only the sub-job.
             "already_off" => accepted == 0 || !scene.invention.strict,
             "not_sent" | "skipped" => accepted == 0,

@@ -104,15 +104,16 @@ fn smaller_batches_are_as_the_workflow_says() {
 
 #[test]
 fn batches_in_flight_together_stay_within_their_group() {
+    let eight = std::time::Duration::from_secs(8);
     let groups = [("canary", ids(2)), ("rest", ids_from(3, 12))];
     let named: Vec<_> = groups.iter().map(|(name, ids)| (*name, &ids[..])).collect();
     let ended = Scenario::of_groups(&named)
         .with("rollout: { batch_size: 3, in_flight: 4 }")
+        .settings(|cloud| cloud.job_duration = eight)
         .run("run night.yaml")
         .with_code(0);
     assert_eq!(ended.accepted_sizes(), [2, 3, 3, 3, 3]);
     let (canary, rest) = ended.stats.stops.split_first().unwrap();
-    let eight = std::time::Duration::from_secs(8);
     let early = canary.at + eight * 3 / 4;
     assert!(
         rest.iter().all(|stop| stop.at > early),

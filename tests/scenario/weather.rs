@@ -8,6 +8,7 @@ const SERVERS: u32 = 60;
 
 fn run(scenario: Scenario) -> Ended {
     scenario
+        .settings(|cloud| cloud.job_duration = std::time::Duration::from_secs(25))
         .with("rollout: { batch_size: 10, in_flight: 3 }")
         .run("run night.yaml")
         .with_code(0)

@@ -189,7 +189,10 @@ fn a_resume_killed_at_any_line_changes_nothing() {
         // Twice: the second resume is killed as early or as late as the first.
         for _ in 0..2 {
             let line = stage.lines() + line.parse::<u64>().unwrap();
-            if stage.crash("resume --send", &format!("{word}:{line}")).is_none() {
+            if stage
+                .crash("resume --send", &format!("{word}:{line}"))
+                .is_none()
+            {
                 kills += 1;
                 jobs.extend(stage.durable_jobs());
             }

@@ -109,7 +109,11 @@ impl Client {
     /// Asks once how a job is doing.
     pub async fn job(&self, id: &JobId) -> Result<Job, ReadError> {
         let call = request::job(&self.shared.settings.project, id);
-        self.read(&call, &self.shared.quotas.job, job::parse).await
+        let job = self
+            .read(&call, &self.shared.quotas.job, job::parse)
+            .await?;
+        let secrets = self.secrets();
+        Ok(job.cleaned(|text| secrets.redact(text)))
     }
 
     /// Asks once for page `page` of the project's servers; the first page is 1.

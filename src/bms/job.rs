@@ -84,6 +84,16 @@ impl Job {
     pub fn is_final(&self) -> bool {
         self.status.is_final() && self.sub_jobs.iter().all(|sub| sub.status.is_final())
     }
+
+    /// The job with its errors' texts as `clean` leaves them.
+    pub(super) fn cleaned(mut self, clean: impl Fn(String) -> String) -> Self {
+        let of_sub_jobs = self.sub_jobs.iter_mut().map(|sub| &mut sub.error);
+        for error in of_sub_jobs.chain([&mut self.error]).flatten() {
+            error.code = clean(std::mem::take(&mut error.code));
+            error.message = clean(std::mem::take(&mut error.message));
+        }
+        self
+    }
 }
 
 /// The part of a job that concerns one server.

@@ -4,7 +4,7 @@
 
 use serde_json::json;
 
-use crate::interloper::{Call, Mischief, Request, Rule, Treatment, answer};
+use crate::interloper::{Call, Mischief, Request, Rule, Treatment, always, answer};
 use crate::scenario::{ACCESS_KEY, Ended, SECRET_KEY, Scenario, Stage, TOKEN, at_once, ids};
 
 const SECURITY_TOKEN: &str = "canarysecuritytoken/with+odd=characters&more==";
@@ -123,6 +123,28 @@ fn a_cloud_that_repeats_what_it_was_asked_with_is_not_repeated() {
             keeps_them(&stage, &ended, &format!("{status} {call:?}"));
         }
     });
+}
+
+#[test]
+fn a_job_that_fails_with_a_secret_in_its_words_does_not_spread_it() {
+    let id = ids(1)[0];
+    let failed = json!({
+        "status": "FAIL", "error_code": SECRET_KEY, "fail_reason": ACCESS_KEY,
+        "entities": {"sub_jobs_total": 1, "sub_jobs": [{
+            "status": "FAIL", "error_code": "BMS.1007", "fail_reason": format!("of {SECRET_KEY}"),
+            "entities": {"server_id": id}
+        }]}
+    });
+    let failed = answer("200 OK", "application/json", failed.to_string());
+    let stage = Scenario::new(&ids(1))
+        .with("checks: { after: false }")
+        .through(always(Call::Job, Treatment::Afterwards(failed)))
+        .start();
+    let ended = stage
+        .run("run night.yaml -vv")
+        .with_code(30)
+        .saying(&["[redacted]"]);
+    keeps_them(&stage, &ended, "job");
 }
 
 #[test]

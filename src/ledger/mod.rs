@@ -126,12 +126,23 @@ impl Ledger {
             }
             Event::Settled { batch, outcomes } => self.settle(*batch, outcomes)?,
             Event::SendingStopped { cause, evidence } => {
-                self.stopped.get_or_insert((*cause, evidence.clone()));
+                if self.is_news(*cause) {
+                    self.stopped = Some((*cause, evidence.clone()));
+                }
             }
             Event::Finished => self.finished_at = Some(at),
             Event::ReportMisplaced => self.report_misplaced = true,
         }
         Ok(())
+    }
+
+    /// Whether `cause` changes how the run ends: the first cause counts, but one that leaves the run
+    /// unfinished outweighs one that does not.
+    pub fn is_news(&self, cause: StopCause) -> bool {
+        match &self.stopped {
+            None => true,
+            Some((known, _)) => cause.leaves_unfinished() && !known.leaves_unfinished(),
+        }
     }
 
     fn batch_mut(&mut self, index: BatchIndex) -> Result<&mut BatchRecord, Misfit> {

@@ -109,7 +109,7 @@ impl Context {
     }
 
     async fn stop_sending(&self, cause: StopCause, evidence: Evidence) -> Result<(), RunError> {
-        if self.recorder.read(|ledger| ledger.stopped().is_none()) {
+        if self.recorder.read(|ledger| ledger.is_news(cause)) {
             self.recorder
                 .record(Event::SendingStopped { cause, evidence })
                 .await?;

@@ -131,9 +131,8 @@ impl Recorder {
 
     /// Lets the ledger know that nothing more may be sent because the journal failed.
     pub(super) fn notice_failure(&self) -> Result<(), RunError> {
-        let known = self.read(|ledger| ledger.stopped().is_some());
-        if self.journal_failed() && !known {
-            let (cause, evidence) = (StopCause::Journal, Evidence::default());
+        let (cause, evidence) = (StopCause::Journal, Evidence::default());
+        if self.journal_failed() && self.read(|ledger| ledger.is_news(cause)) {
             self.enter(
                 Event::SendingStopped { cause, evidence },
                 Durability::WithNext,

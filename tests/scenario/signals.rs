@@ -215,3 +215,23 @@ fn settling_goes_on_under_a_stop_switch() {
     );
     assert!(stage.knows(|event| matches!(event, Event::Finished)));
 }
+
+#[test]
+fn settling_that_is_interrupted_is_no_internal_error_and_can_be_done_again() {
+    let stage = scenario(json!({})).start();
+    let mut running = stage.spawn("run night.yaml");
+    running.until("an answer", |stage| {
+        stage.knows(|event| matches!(event, Event::SendAnswered { .. }))
+    });
+    running.kill();
+    let mut settling = stage.spawn("settle");
+    settling.until("its beginning", |stage| {
+        stage.knows(|event| matches!(event, Event::Resumed { .. }))
+    });
+    settling.signal("TERM");
+    let (ended, _) = settling.ended();
+    ended.with_code(34).saying(&["SIGTERM"]);
+    let ended = stage.run("settle").with_code(30);
+    assert_eq!(ended.total("stopped"), 2);
+    assert_eq!(ended.stats.stops.len(), 1);
+}

@@ -33,6 +33,22 @@ pub(crate) struct Invention {
 }
 
 impl Invention {
+    /// Whether nothing at all is the matter with this server, so that it goes off when it is stopped.
+    pub(crate) fn is_sound(&self, server: ServerId) -> bool {
+        let (server, faults) = (
+            server.to_string(),
+            self.faults["servers"].as_object().unwrap(),
+        );
+        let has = |chosen: &Value| {
+            chosen["ids"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|id| *id == server)
+        };
+        !faults.values().any(has)
+    }
+
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let servers: Vec<ServerId> = (0..rng.u32(1..=60))
@@ -41,7 +57,7 @@ impl Invention {
         let mut files = Vec::new();
         let workflow = workflow(&mut rng, &servers, &mut files);
         let mut kinds = BTreeSet::new();
-        let faults = faults(&mut rng, &mut kinds);
+        let faults = faults(&mut rng, &servers, &mut kinds);
         let strict = faults["conflicts"] == "reject";
         let blind = workflow.contains("before: false");
         Self {
@@ -103,7 +119,7 @@ fn workflow(rng: &mut Rng, servers: &[ServerId], files: &mut Vec<(String, String
     text
 }
 
-fn faults(rng: &mut Rng, kinds: &mut BTreeSet<String>) -> Value {
+fn faults(rng: &mut Rng, fleet: &[ServerId], kinds: &mut BTreeSet<String>) -> Value {
     let mut calls = Map::new();
     for call in ["stop", "job", "list", "show"] {
         let rules: Vec<Value> = (0..rng.usize(..4))
@@ -122,7 +138,7 @@ fn faults(rng: &mut Rng, kinds: &mut BTreeSet<String>) -> Value {
     }
     json!({
         "calls": calls,
-        "servers": servers(rng, kinds),
+        "servers": servers(rng, fleet, kinds),
         "jobs": jobs,
         "state_lag": format!("{}s", rng.u32(..15)),
         "conflicts": conflicts,
@@ -176,7 +192,7 @@ fn rule(rng: &mut Rng, call: &str, kinds: &mut BTreeSet<String>) -> Value {
     json!(rule)
 }
 
-fn servers(rng: &mut Rng, kinds: &mut BTreeSet<String>) -> Value {
+fn servers(rng: &mut Rng, fleet: &[ServerId], kinds: &mut BTreeSet<String>) -> Value {
     let lasting = ["stopping", "busy", "stuck", "restarted"];
     let plain = [
         "missing", "error", "locked", "off", "renamed", "failing", "ignored",
@@ -187,7 +203,8 @@ fn servers(rng: &mut Rng, kinds: &mut BTreeSet<String>) -> Value {
             continue;
         }
         kinds.insert(format!("servers {kind}"));
-        let mut chosen = json!({"share": 0.1});
+        let ids: Vec<&ServerId> = fleet.iter().filter(|_| rng.u8(..10) == 0).collect();
+        let mut chosen = json!({"ids": ids});
         if lasting.contains(kind) {
             let least = if *kind == "restarted" { 60 } else { 10 };
             chosen["for"] = json!(format!("{}s", rng.u32(least..300)));

@@ -117,7 +117,7 @@ pub struct JobError {
 }
 
 /// Reads the answer to a job query; `None` if it is not one.
-pub(super) fn parse(body: &[u8]) -> Option<Job> {
+pub fn parse(body: &[u8]) -> Option<Job> {
     let wire: Wire<'_> = body::read(body)?;
     wire.status.get()?;
     let mut sub_jobs: Vec<SubJob> = wire.entities.sub_jobs.0.iter().map(Wire::sub_job).collect();

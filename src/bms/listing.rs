@@ -33,7 +33,7 @@ pub struct Page {
 }
 
 /// Reads a list page; `None` if it is not one.
-pub(super) fn parse_page(body: &[u8]) -> Option<Page> {
+pub fn parse_page(body: &[u8]) -> Option<Page> {
     #[derive(Deserialize)]
     struct List<'a> {
         // Read by a function, so that it may be null but not absent.
@@ -49,7 +49,7 @@ pub(super) fn parse_page(body: &[u8]) -> Option<Page> {
 }
 
 /// Reads the answer for the single server `id`; `None` if it is not that.
-pub(super) fn parse_server(body: &[u8], id: ServerId) -> Option<ServerRow> {
+pub fn parse_server(body: &[u8], id: ServerId) -> Option<ServerRow> {
     #[derive(Deserialize)]
     struct Single<'a> {
         #[serde(borrow)]

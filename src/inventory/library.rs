@@ -27,7 +27,7 @@ pub(super) enum Format {
 }
 
 impl Format {
-    fn of(path: &str) -> Option<Self> {
+    pub(super) fn of(path: &str) -> Option<Self> {
         let extension = Path::new(path).extension()?.to_str()?;
         match extension.to_ascii_lowercase().as_str() {
             "txt" => Some(Self::Lines),
@@ -148,7 +148,7 @@ fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Diagnostic {
         .with_hint("save the file as UTF-8")
 }
 
-fn unknown_format(path: &str) -> Diagnostic {
+pub(super) fn unknown_format(path: &str) -> Diagnostic {
     Diagnostic::error(
         "inventory-format",
         format!("the inventory `{path}` is of no known format"),

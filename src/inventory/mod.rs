@@ -12,6 +12,7 @@ mod folders;
 mod group;
 mod library;
 mod lines;
+mod listed;
 mod model;
 mod overlap;
 mod reading;
@@ -21,6 +22,7 @@ mod table;
 mod tests;
 
 pub use folders::Folders;
+pub use listed::listed;
 pub use model::{TargetGroup, Targets};
 
 use crate::diagnostic::Diagnostic;

@@ -1,7 +1,7 @@
 //! Seam 3: [`Event`](crate::event::Event)s ↔ disk, so that no crash loses what was known.
 //!
 //! A journal is a file of JSON lines, one for each sync, each with a sequence number and a checksum
-//! (`line`); [`Journal`] appends on a thread of its own and tells when a line is durable; [`replay`]
+//! (`line`); [`Journal`] appends on a thread of its own and tells when a line is durable; [`replay()`]
 //! reads a journal back. Knows nothing of what events mean. Invariant: the events of a journal are a
 //! prefix of those that its run recorded, in the same order; a torn end costs only what was not yet
 //! durable, and any other damage is refused.

@@ -1,6 +1,6 @@
 //! Why a written plan is not run, and what to do about it.
 //!
-//! Owns the errors of [`load`](super::load); every one of them ends with the exit code for a plan that
+//! Owns the errors of [`load`](super::load()); every one of them ends with the exit code for a plan that
 //! does not match. Invariant: a message never shows more of the file than one name or number.
 
 use super::{ACTION, FORMAT};

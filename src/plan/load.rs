@@ -1,7 +1,7 @@
 //! A written plan → plan: reads `plan.json` back and believes nothing that can be counted again.
 //!
 //! Owns the checks across members. Invariant: what is returned is a plan that
-//! [`make`](super::make) could have made, and its digest is that of its content.
+//! [`make`](super::make()) could have made, and its digest is that of its content.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

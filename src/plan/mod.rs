@@ -1,6 +1,6 @@
 //! Stage 3, pure: [`Targets`](crate::inventory::Targets) → [`Plan`], and everything that is shown of it.
 //!
-//! [`make`] cuts groups into batches and [`load`] reads a written plan back; both end in the same type,
+//! [`make()`] cuts groups into batches and [`load()`] reads a written plan back; both end in the same type,
 //! with the digest computed here. Reads no file and decides nothing at run time. Invariant: the same
 //! workflow and targets give the same bytes in every form, on any day and in any folder.
 
@@ -34,7 +34,7 @@ pub use written::write_json;
 /// What a plan does to its servers, as the API names it.
 pub const ACTION: &str = "os-stop";
 
-/// The format that [`write_json`] writes and [`load`] reads.
+/// The format that [`write_json`] writes and [`load()`] reads.
 pub const FORMAT: &str = "lightsout/plan/v1";
 
 /// The JSON Schema of a written plan.

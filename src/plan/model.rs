@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{BatchIndex, Digest, Endpoint, ProjectId, ServerId};
 use crate::workflow::{Checks, InFlight, Jobs, Rate, Rollout, StopType};
 
-/// A workflow expanded. Made by [`make`](super::make) and [`load`](super::load) only.
+/// A workflow expanded. Made by [`make`](super::make()) and [`load`](super::load()) only.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan(Contents);
 

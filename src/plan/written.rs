@@ -72,7 +72,7 @@ impl<'a> Written<'a> {
     }
 }
 
-/// What [`load`](super::load) reads before it checks anything across members.
+/// What [`load`](super::load()) reads before it checks anything across members.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Read {

@@ -6,6 +6,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -106,8 +107,23 @@ pub fn live_holders(state: &Path) -> Vec<Holder> {
     let Ok(entries) = fs::read_dir(state.join("locks")) else {
         return Vec::new();
     };
-    let holders = entries.filter_map(|entry| holder(&entry.ok()?.path()));
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let held = paths.filter(|path| may_be_held(path));
+    let holders = held.filter_map(|path| holder(&path));
     holders.filter(Holder::is_alive).collect()
+}
+
+/// Whether the system knows of a lock on a file; `true` where it does not tell.
+///
+/// A process ID may be another's by now, and trying the lock would be in the way of a run that begins.
+fn may_be_held(path: &Path) -> bool {
+    let (Ok(file), Ok(locks)) = (fs::metadata(path), fs::read_to_string("/proc/locks")) else {
+        return true;
+    };
+    let inode = format!(":{}", file.ino());
+    locks
+        .split_whitespace()
+        .any(|field| field.ends_with(&inode))
 }
 
 /// The lock file of a project.
@@ -154,6 +170,16 @@ mod tests {
             (Some(&run), std::process::id())
         );
         assert_eq!(live_holders(state.path()), [*holder]);
+    }
+
+    #[test]
+    fn a_holder_whose_lock_is_gone_is_not_live_though_its_process_id_is() {
+        let state = tempfile::tempdir().unwrap();
+        let mut lock = Lock::take(state.path(), &project("https://bms.example.com")).unwrap();
+        lock.name(&Holder::this(None)).unwrap();
+        assert_eq!(live_holders(state.path()).len(), 1);
+        drop(lock);
+        assert_eq!(live_holders(state.path()), []);
     }
 
     #[test]

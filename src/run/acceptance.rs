@@ -38,6 +38,15 @@ pub(super) fn judge(
     }
 }
 
+/// Why a server that was seen in `state` is not sent again, whatever it shows later: that it came up,
+/// or was made anew, in between may be what somebody did after its stop.
+pub(super) fn disturbed(state: StateClass) -> Option<Reason> {
+    match state {
+        StateClass::Busy | StateClass::Error | StateClass::Gone => unfit(state, false),
+        StateClass::On | StateClass::Locked | StateClass::Off | StateClass::Stopping => None,
+    }
+}
+
 /// Why a server of a request that was not accepted is not sent again, whatever the workflow says of
 /// servers in its state: only one that is on is in no doubt.
 pub(super) fn unfit(state: StateClass, renamed: bool) -> Option<Reason> {
@@ -79,6 +88,15 @@ mod tests {
         let seconds = Duration::from_secs;
         let verdict = judge(states, seconds(since_failure), seconds(since_first), GRACE);
         assert_eq!(verdict, expected);
+    }
+
+    #[test]
+    fn a_server_that_was_starting_in_between_is_not_sent_again() {
+        assert_eq!(disturbed(StateClass::Busy), Some(Reason::Busy));
+        assert_eq!(disturbed(StateClass::Error), Some(Reason::ErrorState));
+        assert_eq!(disturbed(StateClass::Gone), Some(Reason::Missing));
+        assert_eq!(disturbed(StateClass::On), None);
+        assert_eq!(disturbed(StateClass::Locked), None);
     }
 
     #[test]

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::batch::Suspense;
+use super::opening::doubtful_sends;
 use super::patience::{Unanswered, patiently};
 use super::send::{Fate, Request};
 use super::verdict::{ALREADY_OFF, Told};
 use super::{Context, RunError};
 use crate::bms::{Job, JobError, JobStatus, SubJob};
-use crate::event::{Event, JobEnd, JobResult, Slots, grouped};
+use crate::event::{Event, JobEnd, JobResult, Slot, Slots, grouped};
 use crate::ids::{JobId, ServerId};
 use crate::plan::Batch;
 
@@ -48,7 +49,10 @@ pub(super) async fn follow(
     let suspense = results
         .iter()
         .flat_map(|(result, slots)| slots.iter().map(|slot| (told(&end, result), slot)))
-        .map(|(told, slot)| Suspense { slot, told, since })
+        .map(|(told, slot)| {
+            let told = in_view_of_the_first(context, batch, slot, told);
+            Suspense { slot, told, since }
+        })
         .collect();
     context
         .recorder
@@ -60,6 +64,21 @@ pub(super) async fn follow(
         })
         .await?;
     Ok(suspense)
+}
+
+/// A server that a later request found off was stopped by an earlier one, whose answer was lost.
+fn in_view_of_the_first(context: &Context, batch: &Batch, slot: Slot, told: Told) -> Told {
+    let sent_before = || {
+        context.recorder.read(|ledger| {
+            let record = ledger.batch(batch.index());
+            record.is_some_and(|record| doubtful_sends(record, slot) > 1)
+        })
+    };
+    if told == Told::FoundOff && sent_before() {
+        Told::Lost
+    } else {
+        told
+    }
 }
 
 /// Asks until following ends; returns how, and the last answer.

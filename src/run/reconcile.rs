@@ -3,9 +3,10 @@
 //! Owns the loop of design §7, Reconcile; the decision is `acceptance`. Invariant: only readings that
 //! began after the request failed count, and of a request that was accepted nothing is sent again.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::acceptance::{Acceptance, judge, unfit};
+use super::acceptance::{Acceptance, disturbed, judge, unfit};
 use super::batch::{observed, servers_at, settle, settle_all, tell_wait};
 use super::opening::doubtful_sends;
 use super::send::{Fate, Request};
@@ -39,6 +40,7 @@ pub(super) async fn reconcile(
     let mut first: Option<Moment> = None;
     let mut since = failed_at;
     let mut told = false;
+    let mut spoilt: BTreeMap<Slot, Reason> = BTreeMap::new();
     loop {
         let servers = servers_at(batch, request.servers.iter());
         let readings = match context.states.read(context, &servers, since).await {
@@ -58,6 +60,10 @@ pub(super) async fn reconcile(
             seen.iter().map(|(slot, r)| (r.state, *slot)),
         )
         .await?;
+        spoilt.extend(
+            seen.iter()
+                .filter_map(|(slot, r)| Some((*slot, disturbed(r.state)?))),
+        );
         let at = seen
             .iter()
             .map(|(_, reading)| reading.at)
@@ -68,7 +74,7 @@ pub(super) async fn reconcile(
         let grace = context.plan.checks.grace;
         match judge(&states, at.since(failed_at), at.since(began), grace) {
             Acceptance::Accepted => return accepted(context, batch, request, &seen).await,
-            Acceptance::NotAccepted => return not_accepted(context, batch, &seen).await,
+            Acceptance::NotAccepted => return not_accepted(context, batch, &seen, &spoilt).await,
             Acceptance::TooEarly => {}
         }
         let left = began
@@ -146,11 +152,13 @@ async fn accepted(
     }))
 }
 
-/// Settles what cannot or may not be sent again; the rest may be.
+/// Settles what cannot or may not be sent again, as a reading showed, or an earlier one (`spoilt`);
+/// the rest may be.
 async fn not_accepted(
     context: &Context,
     batch: &Batch,
     seen: &[(Slot, Reading)],
+    spoilt: &BTreeMap<Slot, Reason>,
 ) -> Result<Found, RunError> {
     let sends: Vec<usize> = context.recorder.read(|ledger| {
         let record = ledger.batch(batch.index());
@@ -161,7 +169,8 @@ async fn not_accepted(
     let mut again = Vec::new();
     let mut settled = Vec::new();
     for ((slot, reading), sends) in seen.iter().zip(sends) {
-        let reason = match unfit(reading.state, reading.renamed) {
+        let unfit = unfit(reading.state, reading.renamed);
+        let reason = match unfit.or(spoilt.get(slot).copied()) {
             None if forbidden.is_some_and(StopCause::leaves_unfinished) => continue,
             None if forbidden.is_none() && sends < SENDS_OF_A_SERVER => {
                 again.push(*slot);

@@ -331,6 +331,8 @@ impl Sending<'_> {
                 slots,
                 read_at: portion.read_at,
                 sifted: true,
+                doubtful: portion.doubtful,
+                renewed: portion.renewed,
                 ..Portion::default()
             };
             self.tasks.push_front(Task::Send(half));

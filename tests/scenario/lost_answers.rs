@@ -1,9 +1,13 @@
 //! Stop requests whose answer is lost: found out by reading, and never sent a second time in doubt.
 
+use std::time::Duration;
+
+use lightsout::clock::Clock;
+use lightsout::simulator::{Faults, Simulator};
 use serde_json::{Value, json};
 
 use crate::interloper::{Call, Mischief, Treatment, answer, first, half_body};
-use crate::scenario::{Ended, Scenario, at_once, ids};
+use crate::scenario::{Ended, Scenario, address, at_once, cloud, ids};
 
 fn scenario() -> Scenario {
     Scenario::new(&ids(4)).with("checks: { grace: 30s }\njobs: { poll: 5s }")
@@ -164,7 +168,7 @@ fn a_server_that_refuses_a_second_request_was_stopped_by_the_first() {
     });
     at_once(&[(90, "BMS.0036"), (8, "BMS.0039")], |(takes, code)| {
         let ended = scenario()
-            .settings(|cloud| cloud.job_duration = std::time::Duration::from_secs(*takes))
+            .settings(|cloud| cloud.job_duration = Duration::from_secs(*takes))
             .faults(faults.clone())
             .run("run night.yaml")
             .with_code(0)
@@ -176,4 +180,71 @@ fn a_server_that_refuses_a_second_request_was_stopped_by_the_first() {
         assert_eq!(again.code.as_deref(), Some(*code));
         assert!(ended.stats.accepted.values().all(|times| *times == 1));
     });
+}
+
+#[test]
+fn a_server_that_the_second_job_finds_off_was_stopped_by_the_first_request() {
+    // The second request is taken by a cloud where the servers are off, and where only its job says so.
+    let all = ids(4);
+    let mut later = cloud(all.iter().copied());
+    later.clock = Clock::compressed(20.try_into().unwrap());
+    let faults = json!({"servers": {"off": {"share": 1.0}}, "conflicts": "subjob"});
+    later.faults = Faults::from_value(faults).unwrap();
+    let later = Simulator::start(later).unwrap();
+    let ended = scenario()
+        .settings(|cloud| cloud.job_duration = Duration::from_secs(8))
+        .faults(json!({"state_lag": "50s"}))
+        .through(Box::new(move |request| {
+            match (request.call, request.number) {
+                (Call::Stop, 0) => Treatment::Afterwards(Mischief::Close),
+                (Call::Stop, _) | (Call::Job, _) => Treatment::PassTo(address(&later)),
+                (Call::List | Call::Show, _) => Treatment::Pass,
+            }
+        }))
+        .run("run night.yaml")
+        .with_code(0)
+        .with_outcomes(&[("stopped/answer_lost", 4)]);
+    assert_eq!(ended.report()["job_ids"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_half_of_a_repeated_request_still_proves_the_first() {
+    let rejected = r#"{"error":{"code":"BMS.0360","message":"one of them"}}"#;
+    let rejected = answer("400 Bad Request", "application/json", rejected);
+    let ended = scenario()
+        .settings(|cloud| cloud.job_duration = Duration::from_secs(90))
+        .faults(json!({"state_lag": "50s"}))
+        .through(Box::new(move |request| {
+            match (request.call, request.number) {
+                (Call::Stop, 0) => Treatment::Afterwards(Mischief::Close),
+                (Call::Stop, 1) => Treatment::Instead(rejected.clone()),
+                _ => Treatment::Pass,
+            }
+        }))
+        .run("run night.yaml")
+        .with_code(0)
+        .with_outcomes(&[("stopped/answer_lost", 4)]);
+    assert_eq!(ended.accepted_sizes(), [4]);
+}
+
+#[test]
+fn a_server_that_came_up_after_a_lost_request_is_not_sent_again() {
+    let all = ids(4);
+    let mut starting = cloud(all.iter().copied());
+    starting.clock = Clock::compressed(20.try_into().unwrap());
+    starting.faults = Faults::from_value(json!({"servers": {"busy": {"ids": [all[1]]}}})).unwrap();
+    let starting = Simulator::start(starting).unwrap();
+    let ended = scenario()
+        .through(Box::new(move |request| {
+            match (request.call, request.number) {
+                (Call::Stop, 0) => Treatment::Instead(Mischief::Close),
+                (Call::List, 1) => Treatment::PassTo(address(&starting)),
+                _ => Treatment::Pass,
+            }
+        }))
+        .run("run night.yaml")
+        .with_code(30)
+        .with_outcomes(&[("stopped", 3), ("failed/busy", 1)]);
+    assert_eq!(ended.accepted_sizes(), [3]);
+    assert_eq!(ended.server(all[1])["reason"], "busy");
 }

@@ -125,10 +125,10 @@ fn too_long_stopping(told: Told) -> Outcome {
 fn seen_otherwise(told: Told, reason: Reason) -> Outcome {
     match told {
         Told::Failed => Outcome::Failed(Reason::JobFailed),
+        Told::Unfinished => Outcome::Unknown(Reason::JobUnfinished),
         Told::Succeeded
         | Told::FoundOff
         | Told::Nothing
-        | Told::Unfinished
         | Told::JobGone
         | Told::Lost
         | Told::StoppingBefore => Outcome::Failed(reason),
@@ -184,6 +184,11 @@ mod tests {
         Outcome::Unknown(Reason::JobUnfinished)
     )]
     #[case(Told::Succeeded, StateClass::Gone, Outcome::Failed(Reason::Missing))]
+    #[case(
+        Told::Unfinished,
+        StateClass::Error,
+        Outcome::Unknown(Reason::JobUnfinished)
+    )]
     fn what_is_clear_at_once(
         #[case] told: Told,
         #[case] state: StateClass,

@@ -201,11 +201,15 @@ pub fn unfinished(state: &Path) -> Result<Vec<RunId>, StateError> {
     let mut open = runs(state, Keep::Runs)?;
     open.retain(|run| {
         let journal = RunFolder::of(state, Keep::Runs, run).journal();
-        tail(&journal).is_ok_and(|(tail, all)| {
-            // Before its first line is durable, a run has done nothing that could be settled.
-            let begun = !all || journal::replay(&tail) != Err(JournalError::Empty);
-            begun && !journal::is_over(&tail)
-        })
+        match tail(&journal) {
+            Ok((tail, all)) => {
+                // Before its first line is durable, a run has done nothing that could be settled.
+                let begun = !all || journal::replay(&tail) != Err(JournalError::Empty);
+                begun && !journal::is_over(&tail)
+            }
+            // What cannot be read may be the journal of a run that has sent.
+            Err(error) => error.kind() != io::ErrorKind::NotFound,
+        }
     });
     Ok(open)
 }
@@ -301,6 +305,18 @@ mod tests {
             fs::write(folder.journal(), &bytes[..whole]).unwrap();
             assert_eq!(unfinished(state.path()).unwrap(), [], "{whole} bytes");
         }
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_cannot_be_read_is_not_taken_for_finished() {
+        let state = tempfile::tempdir().unwrap();
+        let plan = sample::fleet();
+        let folder = recorded(state.path(), &plan, vec![began(&plan), Event::Finished]).await;
+        fs::remove_file(folder.journal()).unwrap();
+        assert_eq!(unfinished(state.path()).unwrap(), []);
+        // Not even root reads a folder as a file.
+        fs::create_dir(folder.journal()).unwrap();
+        assert_eq!(unfinished(state.path()).unwrap(), [folder.run().clone()]);
     }
 
     #[tokio::test]

@@ -52,6 +52,9 @@ pub enum Error {
     /// The plan has no such group.
     #[error("the plan has no group `{0}`")]
     NoSuchGroup(String, Vec<String>),
+    /// A plan must not replace a file that is none.
+    #[error("`{}` exists and is not a plan", .0.display())]
+    NotAPlan(PathBuf),
     /// There is no committed plan beside the workflow.
     #[error("there is no committed plan `{}`", .0.display())]
     NoCommittedPlan(PathBuf),
@@ -148,6 +151,7 @@ impl Error {
             | Self::ClockAbroad(_)
             | Self::Crash(_)
             | Self::NoSuchGroup(..)
+            | Self::NotAPlan(_)
             | Self::NoUnfinished
             | Self::SeveralUnfinished(_)
             | Self::AlreadyFinished(_)
@@ -188,6 +192,7 @@ impl Error {
             Self::Plan(_, error) => error.hint().into(),
             Self::Report(_, error) => error.hint().into(),
             Self::NoSuchGroup(_, groups) => format!("its groups: {}", groups.join(", ")).into(),
+            Self::NotAPlan(_) => "name another file for the plan".into(),
             Self::NoCommittedPlan(_) | Self::NotCommitted { .. } => {
                 "`lightsout plan FILE --write` makes it anew; have it reviewed and committed".into()
             }

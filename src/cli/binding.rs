@@ -25,6 +25,19 @@ pub(super) fn committed(workflow: &Path) -> Result<Plan, Error> {
     load(&path)
 }
 
+/// Refuses to write a plan over a file that holds something else, such as the workflow.
+pub(super) fn check_replaceable(path: &Path) -> Result<(), Error> {
+    let Ok(found) = path.symlink_metadata() else {
+        return Ok(());
+    };
+    // Also a plan that was damaged, by a merge for example, may be made anew.
+    let is_plan = |text: &str| text.is_empty() || text.contains(plan::FORMAT);
+    if !found.is_dir() && sources::read(path).is_ok_and(|source| is_plan(source.text())) {
+        return Ok(());
+    }
+    Err(Error::NotAPlan(path.to_owned()))
+}
+
 /// The plan in a file.
 pub(super) fn load(path: &Path) -> Result<Plan, Error> {
     let source = sources::read(path)?;

@@ -1,7 +1,7 @@
 //! `lightsout plan`: what a run would do, and whether that is what was reviewed.
 //!
 //! Owns choosing the form and writing files. Invariant: a plan that breaks a guard is shown and written
-//! whole all the same, and the exit code tells.
+//! whole all the same, and the exit code tells; no file that is not a plan is replaced by one.
 
 use super::args::{PlanFlags, PlanFormat};
 use super::{Invocation, binding, sources};
@@ -13,6 +13,9 @@ use crate::state;
 pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exit, Error> {
     let inputs = sources::inputs(invocation, &flags.variables, &[])?;
     let made = sources::plan_of(invocation, &flags.file, &inputs)?;
+    if let Some(path) = &flags.out {
+        binding::check_replaceable(path)?;
+    }
     let written = flags.write.then(|| binding::place(&flags.file));
     for path in flags.out.iter().chain(&written) {
         state::write_over(path, |file| plan::write_json(&made, file))?;

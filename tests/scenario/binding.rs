@@ -169,3 +169,18 @@ fn a_group_that_the_plan_does_not_have_is_an_error() {
     assert!(ended.err.contains("canary"), "{}", ended.err);
     nothing_was_sent(&stage);
 }
+
+#[test]
+fn a_plan_is_never_written_over_anything_but_a_plan() {
+    let stage = Scenario::new(&ids(2)).start();
+    let workflow = stage.read("night.yaml");
+    let ended = stage.run("plan night.yaml --out night.yaml").with_code(2);
+    assert!(ended.err.contains("is not a plan"), "{}", ended.err);
+    assert_eq!(stage.read("night.yaml"), workflow);
+    stage.run("plan night.yaml --out /dev/null").with_code(2);
+    stage.write("kept.json", String::new());
+    stage.run("plan night.yaml --out kept.json").with_code(0);
+    let kept = stage.read("kept.json");
+    stage.run("plan night.yaml --out kept.json").with_code(0);
+    assert_eq!(stage.read("kept.json"), kept);
+}

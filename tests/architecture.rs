@@ -11,15 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// The rooms from first to last: a room may use what stands on an earlier line, or in its own room.
 const ORDER: &[&[&str]] = &[
-    &[
-        "ids",
-        "exit",
-        "clock",
-        "duration",
-        "diagnostic",
-        "named_file",
-        "untrusted",
-    ],
+    &["ids", "exit", "clock", "duration", "untrusted"],
+    &["diagnostic", "named_file"],
     &["http"],
     &["workflow"],
     &["bms"],

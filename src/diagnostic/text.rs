@@ -1,13 +1,14 @@
 //! Findings for people: file, line and column, the line itself, and what to do.
 //!
-//! Owns the layout and the escaping of what came from outside. Invariant: no control character of a
-//! file, name or message reaches the terminal.
+//! Owns the layout and the escaping of what came from outside. Invariant: no control or invisible character
+//! of a file, name or message reaches the terminal.
 
 use annotate_snippets::{
     Annotation, AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet,
 };
 
 use super::{Diagnostic, Place, Severity};
+use crate::untrusted::is_hidden;
 
 /// Renders findings one after another, each followed by an empty line; with ANSI colours if `color`.
 pub fn to_text(findings: &[Diagnostic], color: bool) -> String {
@@ -142,22 +143,16 @@ fn shown(character: char) -> char {
         '\t' => ' ',
         '\u{7f}' => '\u{2421}',
         '\0'..='\u{1f}' => char::from_u32(0x2400 + u32::from(character)).unwrap_or('\u{fffd}'),
-        _ if is_unsafe(character) => '\u{fffd}',
+        _ if is_hidden(character) => '\u{fffd}',
         _ => character,
     }
 }
 
-/// Whether a terminal could take this character as a command, a line end, or a change of direction.
-fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-}
-
-/// The text with every unsafe character written as `\u{…}`.
+/// The text with every hidden character written as `\u{…}`.
 pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {
-        match is_unsafe(character) {
+        match is_hidden(character) {
             true => safe.extend(character.escape_unicode()),
             false => safe.push(character),
         }
@@ -248,11 +243,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_control_character_reaches_the_terminal(line in "[\u{0}-\u{ff}\u{2028}\u{202e}]{0,80}", from in 0usize..90, message in "[\u{0}-\u{9f}]{0,20}") {
+        fn no_control_character_reaches_the_terminal(line in "[\u{0}-\u{ff}\u{2028}\u{202e}\u{fffb}\u{e0041}]{0,80}", from in 0usize..90, message in "[\u{0}-\u{9f}]{0,20}") {
             let file = SourceFile::new("a\u{1b}.yaml", &line);
             let finding = Diagnostic::error("x", message.clone()).at(file.place(from..from + 3)).with_hint(message);
             let text = to_text(&[finding], false);
-            prop_assert!(!text.chars().any(|c| c != '\n' && is_unsafe(c)), "{text:?}");
+            prop_assert!(!text.chars().any(|c| c != '\n' && is_hidden(c)), "{text:?}");
         }
     }
 }

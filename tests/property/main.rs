@@ -159,6 +159,7 @@ const LISTS: &[&str] = &[
     "null",
     "1e5",
     "\t",
+    "\u{fffb}",
     "616fb98f-46ca-475e-917e-2563e5a8cd21",
 ];
 const LINES: &[&str] = &[

@@ -29,6 +29,8 @@ pub(crate) struct Story {
     pub(crate) lost: usize,
     /// Accepted stops.
     pub(crate) accepted: usize,
+    /// Servers accepted twice where nobody could know.
+    pub(crate) excused: usize,
 }
 
 /// The place where a storm rages. It is kept if the storm does harm.
@@ -160,6 +162,7 @@ pub(crate) fn storm(seed: u64) -> Story {
         kinds: scene.invention.kinds.clone(),
         ends,
         report,
+        excused: stats.double_stops.len(),
         lost: lost.count(),
         accepted: stats
             .stops

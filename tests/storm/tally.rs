@@ -15,6 +15,7 @@ pub(crate) struct Tally {
     invocations: usize,
     accepted: usize,
     lost: usize,
+    excused: usize,
     kinds: BTreeMap<String, usize>,
     outcomes: BTreeMap<String, usize>,
     ends: BTreeMap<String, usize>,
@@ -27,6 +28,7 @@ impl Tally {
         self.invocations += story.ends.len();
         self.accepted += story.accepted;
         self.lost += story.lost;
+        self.excused += story.excused;
         for kind in &story.kinds {
             *self.kinds.entry(kind.clone()).or_default() += 1;
         }
@@ -54,6 +56,7 @@ impl fmt::Display for Tally {
             invocations,
             accepted,
             lost,
+            excused,
             ..
         } = self;
         writeln!(
@@ -63,6 +66,10 @@ impl fmt::Display for Tally {
         writeln!(
             f,
             "{accepted} requests accepted, {lost} of their answers lost"
+        )?;
+        writeln!(
+            f,
+            "{excused} stops repeated where the first, its answer lost, had no effect on any server"
         )?;
         let lists = [
             ("invocations by exit code", &self.ends),

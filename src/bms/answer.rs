@@ -61,6 +61,14 @@ pub struct Evidence {
     pub message: Option<String>,
 }
 
+impl Evidence {
+    /// Whether it is the refusal of a stop because a server is powering off or off.
+    pub fn tells_of_down(&self) -> bool {
+        let meaning = self.code.as_deref().and_then(by_code);
+        matches!(meaning, Some(Meaning::Conflict(Conflict::StoppingOrOff)))
+    }
+}
+
 /// Class and evidence of what came back for one stop request.
 pub fn classify_stop(result: &Result<Response, Failure>) -> (StopAnswer, Evidence) {
     let response = match result {

@@ -64,7 +64,8 @@ pub struct SendRecord {
     pub answer: Option<SendAnswer>,
     /// What the cloud said.
     pub evidence: Evidence,
-    /// Whether one of its servers was seen off or stopping afterwards: then it was taken, for all.
+    /// Whether one of its servers was seen off or stopping afterwards, or a later request was refused
+    /// for that: then it was taken, for all.
     pub seen_down: bool,
     /// How following its job ended.
     pub end: Option<JobEnd>,
@@ -235,6 +236,11 @@ impl BatchRecord {
         send.answer = Some(answer.clone());
         send.evidence = evidence.clone();
         send.settled_at = send.job().is_none().then_some(at);
+        if *answer == SendAnswer::Conflict && evidence.tells_of_down() {
+            // A refusal for this shows what a reading would: an earlier request was taken.
+            let servers = send.servers.clone();
+            self.see_down(&servers);
+        }
         Ok(())
     }
 

@@ -211,6 +211,31 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_repetition_proves_the_first_request_also_to_who_comes_later() {
+        let refused = |code: &str| Event::SendAnswered {
+            batch: BATCH,
+            attempt: 2,
+            answer: SendAnswer::Conflict,
+            evidence: Evidence {
+                code: Some(code.to_owned()),
+                ..Evidence::default()
+            },
+        };
+        let rest = |code: &str| {
+            rest_after(vec![
+                intended(1, "0-3"),
+                answered(1, SendAnswer::Ambiguous),
+                intended(2, "0-3"),
+                refused(code),
+            ])
+        };
+        let proven = rest("BMS.0036");
+        assert_eq!((proven.accepted.len(), proven.lost.len()), (1, 0));
+        let open = rest("BMS.0605");
+        assert_eq!((open.accepted.len(), open.lost.len()), (0, 1));
+    }
+
+    #[test]
     fn accepted_requests_are_followed_for_what_is_not_settled() {
         let rest = rest_after(vec![
             intended(1, "0-3"),

@@ -1,4 +1,4 @@
-//! What a verb needs to talk to the cloud of a plan, and where its report goes.
+//! What a verb needs to talk to the cloud of a plan, and where its report and its state go.
 //!
 //! Owns the order host, credentials, transport: credentials are not even read for a host that they may
 //! not go to. Invariant: nothing here opens a connection.
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::http::{CaFile, Reach, Transport, TransportSettings};
 use crate::ids::RunId;
 use crate::plan::{Plan, PlanWarning};
-use crate::state::{Recorded, ReportPlace};
+use crate::state::{Recorded, ReportPlace, is_on_network};
 use crate::workflow;
 
 /// The clock that a run of `plan` goes by.
@@ -76,6 +76,20 @@ fn warnings(invocation: &Invocation<'_>, credentials: &Credentials) -> Vec<PlanW
             }
         })
         .collect()
+}
+
+/// What is odd about the state folder, told now and for the report.
+pub(super) fn odd_state(invocation: &Invocation<'_>, state: &Path) -> Option<PlanWarning> {
+    if !is_on_network(state) {
+        return None;
+    }
+    let message =
+        "the state folder is on a network file system: its lock may not keep other runs away";
+    invocation.printer.note(format!("warning: {message}"));
+    Some(PlanWarning {
+        code: "state-on-network".to_owned(),
+        message: message.to_owned(),
+    })
 }
 
 /// Where the workflow's `report` says that the report of a run goes, if it says so.

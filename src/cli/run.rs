@@ -37,7 +37,7 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
     if flags.dry_run {
         return dry_run::dry_run(invocation, flags, &plan);
     }
-    let prepared = prepare(invocation, flags, plan)?;
+    let mut prepared = prepare(invocation, flags, plan)?;
     let state = settings::state_folder(&invocation.general, invocation.around)?;
     if flags.plan.is_none() && !flags.locked && !flags.yes {
         let (left_out, _) = narrowing::narrowing(&flags.narrowing, &prepared.plan, &state)?;
@@ -52,6 +52,9 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
     if let Some(switch) = Switch::in_force(&state, prepared.clock.now()) {
         return Err(Error::Halted(switch));
     }
+    prepared
+        .warnings
+        .extend(cloud::odd_state(invocation, &state));
     take_up::settle_earlier(invocation, &state, &prepared)?;
     let folder = RunFolder::create(&state, Keep::Runs, prepared.clock.now())?;
     lock.name(&Holder::this(Some(folder.run().clone())))?;

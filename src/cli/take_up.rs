@@ -60,6 +60,7 @@ pub(super) fn take_up(
         .as_deref()
         .map(ReportPlace::prove)
         .transpose()?;
+    cloud::odd_state(invocation, &state);
     let place = cloud::place(&recorded, asked)?;
     let forbidden = forbidden(&state, &recorded, aim, clock);
     let crash = settings::crash(invocation.around, &recorded.plan.project.endpoint)?;

@@ -1,7 +1,7 @@
 //! Where the state folder is (design §8).
 //!
-//! Owns the order of the candidates. Invariant: an explicit wish always wins, and the system's folder is
-//! used only where this user can really write there.
+//! Owns the order of the candidates, and what is to be known of the place. Invariant: an explicit wish
+//! always wins, and the system's folder is used only where this user can really write there.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -46,6 +46,28 @@ pub fn locate(
         .ok_or(StateError::NoPlace)
 }
 
+/// Whether `folder` is on a file system of another machine, where a lock may not hold and a sync may
+/// not mean what it says. What cannot be found out counts as no.
+pub fn is_on_network(folder: &Path) -> bool {
+    rustix::fs::statfs(folder).is_ok_and(|found| is_network(found.f_type as u32))
+}
+
+/// Whether this magic number, from `statfs(2)`, is that of a network file system.
+fn is_network(magic: u32) -> bool {
+    const NETWORK: [u32; 9] = [
+        0x6969,      // NFS
+        0x517b,      // SMB
+        0xff53_4d42, // CIFS
+        0xfe53_4d42, // SMB 2
+        0x00c3_6400, // Ceph
+        0x5346_414f, // AFS
+        0x6b41_4653, // AFS of the kernel
+        0x0102_1997, // 9P
+        0x0bd0_0bd0, // Lustre
+    ];
+    NETWORK.contains(&magic)
+}
+
 /// Whether `folder` is there and this process can write in it.
 pub fn is_usable(folder: &Path) -> bool {
     folder.is_dir() && atomic::prove(&folder.join("probe")).is_ok()
@@ -55,6 +77,19 @@ pub fn is_usable(folder: &Path) -> bool {
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    #[test]
+    fn a_file_system_of_another_machine_is_known_by_its_number() {
+        assert!(is_network(0x6969) && is_network(0xff53_4d42));
+        // ext4, XFS, tmpfs
+        assert!(
+            ![0xef53, 0x5846_5342, 0x0102_1994]
+                .iter()
+                .any(|magic| is_network(*magic))
+        );
+        assert!(!is_on_network(Path::new("/proc")));
+        assert!(!is_on_network(Path::new("/nowhere")));
+    }
 
     const ALL: [Option<&str>; 4] = [Some("/flag"), Some("/var"), Some("/xdg"), Some("/home/me")];
 

@@ -10,6 +10,8 @@ use crate::ids::BatchIndex;
 use crate::outcome::{Outcome, OutcomeKind, Proof, Reason};
 use crate::plan::sample;
 
+mod words;
+
 fn facts(exit: Exit) -> RunFacts {
     RunFacts {
         version: "0.1.0".to_owned(),
@@ -204,100 +206,6 @@ fn the_schema_refuses_what_the_types_cannot_say() {
 }
 
 /// Every member, by way of a chain that the compiler keeps complete.
-fn chain<T: Copy>(first: T, after: impl Fn(T) -> Option<T>) -> Vec<T> {
-    std::iter::successors(Some(first), |one| after(*one)).collect()
-}
-
-fn reasons() -> Vec<Reason> {
-    use Reason::*;
-    chain(Missing, |reason| {
-        Some(match reason {
-            Missing => ErrorState,
-            ErrorState => Locked,
-            Locked => Busy,
-            Busy => StuckStopping,
-            StuckStopping => NameMismatch,
-            NameMismatch => Rejected,
-            Rejected => Throttled,
-            Throttled => Unreachable,
-            Unreachable => Credentials,
-            Credentials => JobFailed,
-            JobFailed => StillOn,
-            StillOn => AnswerLost,
-            AnswerLost => JobUnfinished,
-            JobUnfinished => JobGone,
-            JobGone => StatesUnreadable,
-            StatesUnreadable => Interrupted,
-            Interrupted => Halted,
-            Halted => Journal,
-            Journal => Late,
-            Late => Narrowed,
-            Narrowed => DryRun,
-            DryRun => return None,
-        })
-    })
-}
-
-fn exits() -> Vec<Exit> {
-    use Exit::*;
-    chain(Success, |exit| {
-        Some(match exit {
-            Success => Invalid,
-            Invalid => Refused,
-            Refused => PlansDiffer,
-            PlansDiffer => Locked,
-            Locked => PlanMismatch,
-            PlanMismatch => Guard,
-            Guard => Halted,
-            Halted => SomeFailed,
-            SomeFailed => SomeUnknown,
-            SomeUnknown => Resumable,
-            Resumable => ReportNotWritten,
-            ReportNotWritten => Internal,
-            Internal => return None,
-        })
-    })
-}
-
-fn words_of_schema(pointer: &str) -> Vec<Value> {
-    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
-    let words = schema.pointer(pointer).unwrap().as_array().unwrap();
-    words
-        .iter()
-        .filter(|word| !word.is_null())
-        .cloned()
-        .collect()
-}
-
-#[test]
-fn schema_and_types_know_the_same_words() {
-    let reasons = reasons()
-        .into_iter()
-        .map(|reason| Value::from(reason.as_str()));
-    assert_eq!(
-        words_of_schema("/$defs/server/properties/reason/enum"),
-        reasons.collect::<Vec<_>>()
-    );
-    let kinds = OutcomeKind::ALL
-        .into_iter()
-        .map(|kind| Value::from(kind.as_str()));
-    assert_eq!(
-        words_of_schema("/$defs/server/properties/outcome/enum"),
-        kinds.collect::<Vec<_>>()
-    );
-    let codes = exits().into_iter().map(|exit| Value::from(exit.code()));
-    assert_eq!(
-        words_of_schema("/properties/exit_code/enum"),
-        codes.collect::<Vec<_>>()
-    );
-    assert_eq!(exits(), Exit::ALL);
-    let verdicts = words_of_schema("/properties/outcome/enum");
-    for exit in exits() {
-        let verdict = serde_json::to_value(Verdict::of(exit)).unwrap();
-        assert!(verdicts.contains(&verdict), "{verdict}");
-    }
-}
-
 #[test]
 fn a_request_that_never_left_is_not_in_the_report() {
     let plan = plan(&[("all", 2, 2)]);

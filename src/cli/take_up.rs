@@ -125,12 +125,15 @@ pub(super) fn settle_earlier(
         let note =
             format!("the earlier run {run} of this project was left unfinished: settling it");
         invocation.printer.note(note);
+        // A place that is not its own report's may be the one that the next run wants.
+        let place = cloud::place(&recorded, None).ok().flatten();
+        let place = place.filter(ReportPlace::is_own);
         let execution = Execution {
             plan: Arc::new(recorded.plan),
             client: next.client.clone(),
             clock: next.clock,
             folder: recorded.folder,
-            place: None,
+            place,
             switch: None,
             crash: None,
         };

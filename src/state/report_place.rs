@@ -52,6 +52,11 @@ impl ReportPlace {
         }
     }
 
+    /// Whether the run's own earlier report is there, to be replaced.
+    pub fn is_own(&self) -> bool {
+        self.own
+    }
+
     /// The path.
     pub fn path(&self) -> &Path {
         &self.path

@@ -99,6 +99,24 @@ fn sent(stage: &Stage) -> usize {
 }
 
 #[test]
+fn the_next_run_brings_the_report_of_the_run_that_it_settles_up_to_date() {
+    let stage = scenario(moments().remove(0).faults)
+        .with("report: 'report-{{ run.id }}.json'")
+        .start();
+    let mut running = stage.spawn("run night.yaml");
+    let moment = moments().remove(0);
+    running.until(moment.name, moment.come);
+    running.signal("TERM");
+    running.ended().0.with_code(moment.code);
+    let first = format!("report-{}.json", stage.run_id());
+    let exit_code =
+        || serde_json::from_str::<Value>(&stage.read(&first)).unwrap()["exit_code"].clone();
+    assert_eq!(exit_code(), moment.code);
+    stage.run("run night.yaml");
+    assert_ne!(exit_code(), moment.code);
+}
+
+#[test]
 fn a_signal_at_any_stage_ends_the_run_in_order_and_resume_completes_it() {
     let signals = ["TERM", "INT", "HUP"];
     let cases: Vec<(Moment, &str)> = moments()

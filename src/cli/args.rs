@@ -150,7 +150,7 @@ pub(super) struct ValidateFlags {
     pub(super) files: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) variables: VariableFlags,
-    /// `text` goes to stderr; `json` is an array on stdout.
+    /// `text` goes to stderr, everything else to stdout.
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: FindingsFormat,
     /// Let warnings count as errors.
@@ -166,6 +166,10 @@ pub(super) enum FindingsFormat {
     Text,
     /// For machines.
     Json,
+    /// Annotations of a pull request, as GitHub Actions reads them.
+    Github,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
 }
 
 #[derive(Debug, Args)]

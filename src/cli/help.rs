@@ -41,6 +41,7 @@ pub(super) const VALIDATE: &str = "\
 Examples:
   lightsout validate workflows/weekly-stop.yaml
   lightsout validate workflows/*.yaml --deny-warnings --format json
+  lightsout validate workflows/*.yaml --format github
 Ends with 2 if anything is wrong; all findings of all files are shown in one go.";
 
 pub(super) const RENDER: &str = "\

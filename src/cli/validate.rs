@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::args::{FindingsFormat, ValidateFlags};
 use super::{Invocation, sources};
-use crate::diagnostic::{Diagnostic, Severity, to_json, to_text};
+use crate::diagnostic::{Diagnostic, Severity, SourceFile, to_github, to_json, to_sarif, to_text};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::workflow::Inputs;
@@ -18,7 +18,10 @@ pub(super) fn validate(invocation: &Invocation<'_>, flags: &ValidateFlags) -> Re
     let mut fine = Vec::new();
     for file in &flags.files {
         let (of_file, targets) = examine(file, &inputs);
-        findings.extend(of_file);
+        findings.extend(match flags.format {
+            FindingsFormat::Text | FindingsFormat::Json => of_file,
+            FindingsFormat::Github | FindingsFormat::Sarif => anchored(of_file, file),
+        });
         fine.extend(targets.map(|targets| (file, targets)));
     }
     match flags.format {
@@ -27,8 +30,25 @@ pub(super) fn validate(invocation: &Invocation<'_>, flags: &ValidateFlags) -> Re
             let json = format!("{:#}\n", to_json(&findings));
             super::print(&invocation.printer, json.as_bytes())?;
         }
+        FindingsFormat::Github => {
+            super::print(&invocation.printer, to_github(&findings).as_bytes())?;
+        }
+        FindingsFormat::Sarif => {
+            let sarif = format!("{:#}\n", to_sarif(&findings));
+            super::print(&invocation.printer, sarif.as_bytes())?;
+        }
     }
     Ok(verdict(&findings, flags.deny_warnings))
+}
+
+/// Findings that all have a place: annotations are shown beside a file, and those without one nowhere.
+fn anchored(findings: Vec<Diagnostic>, file: &Path) -> Vec<Diagnostic> {
+    let top = SourceFile::new(&file.to_string_lossy(), "").place(0..0);
+    let anchor = |finding: Diagnostic| match finding.place {
+        Some(_) => finding,
+        None => finding.at(top.clone()),
+    };
+    findings.into_iter().map(anchor).collect()
 }
 
 /// The findings of one file, and how many targets it has if there is no error among them.

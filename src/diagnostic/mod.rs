@@ -4,11 +4,15 @@
 //! live beside it. Knows nothing of YAML or servers. Invariant: a [`Diagnostic`] carries all that is
 //! needed to show it, so rendering never reads the file again.
 
+mod github;
 mod json;
+mod sarif;
 mod source;
 mod text;
 
+pub use github::to_github;
 pub use json::to_json;
+pub use sarif::to_sarif;
 pub use source::{Place, SourceFile};
 pub use text::{escape, to_text};
 

@@ -10,6 +10,7 @@
 )]
 
 mod accounts;
+mod annotations;
 mod batches;
 mod binding;
 mod broken_servers;

@@ -17,7 +17,7 @@ use super::reply::{Refusal, Reply};
 use super::routes::{Call, Route};
 use super::rows::Rows;
 use super::rule::{Fault, Point};
-use super::stats::{AnswerSeen, JobSeen, Record, Stats, StopSeen};
+use super::stats::{Accepted, AnswerSeen, JobSeen, Record, Stats, StopSeen};
 use super::strict::{self, Received, StopRequest};
 use super::{Keys, Settings};
 use crate::clock::{Clock, Moment};
@@ -234,12 +234,17 @@ impl Cloud {
         let sub_jobs = fleet.stop(stop, terms)?;
         for sub in &sub_jobs {
             let started = |earlier| fleet.started_between(sub.server, earlier, now);
-            record.accepted(sub.server, now, started);
+            let accepted = Accepted {
+                at: now,
+                powers_off: sub.powers_off,
+            };
+            record.accepted(sub.server, accepted, started);
         }
         let number = jobs.list.len() as u64;
         let id = Job::id_of(self.draw, number);
         if let Some(seen) = record.stats.stops.last_mut() {
             seen.job_id = Some(id.clone());
+            seen.powers_off = sub_jobs.iter().filter(|sub| sub.powers_off).count();
         }
         jobs.places.insert(id.clone(), jobs.list.len());
         let body = serde_json::json!({"job_id": &id}).to_string();
@@ -303,6 +308,7 @@ impl Cloud {
                 .copied()
                 .collect(),
             job_id: None,
+            powers_off: 0,
             http_status: None,
             code: None,
             answer: AnswerSeen::Lost,

@@ -130,13 +130,13 @@ impl Fleet {
         let early = terms.draw.bits("takes", key_of(id)) % 256;
         let mut takes = terms.takes - terms.takes / 1024 * early as u32;
         let place = self.places.get(&id).copied();
-        let ending = match place.and_then(|place| self.servers.get_mut(place)) {
+        let (ending, powers_off) = match place.and_then(|place| self.servers.get_mut(place)) {
             // Documented as invalid: it has no effect.
-            Some(_) if stop_type == StopType::Soft => Ending::Success,
+            Some(_) if stop_type == StopType::Soft => (Ending::Success, false),
             Some(server) => {
                 takes = server.takes(takes);
                 server.stop(terms.now, takes);
-                ending_of(&server.fate)
+                (ending_of(&server.fate), server.fate.powers_off())
             }
             None => return Obstacle::Unknown.sub_job(id),
         };
@@ -144,6 +144,7 @@ impl Fleet {
             server: id,
             takes,
             ending,
+            powers_off,
         }
     }
 
@@ -238,6 +239,7 @@ impl Obstacle {
             server: id,
             takes: Duration::ZERO,
             ending: Ending::Fail { code, message },
+            powers_off: false,
         }
     }
 }

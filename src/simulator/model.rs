@@ -48,6 +48,16 @@ pub(super) enum Fate {
     Sticks(Option<Duration>),
 }
 
+impl Fate {
+    /// Whether the server goes off, late or for good in between, and does not come up by itself.
+    pub(super) fn powers_off(&self) -> bool {
+        match self {
+            Self::Stops | Self::Sticks(_) => true,
+            Self::Ignores | Self::Fails(_) => false,
+        }
+    }
+}
+
 /// What a server is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {

@@ -23,8 +23,11 @@ pub struct Stats {
     pub errors: BTreeMap<String, u64>,
     /// How many accepted stop requests named each server.
     pub accepted: BTreeMap<ServerId, u32>,
-    /// Servers accepted once more, though nobody else had started them since; one entry each time.
+    /// Servers accepted once more after a stop that powers them off, though nobody else had started them
+    /// since; one entry each time.
     pub double_stops: Vec<ServerId>,
+    /// Servers accepted once more after a stop without effect, which left them on; one entry each time.
+    pub repeated_stops: Vec<ServerId>,
     /// Every stop request, in order of arrival.
     pub stops: Vec<StopSeen>,
     /// Every job, in order.
@@ -42,6 +45,8 @@ pub struct StopSeen {
     pub servers: Vec<ServerId>,
     /// The job, if it was accepted.
     pub job_id: Option<String>,
+    /// How many of the servers it takes down; the others are refused one by one, or stay on.
+    pub powers_off: usize,
     /// The answer's HTTP status, if an answer was made.
     pub http_status: Option<u16>,
     /// The answer's error code, if it has one.
@@ -79,7 +84,15 @@ pub struct JobSeen {
 #[derive(Debug, Default)]
 pub(super) struct Record {
     pub(super) stats: Stats,
-    last_accepted: BTreeMap<ServerId, Moment>,
+    last_accepted: BTreeMap<ServerId, Accepted>,
+}
+
+/// The acceptance that a later one is compared with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Accepted {
+    pub(super) at: Moment,
+    /// Whether it takes the server down, as far as nobody starts it again.
+    pub(super) powers_off: bool,
 }
 
 impl Record {
@@ -100,14 +113,20 @@ impl Record {
     pub(super) fn accepted(
         &mut self,
         server: ServerId,
-        now: Moment,
+        accepted: Accepted,
         started_since: impl Fn(Moment) -> bool,
     ) {
         *self.stats.accepted.entry(server).or_default() += 1;
-        if let Some(earlier) = self.last_accepted.insert(server, now)
-            && !started_since(earlier)
-        {
+        let earlier = self.last_accepted.insert(server, accepted);
+        let Some(earlier) = earlier.filter(|earlier| !started_since(earlier.at)) else {
+            return;
+        };
+        if earlier.powers_off {
             self.stats.double_stops.push(server);
+            // It is down by the earlier one, whatever becomes of this one.
+            self.last_accepted.insert(server, earlier);
+        } else {
+            self.stats.repeated_stops.push(server);
         }
     }
 }
@@ -116,17 +135,37 @@ impl Record {
 mod tests {
     use super::*;
 
+    fn accepted(powers_off: bool) -> Accepted {
+        let at = Moment::default();
+        Accepted { at, powers_off }
+    }
+
     #[test]
     fn a_second_acceptance_is_double_unless_others_started_the_server() {
         let mut record = Record::default();
         let server = ServerId::from_bytes([1; 16]);
-        record.accepted(server, Moment::default(), |_| false);
+        record.accepted(server, accepted(true), |_| false);
         assert_eq!(record.stats.double_stops, []);
-        record.accepted(server, Moment::default(), |_| true);
+        record.accepted(server, accepted(true), |_| true);
         assert_eq!(record.stats.double_stops, []);
-        record.accepted(server, Moment::default(), |_| false);
+        record.accepted(server, accepted(true), |_| false);
         assert_eq!(record.stats.double_stops, [server]);
         assert_eq!(record.stats.accepted[&server], 3);
+        assert_eq!(record.stats.repeated_stops, []);
+    }
+
+    #[test]
+    fn an_acceptance_after_one_without_effect_is_repeated_and_not_double() {
+        let mut record = Record::default();
+        let server = ServerId::from_bytes([1; 16]);
+        record.accepted(server, accepted(false), |_| false);
+        record.accepted(server, accepted(true), |_| false);
+        assert_eq!(record.stats.repeated_stops, [server]);
+        assert_eq!(record.stats.double_stops, []);
+        record.accepted(server, accepted(false), |_| false);
+        record.accepted(server, accepted(false), |_| false);
+        assert_eq!(record.stats.double_stops, [server, server]);
+        assert_eq!(record.stats.repeated_stops, [server]);
     }
 
     #[test]

@@ -95,6 +95,7 @@ pub(crate) fn after_every_invocation(ended: &Ended) {
         "{code} without a word"
     );
     assert_eq!(stats.double_stops, [], "{err}");
+    assert_eq!(stats.repeated_stops, [], "{err}");
 }
 
 /// That the ID of every job that the cloud told is in a report.

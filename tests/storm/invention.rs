@@ -33,22 +33,6 @@ pub(crate) struct Invention {
 }
 
 impl Invention {
-    /// Whether nothing at all is the matter with this server, so that it goes off when it is stopped.
-    pub(crate) fn is_sound(&self, server: ServerId) -> bool {
-        let (server, faults) = (
-            server.to_string(),
-            self.faults["servers"].as_object().unwrap(),
-        );
-        let has = |chosen: &Value| {
-            chosen["ids"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .any(|id| *id == server)
-        };
-        !faults.values().any(has)
-    }
-
     pub(crate) fn of(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let servers: Vec<ServerId> = (0..rng.u32(1..=60))

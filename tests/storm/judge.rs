@@ -62,13 +62,14 @@ pub(crate) fn after(scene: &Scene, told: &Invocation<'_>) {
     };
     assert!(agrees, "{place}: {code} and {}\n{err}", report["totals"]);
     let stats = scene.cloud.stats();
-    let twice = stats.double_stops.iter();
-    let inexcusable: Vec<&ServerId> = twice
-        .filter(|id| !is_excused(scene, &stats, **id))
+    assert_eq!(stats.double_stops, [], "{place}: stopped twice");
+    let repeated = stats.repeated_stops.iter();
+    let knowable: Vec<&ServerId> = repeated
+        .filter(|id| !is_unknowable(scene, &stats, **id))
         .collect();
     assert!(
-        inexcusable.is_empty(),
-        "{place}: stopped twice: {inexcusable:?}"
+        knowable.is_empty(),
+        "{place}: asked for again though the acceptance could be known: {knowable:?}"
     );
     if *code == 3 || *code == 24 {
         assert!(
@@ -78,9 +79,9 @@ pub(crate) fn after(scene: &Scene, told: &Invocation<'_>) {
     }
 }
 
-/// Whether nobody could know that a server had been stopped before: no job ID became durable, and with
-/// every server of the request something was the matter, so that it may have had no effect that shows.
-fn is_excused(scene: &Scene, stats: &Stats, server: ServerId) -> bool {
+/// Whether nobody could know that the earlier stops of a server had been accepted: no job ID became
+/// durable, and none of their servers went off, so that they cannot be told from stops that never arrived.
+fn is_unknowable(scene: &Scene, stats: &Stats, server: ServerId) -> bool {
     let events = events(scene);
     let durable: Vec<&str> = events
         .iter()
@@ -94,7 +95,7 @@ fn is_excused(scene: &Scene, stats: &Stats, server: ServerId) -> bool {
             .job_id
             .as_deref()
             .is_some_and(|job| durable.contains(&job));
-        !known && stop.servers.iter().all(|id| !scene.invention.is_sound(*id))
+        !known && stop.powers_off == 0
     })
 }
 

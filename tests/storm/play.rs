@@ -30,7 +30,7 @@ pub(crate) struct Story {
     /// Accepted stops.
     pub(crate) accepted: usize,
     /// Servers accepted twice where nobody could know.
-    pub(crate) excused: usize,
+    pub(crate) repeated: usize,
 }
 
 /// The place where a storm rages. It is kept if the storm does harm.
@@ -162,7 +162,7 @@ pub(crate) fn storm(seed: u64) -> Story {
         kinds: scene.invention.kinds.clone(),
         ends,
         report,
-        excused: stats.double_stops.len(),
+        repeated: stats.repeated_stops.len(),
         lost: lost.count(),
         accepted: stats
             .stops

@@ -15,7 +15,7 @@ pub(crate) struct Tally {
     invocations: usize,
     accepted: usize,
     lost: usize,
-    excused: usize,
+    repeated: usize,
     kinds: BTreeMap<String, usize>,
     outcomes: BTreeMap<String, usize>,
     ends: BTreeMap<String, usize>,
@@ -28,7 +28,7 @@ impl Tally {
         self.invocations += story.ends.len();
         self.accepted += story.accepted;
         self.lost += story.lost;
-        self.excused += story.excused;
+        self.repeated += story.repeated;
         for kind in &story.kinds {
             *self.kinds.entry(kind.clone()).or_default() += 1;
         }
@@ -56,7 +56,7 @@ impl fmt::Display for Tally {
             invocations,
             accepted,
             lost,
-            excused,
+            repeated,
             ..
         } = self;
         writeln!(
@@ -69,7 +69,7 @@ impl fmt::Display for Tally {
         )?;
         writeln!(
             f,
-            "{excused} stops repeated where the first, its answer lost, had no effect on any server"
+            "no server powered off twice; {repeated} asked for again after a lost answer to a request that powered off none"
         )?;
         let lists = [
             ("invocations by exit code", &self.ends),

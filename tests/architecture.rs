@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 const ORDER: &[&[&str]] = &[
     &["ids", "exit", "clock", "duration", "untrusted"],
     &["diagnostic", "named_file"],
+    &["document"],
     &["http"],
     &["workflow"],
     &["bms"],
@@ -36,9 +37,12 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("clap", &["cli/args"]),
     ("clap_complete", &["cli/"]),
     ("handlebars", &["workflow/template"]),
-    ("serde_yaml", &["workflow/", "simulator/faults"]),
-    ("granit_parser", &["workflow/"]),
-    ("jsonschema", &["workflow/"]),
+    (
+        "serde_yaml",
+        &["document/yaml", "workflow/", "simulator/faults"],
+    ),
+    ("granit_parser", &["document/"]),
+    ("jsonschema", &["document/", "workflow/variables"]),
     ("axum", &["simulator/"]),
     ("indicatif", &["cli/"]),
     ("anstream", &["cli/", "diagnostic/"]),
@@ -231,6 +235,7 @@ fn names_are_words_of_the_domain() {
 #[test]
 fn pure_stages_are_neither_async_nor_random() {
     let pure = [
+        "document/",
         "workflow/",
         "plan/",
         "ledger/",

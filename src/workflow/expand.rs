@@ -5,10 +5,10 @@
 
 use serde_json::{Map, Value};
 
-use super::finding::{Finding, PLENTY, Spot};
-use super::messages::{escape_token, nearest};
-use super::origins::{Given, Origins};
 use super::template::{TemplateError, Templates, has_expression};
+use crate::document::finding::{Finding, PLENTY, Spot};
+use crate::document::messages::{escape_token, nearest};
+use crate::document::origins::{Given, Origins};
 
 /// Most groups, and most values in them, that `for_each` may make.
 const MOST_GROUPS: usize = 10_000;

@@ -7,10 +7,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::finding::{Finding, PLENTY, Spot};
-use super::messages::{nearest, one_of};
-use super::origins::{Origins, shorten};
 use super::template::{has_expression, names_in};
+use crate::document::finding::{Finding, PLENTY, Spot};
+use crate::document::messages::{nearest, one_of};
+use crate::document::origins::{Origins, shorten};
 use crate::duration;
 use crate::ids::Endpoint;
 

@@ -6,19 +6,14 @@
 //! is wrong with a file is found in one go.
 
 mod expand;
-mod finding;
 mod meaning;
-mod messages;
 mod model;
-mod origins;
-mod outline;
 mod read;
 mod render;
 mod schema;
 mod template;
 mod template_error;
 mod variables;
-mod yaml;
 
 pub use model::{
     BatchSize, Checks, Definition, Exclude, Expect, FailOrSkip, FailSkipOrSend, Group, Guards,
@@ -30,10 +25,13 @@ pub use variables::Inputs;
 use serde_json::{Value, json};
 
 use crate::diagnostic::{Diagnostic, Place, Severity, SourceFile};
+use crate::document::finding::{Finding, Spot, diagnose};
+use crate::document::origins::Origins;
+use crate::document::outline::Outline;
+use crate::document::schema::check;
+use crate::document::{messages, yaml};
 use crate::ids::RunId;
-use finding::{Finding, Spot, diagnose};
-use origins::Origins;
-use outline::Outline;
+use schema::WORKFLOW;
 
 /// Reads a workflow; what does not forbid it is in [`Definition::warnings`].
 ///
@@ -102,7 +100,7 @@ fn expanded(source: &SourceFile, inputs: &Inputs) -> Result<Expanded, Vec<Diagno
     let Some(mut value) = reading.value else {
         return Err(diagnose(source, findings));
     };
-    findings.extend(schema::check(&value, &Origins::default()));
+    findings.extend(check(&WORKFLOW, &value, &Origins::default()));
     let vars = value
         .as_object_mut()
         .and_then(|fields| fields.remove("vars"));
@@ -141,7 +139,7 @@ fn expanded(source: &SourceFile, inputs: &Inputs) -> Result<Expanded, Vec<Diagno
 fn check_expanded(value: &Value, origins: &Origins) -> Vec<Finding> {
     let mut findings = meaning::check(value, origins);
     if !origins.is_empty() {
-        findings.extend(schema::check(value, origins));
+        findings.extend(check(&WORKFLOW, value, origins));
     }
     findings
 }

@@ -14,8 +14,8 @@ use super::model::{
     BatchSize, Checks, Definition, Exclude, Expect, Group, Guards, InFlight, InventoryFile, Jobs,
     Rate, Rollout, StopType,
 };
-use super::origins::Origins;
 use crate::diagnostic::SourceFile;
+use crate::document::origins::Origins;
 use crate::ids::{Endpoint, ProjectId, ServerId};
 
 /// The expanded file as the schema describes it; `vars` is gone by now.

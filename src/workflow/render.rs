@@ -6,7 +6,7 @@
 use serde_json::Value;
 use serde_yaml::{Mapping, Value as Yaml};
 
-use super::yaml;
+use crate::document::yaml;
 
 /// Keys in the order in which people write them; others follow in alphabetical order.
 const ORDER: [&str; 41] = [

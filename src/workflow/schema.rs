@@ -1,235 +1,15 @@
-//! The published schema as a check: JSON value → findings.
+//! The published schema of a workflow file.
 //!
-//! Owns the compiled schema and which of its errors matter: the branch of an alternative that was meant,
-//! one finding for one mistake. Wording is the work of `messages`. Invariant: no finding shows more than
-//! a short piece of the value.
+//! Owns its text and its agreement with the types; checking against it is the work of `document`.
+//! Invariant: schema and types know the same keys and the same defaults.
 
-use std::collections::BTreeSet;
-use std::sync::LazyLock;
-
-use jsonschema::error::ValidationErrorKind as Kind;
-use jsonschema::{ValidationError, Validator};
-use serde_json::Value;
-
-use super::finding::{Finding, LIMIT, Spot};
-use super::messages;
-use super::origins::Origins;
+use crate::document::Format;
 
 /// The schema's text, as published in `schemas/workflow.schema.json`.
 pub const SCHEMA: &str = include_str!("../../schemas/workflow.schema.json");
 
-static COMPILED: LazyLock<Result<(Value, Validator), String>> = LazyLock::new(|| {
-    let schema: Value = serde_json::from_str(SCHEMA).map_err(|error| error.to_string())?;
-    let validator = jsonschema::validator_for(&schema).map_err(|error| error.to_string())?;
-    Ok((schema, validator))
-});
-
-/// A part of the value that the schema does not admit.
-pub(super) struct Mismatch<'a> {
-    /// The schema's node that was asked.
-    pub(super) schema: &'a Value,
-    /// JSON pointer of the value.
-    pub(super) pointer: String,
-    /// The value itself.
-    pub(super) value: &'a Value,
-}
-
-/// Everything that the schema has against `value`; at most a few hundred findings.
-pub(super) fn check(value: &Value, origins: &Origins) -> Vec<Finding> {
-    let (schema, validator) = match &*COMPILED {
-        Ok(compiled) => compiled,
-        Err(error) => {
-            let message = format!("the built-in schema cannot be used: {error}");
-            return vec![Finding::error("internal", Spot::Outside, message)];
-        }
-    };
-    if validator.is_valid(value) {
-        return Vec::new();
-    }
-    let mut errors = Errors {
-        schema,
-        origins,
-        root: value,
-        findings: Vec::new(),
-        missing: Vec::new(),
-        suggested: BTreeSet::new(),
-    };
-    for error in validator.iter_errors(value) {
-        errors.add(&error);
-        if errors.findings.len() > 2 * LIMIT {
-            break;
-        }
-    }
-    errors.finish()
-}
-
-struct Errors<'a> {
-    schema: &'a Value,
-    origins: &'a Origins,
-    root: &'a Value,
-    findings: Vec<Finding>,
-    /// Pointer of a mapping, and the keys of which one is missing.
-    missing: Vec<(String, Vec<String>)>,
-    /// Pointer of a mapping, and a key that was suggested for another one in it.
-    suggested: BTreeSet<(String, String)>,
-}
-
-impl Errors<'_> {
-    fn add(&mut self, error: &ValidationError<'_>) {
-        let pointer = error.instance_path().as_str().to_owned();
-        if let Kind::AnyOf { context } = error.kind() {
-            self.alternatives(error, &pointer, context);
-        } else if let Kind::AdditionalProperties { unexpected } = error.kind() {
-            for key in unexpected.iter().take(LIMIT + 1) {
-                self.unknown_key(error, &pointer, key);
-            }
-        } else if let Kind::Required { property } = error.kind() {
-            self.required(error, pointer, property.as_str().unwrap_or_default());
-        } else if let Kind::PropertyNames { error: inner } = error.kind() {
-            self.key_name(&pointer, inner);
-        } else {
-            self.mismatch(error, pointer);
-        }
-    }
-
-    fn required(&mut self, error: &ValidationError<'_>, pointer: String, property: &str) {
-        match self.needed_by(error.schema_path().as_str(), &pointer, property) {
-            Some(key) => self.findings.push(messages::needs(&pointer, key, property)),
-            None => self.missing.push((pointer, vec![property.to_owned()])),
-        }
-    }
-
-    /// The key beside which `property` is required, where it is not always required.
-    fn needed_by(&self, path: &str, pointer: &str, property: &str) -> Option<&str> {
-        let rules = path
-            .ends_with("/dependentRequired")
-            .then(|| self.schema.pointer(path))??;
-        let mapping = self.root.pointer(pointer)?;
-        let asks = |needed: &Value| {
-            needed
-                .as_array()
-                .is_some_and(|all| all.contains(&property.into()))
-        };
-        let mut rules = rules.as_object()?.iter();
-        let rule = rules.find(|(key, needed)| mapping.get(key.as_str()).is_some() && asks(needed));
-        rule.map(|(key, _)| key.as_str())
-    }
-
-    fn alternatives(
-        &mut self,
-        error: &ValidationError<'_>,
-        pointer: &str,
-        branches: &[Vec<ValidationError<'static>>],
-    ) {
-        if let Some(keys) = all_required(branches) {
-            return self.missing.push((pointer.to_owned(), keys));
-        }
-        let meant: Vec<_> = branches.iter().filter(|b| !is_expression(b)).collect();
-        let fits = |branch: &&&Vec<ValidationError<'static>>| {
-            !branch.iter().any(|error| {
-                matches!(error.kind(), Kind::Type { .. })
-                    && error.instance_path().as_str() == pointer
-            })
-        };
-        let branch = match meant.as_slice() {
-            [only] => Some(*only),
-            several => several.iter().find(fits).copied(),
-        };
-        match branch {
-            Some(branch) => branch
-                .iter()
-                .take(2 * LIMIT)
-                .for_each(|error| self.add(error)),
-            None => self.mismatch(error, pointer.to_owned()),
-        }
-    }
-
-    fn unknown_key(&mut self, error: &ValidationError<'_>, pointer: &str, key: &str) {
-        let properties = self.asked(error).get("properties");
-        let known: Vec<&str> = properties
-            .and_then(Value::as_object)
-            .map(|properties| properties.keys().map(String::as_str).collect())
-            .unwrap_or_default();
-        let near = messages::nearest(key, &known);
-        if let Some(near) = near {
-            self.suggested.insert((pointer.to_owned(), near.to_owned()));
-        }
-        if key == "<<" {
-            return; // refused already, with better words
-        }
-        let spot = Spot::Key(format!("{pointer}/{}", messages::escape_token(key)));
-        if self
-            .origins
-            .given(pointer)
-            .is_some_and(|given| given.secret)
-        {
-            let message = "a mapping from the environment has an unknown key";
-            return self
-                .findings
-                .push(Finding::error("unknown-key", spot, message));
-        }
-        self.findings
-            .push(messages::unknown_key(spot, pointer, key, (near, &known)));
-    }
-
-    fn key_name(&mut self, pointer: &str, error: &ValidationError<'_>) {
-        let key = error.instance().as_str().unwrap_or_default();
-        let spot = Spot::Key(format!("{pointer}/{}", messages::escape_token(key)));
-        let finding = messages::key_name(spot, key, self.asked(error));
-        self.findings.push(finding);
-    }
-
-    fn mismatch(&mut self, error: &ValidationError<'_>, pointer: String) {
-        let mismatch = Mismatch {
-            schema: self.asked(error),
-            value: self.root.pointer(&pointer).unwrap_or(&Value::Null),
-            pointer,
-        };
-        let finding = messages::mismatch(&mismatch, error.kind(), self.schema, self.origins);
-        self.findings.push(finding);
-    }
-
-    /// The node of the schema that holds the keyword which failed.
-    fn asked(&self, error: &ValidationError<'_>) -> &'static Value {
-        static NOTHING: Value = Value::Null;
-        let Ok((schema, _)) = &*COMPILED else {
-            return &NOTHING;
-        };
-        let path = error.schema_path().as_str();
-        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-        schema.pointer(parent).unwrap_or(&NOTHING)
-    }
-
-    fn finish(mut self) -> Vec<Finding> {
-        for (pointer, keys) in &self.missing {
-            let suggested = |key: &String| self.suggested.contains(&(pointer.clone(), key.clone()));
-            if !keys.iter().any(suggested) {
-                self.findings.push(messages::missing(pointer, keys));
-            }
-        }
-        self.findings
-    }
-}
-
-/// The keys, if each branch only asks for keys of the same mapping.
-fn all_required(branches: &[Vec<ValidationError<'static>>]) -> Option<Vec<String>> {
-    let required = |error: &ValidationError<'static>| {
-        let Kind::Required { property } = error.kind() else {
-            return None;
-        };
-        property.as_str().map(str::to_owned)
-    };
-    branches.iter().flatten().map(required).collect()
-}
-
-fn is_expression(branch: &[ValidationError<'static>]) -> bool {
-    branch.iter().all(|error| {
-        error
-            .schema_path()
-            .as_str()
-            .starts_with("/$defs/expression/")
-    })
-}
+/// What a workflow file must be.
+pub(super) static WORKFLOW: Format = Format::new("a workflow", SCHEMA);
 
 #[cfg(test)]
 mod tests {
@@ -237,7 +17,11 @@ mod tests {
     use crate::workflow::model::{Checks, Guards, Jobs, OnState, Rate, Rollout};
     use rstest::rstest;
     use serde::Serialize;
-    use serde_json::json;
+    use serde_json::{Value, json};
+
+    use crate::document::finding::LIMIT;
+    use crate::document::origins::Origins;
+    use crate::document::schema::check;
 
     fn schema() -> Value {
         serde_json::from_str(SCHEMA).unwrap()
@@ -336,7 +120,7 @@ mod tests {
         let mut value = schema()["examples"][0].clone();
         let name = value.as_object_mut().unwrap().remove("name").unwrap();
         value["nmae"] = name;
-        let findings = check(&value, &Origins::default());
+        let findings = check(&WORKFLOW, &value, &Origins::default());
         assert_eq!(findings.len(), 1, "{findings:?}");
         assert_eq!(findings[0].code, "unknown-key");
     }
@@ -345,7 +129,7 @@ mod tests {
     fn a_hundred_thousand_mistakes_are_cut_short() {
         let mut value = schema()["examples"][0].clone();
         value["groups"][0]["servers"] = Value::Array(vec![json!("no"); 100_000]);
-        let findings = check(&value, &Origins::default());
+        let findings = check(&WORKFLOW, &value, &Origins::default());
         assert!((LIMIT..=3 * LIMIT).contains(&findings.len()));
     }
 }

@@ -11,8 +11,8 @@ use handlebars::template::{HelperTemplate, Parameter, TemplateElement};
 use handlebars::{Context, Handlebars, Path, PathSeg, Template};
 use serde_json::{Map, Value};
 
-use super::messages::nearest;
 pub(super) use super::template_error::TemplateError;
+use crate::document::messages::nearest;
 
 /// Longest text that may hold expressions, and that may come of them, in bytes.
 pub(super) const LONGEST: usize = 65_536;

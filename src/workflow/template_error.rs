@@ -3,8 +3,8 @@
 //! Owns the messages, the advice and the part of the template that a message points at. Invariant: no
 //! message holds the value of a variable.
 
-use super::messages::one_of;
 use super::template::{BLOCKS, HELPERS, LONGEST};
+use crate::document::messages::one_of;
 
 /// Why a template gives no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
+use crate::document::finding::LIMIT;
 use crate::ids::ServerId;
 use std::time::Duration;
 
@@ -418,9 +419,9 @@ fn a_hundred_thousand_mistakes_end_quickly_with_a_count() {
     let servers = "      - nonsense\n".repeat(100_000);
     let text = format!("{HEAD}groups:\n  - name: a\n    servers:\n{servers}");
     let found = parse(&file(&text), &Inputs::default()).unwrap_err();
-    assert_eq!(found.len(), finding::LIMIT + 1);
+    assert_eq!(found.len(), LIMIT + 1);
     assert_eq!(found[0].place.as_ref().unwrap().line, 9);
-    assert_eq!(found[finding::LIMIT].code, "too-many");
+    assert_eq!(found[LIMIT].code, "too-many");
     let names: String = (0..20_000)
         .map(|n| format!("  k{n}: \"{{{{ v{n} }}}}\"\n"))
         .collect();
@@ -428,14 +429,14 @@ fn a_hundred_thousand_mistakes_end_quickly_with_a_count() {
     let text = with(&format!("labels:\n{names}vars:\n{vars}"));
     assert_eq!(
         parse(&file(&text), &Inputs::default()).unwrap_err().len(),
-        finding::LIMIT + 1
+        LIMIT + 1
     );
     let keys: String = (0..100_000).map(|n| format!("k{n}: 1\n")).collect();
     assert_eq!(
         parse(&file(&with(&keys)), &Inputs::default())
             .unwrap_err()
             .len(),
-        finding::LIMIT + 1
+        LIMIT + 1
     );
 }
 

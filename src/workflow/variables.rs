@@ -10,11 +10,11 @@ use serde_json::{Map, Value, json};
 
 use crate::diagnostic::{Diagnostic, SourceFile};
 
-use super::finding::{Finding, PLENTY, Spot, diagnose};
-use super::messages::{escape_token, nearest, one_of};
-use super::origins::{shorten, shown};
 use super::template::{Templates, has_expression, is_reserved};
-use super::yaml;
+use crate::document::finding::{Finding, PLENTY, Spot, diagnose};
+use crate::document::messages::{escape_token, nearest, one_of};
+use crate::document::origins::{shorten, shown};
+use crate::document::yaml;
 
 /// What the caller brings beside the workflow file.
 #[derive(Debug, Clone, Default)]

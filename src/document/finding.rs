@@ -10,24 +10,24 @@ use crate::diagnostic::{Diagnostic, Place, Severity, SourceFile};
 use super::outline::Outline;
 
 /// Most errors of one file that are shown.
-pub(super) const LIMIT: usize = 200;
+pub(crate) const LIMIT: usize = 200;
 /// So many findings that it is not worth looking for more.
-pub(super) const PLENTY: usize = 5 * LIMIT;
+pub(crate) const PLENTY: usize = 5 * LIMIT;
 
 /// One finding about a file whose values are known by JSON pointers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
-    pub(super) code: &'static str,
-    pub(super) severity: Severity,
-    pub(super) spot: Spot,
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
-    pub(super) related: Option<(Spot, String)>,
+pub(crate) struct Finding {
+    pub(crate) code: &'static str,
+    pub(crate) severity: Severity,
+    pub(crate) spot: Spot,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+    pub(crate) related: Option<(Spot, String)>,
 }
 
 /// What of the file a finding is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Spot {
+pub(crate) enum Spot {
     /// The value at a pointer.
     Value(String),
     /// The key at a pointer.
@@ -42,7 +42,7 @@ pub(super) enum Spot {
 
 impl Spot {
     /// The same spot with its pointer translated.
-    pub(super) fn translate(self, to: impl Fn(&str) -> String) -> Self {
+    pub(crate) fn translate(self, to: impl Fn(&str) -> String) -> Self {
         match self {
             Self::Value(pointer) => Self::Value(to(&pointer)),
             Self::Key(pointer) => Self::Key(to(&pointer)),
@@ -77,7 +77,7 @@ fn within(text: &str, bytes: Range<usize>, needle: &str) -> Range<usize> {
 }
 
 impl Finding {
-    pub(super) fn error(code: &'static str, spot: Spot, message: impl Into<String>) -> Self {
+    pub(crate) fn error(code: &'static str, spot: Spot, message: impl Into<String>) -> Self {
         Self {
             code,
             severity: Severity::Error,
@@ -88,31 +88,31 @@ impl Finding {
         }
     }
 
-    pub(super) fn warning(code: &'static str, spot: Spot, message: impl Into<String>) -> Self {
+    pub(crate) fn warning(code: &'static str, spot: Spot, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
             ..Self::error(code, spot, message)
         }
     }
 
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    pub(super) fn maybe_hint(mut self, hint: Option<String>) -> Self {
+    pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
         self.hint = hint.or(self.hint);
         self
     }
 
-    pub(super) fn related(mut self, spot: Spot, label: impl Into<String>) -> Self {
+    pub(crate) fn related(mut self, spot: Spot, label: impl Into<String>) -> Self {
         self.related = Some((spot, label.into()));
         self
     }
 }
 
 /// The findings as diagnostics of `source`, in the order of their places.
-pub(super) fn diagnose(source: &SourceFile, findings: Vec<Finding>) -> Vec<Diagnostic> {
+pub(crate) fn diagnose(source: &SourceFile, findings: Vec<Finding>) -> Vec<Diagnostic> {
     if findings.is_empty() {
         return Vec::new();
     }

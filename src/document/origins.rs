@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// What became of the raw file's templates and groups.
 #[derive(Debug, Default)]
-pub(super) struct Origins {
+pub(crate) struct Origins {
     given: BTreeMap<String, Given>,
     /// For each group of the expanded file, its index in the raw file; empty while none was unrolled.
     groups: Vec<usize>,
@@ -17,31 +17,31 @@ pub(super) struct Origins {
 
 /// A value that came out of a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Given {
+pub(crate) struct Given {
     /// The template as written.
-    pub(super) template: String,
+    pub(crate) template: String,
     /// Whether a value from the environment is part of it.
-    pub(super) secret: bool,
+    pub(crate) secret: bool,
 }
 
 impl Origins {
     /// Notes that the value at `pointer` of the expanded file came out of a template.
-    pub(super) fn add(&mut self, pointer: String, given: Given) {
+    pub(crate) fn add(&mut self, pointer: String, given: Given) {
         self.given.insert(pointer, given);
     }
 
     /// Notes that the next group of the expanded file is this one of the raw file.
-    pub(super) fn add_group(&mut self, raw: usize) {
+    pub(crate) fn add_group(&mut self, raw: usize) {
         self.groups.push(raw);
     }
 
     /// Whether the expanded file is the raw one.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.given.is_empty() && self.groups.iter().enumerate().all(|(at, raw)| at == *raw)
     }
 
     /// The template that gave the value at `pointer`, or one that the value is part of.
-    pub(super) fn given(&self, pointer: &str) -> Option<&Given> {
+    pub(crate) fn given(&self, pointer: &str) -> Option<&Given> {
         let mut pointer = pointer;
         loop {
             if let Some(given) = self.given.get(pointer) {
@@ -52,7 +52,7 @@ impl Origins {
     }
 
     /// The pointer into the raw file for one into the expanded file.
-    pub(super) fn raw(&self, pointer: &str) -> String {
+    pub(crate) fn raw(&self, pointer: &str) -> String {
         let parts = pointer
             .strip_prefix("/groups/")
             .map(|rest| match rest.split_once('/') {
@@ -70,7 +70,7 @@ impl Origins {
     }
 
     /// How a message may name the value at `pointer`.
-    pub(super) fn shown(&self, pointer: &str, value: &Value) -> String {
+    pub(crate) fn shown(&self, pointer: &str, value: &Value) -> String {
         match self.given(pointer) {
             None => shown(value),
             Some(given) if given.secret => {
@@ -85,7 +85,7 @@ impl Origins {
 }
 
 /// A short, safe rendering of a value for a message.
-pub(super) fn shown(value: &Value) -> String {
+pub(crate) fn shown(value: &Value) -> String {
     match value {
         Value::Null => "nothing".to_owned(),
         Value::Bool(_) | Value::Number(_) => format!("`{value}`"),
@@ -104,7 +104,7 @@ fn looks_typed(text: &str) -> bool {
 }
 
 /// The text, or its beginning where it is long.
-pub(super) fn shorten(text: &str) -> String {
+pub(crate) fn shorten(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", &text[..end]),

@@ -20,13 +20,13 @@ const DEPTH: usize = 64;
 const COLLECTIONS: usize = 100_000;
 
 /// What a text holds: its value where it can be read, and what is wrong with it.
-pub(super) struct Reading {
-    pub(super) value: Option<Value>,
-    pub(super) findings: Vec<Finding>,
+pub(crate) struct Reading {
+    pub(crate) value: Option<Value>,
+    pub(crate) findings: Vec<Finding>,
 }
 
 /// The events of `text` with their places.
-pub(super) fn events(text: &str) -> Parser<'_, StrInput<'_>> {
+pub(crate) fn events(text: &str) -> Parser<'_, StrInput<'_>> {
     let options = granit_parser::options! {
         emit_unresolved_aliases: true,
         emit_anchor_events: true,
@@ -37,7 +37,7 @@ pub(super) fn events(text: &str) -> Parser<'_, StrInput<'_>> {
 }
 
 /// Reads `text`; there is no value where the two parsers might read two different things.
-pub(super) fn read(text: &str) -> Reading {
+pub(crate) fn read(text: &str) -> Reading {
     if let Some(finding) = deceptive(text) {
         return Reading {
             value: None,
@@ -66,7 +66,7 @@ pub(super) fn read(text: &str) -> Reading {
 
 /// A character that makes the text read otherwise than a reviewer sees it: the parsers, editors and
 /// terminals do not agree on which of these end a line or turn the direction of writing.
-pub(super) fn deceptive(text: &str) -> Option<Finding> {
+pub(crate) fn deceptive(text: &str) -> Option<Finding> {
     let lone = |at: &usize| !text[at + 1..].starts_with('\n');
     let lone_return = text.match_indices('\r').map(|(at, _)| at).find(lone);
     let turning = |c| matches!(c, '\u{85}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
@@ -203,7 +203,7 @@ impl<'a> Structure<'a> {
             self.ended = true;
             let message = "a second document begins here";
             let finding = Finding::error("several-documents", Spot::Bytes(bytes), message);
-            self.stop(finding.hint("a workflow file holds one document; use a file for each"));
+            self.stop(finding.hint("a file holds one document; use a file for each"));
         }
     }
 
@@ -300,14 +300,14 @@ impl<'a> Structure<'a> {
     /// Refuses an anchor or alias; only the first of each kind, as there may be thousands.
     fn reference(&mut self, bytes: Range<usize>, what: &str) {
         self.readable = false;
-        let message = format!("{what} are not supported in a workflow file");
+        let message = format!("{what} are not supported");
         if !self
             .findings
             .iter()
             .any(|finding| finding.message == message)
         {
             let finding = Finding::error("anchor-or-alias", Spot::Bytes(bytes), message);
-            let hint = "write the value out, or declare it once under `vars`";
+            let hint = "write the value out; a workflow may declare it once under `vars`";
             self.findings.push(finding.hint(hint));
         }
     }

@@ -11,12 +11,12 @@ use super::origins::{Origins, shorten};
 use super::schema::Mismatch;
 
 /// A JSON pointer's token for this key.
-pub(super) fn escape_token(key: &str) -> String {
+pub(crate) fn escape_token(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
 /// The known word that `word` was probably meant to be.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     if word.len() > 64 {
         return None;
     }
@@ -31,7 +31,7 @@ pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
 }
 
 /// Words in back-ticks, as in "`a`, `b` or `c`".
-pub(super) fn one_of<T: AsRef<str>>(words: &[T]) -> String {
+pub(crate) fn one_of<T: AsRef<str>>(words: &[T]) -> String {
     let ticked: Vec<String> = words
         .iter()
         .map(|word| format!("`{}`", word.as_ref()))
@@ -44,23 +44,27 @@ pub(super) fn one_of<T: AsRef<str>>(words: &[T]) -> String {
 }
 
 /// A key that needs another one beside it.
-pub(super) fn needs(pointer: &str, key: &str, other: &str) -> Finding {
+pub(crate) fn needs(pointer: &str, key: &str, other: &str) -> Finding {
     let spot = Spot::Key(format!("{pointer}/{}", escape_token(key)));
     Finding::error("missing-key", spot, format!("`{key}` needs `{other}`"))
 }
 
-/// A key that the mapping at `pointer` does not have.
-pub(super) fn unknown_key(
+/// What messages call the mapping at `pointer` of a file that is called `noun`.
+pub(crate) fn owner(pointer: &str, noun: &str) -> String {
+    match field(pointer) {
+        Field::Root => noun.to_owned(),
+        Field::Item(list) => format!("an item of `{list}`"),
+        Field::Named(name) => format!("`{name}`"),
+    }
+}
+
+/// A key that the mapping called `owner` does not have.
+pub(crate) fn unknown_key(
     spot: Spot,
-    pointer: &str,
+    owner: String,
     key: &str,
     (near, known): (Option<&str>, &[&str]),
 ) -> Finding {
-    let owner = match field(pointer) {
-        Field::Root => "a workflow".to_owned(),
-        Field::Item(list) => format!("an item of `{list}`"),
-        Field::Named(name) => format!("`{name}`"),
-    };
     let message = format!("unknown key `{}` in {owner}", shorten(key));
     Finding::error("unknown-key", spot, message).hint(match near {
         Some(near) => format!("did you mean `{near}`?"),
@@ -69,7 +73,7 @@ pub(super) fn unknown_key(
 }
 
 /// A key that is not spelled as the keys of its mapping must be.
-pub(super) fn key_name(spot: Spot, key: &str, schema: &Value) -> Finding {
+pub(crate) fn key_name(spot: Spot, key: &str, schema: &Value) -> Finding {
     let message = format!(
         "the name `{}` must consist of {}",
         shorten(key),
@@ -79,7 +83,7 @@ pub(super) fn key_name(spot: Spot, key: &str, schema: &Value) -> Finding {
 }
 
 /// A key that the mapping at `pointer` must have; any one of `keys`.
-pub(super) fn missing(pointer: &str, keys: &[String]) -> Finding {
+pub(crate) fn missing(pointer: &str, keys: &[String]) -> Finding {
     let message = match field(pointer) {
         Field::Root => format!("missing key {}", one_of(keys)),
         Field::Item(list) => format!("missing key {} in an item of `{list}`", one_of(keys)),
@@ -89,10 +93,10 @@ pub(super) fn missing(pointer: &str, keys: &[String]) -> Finding {
 }
 
 /// A value that is not what it must be.
-pub(super) fn mismatch(
+pub(crate) fn mismatch(
     mismatch: &Mismatch<'_>,
     kind: &Kind,
-    root: &Value,
+    (root, noun): (&Value, &str),
     origins: &Origins,
 ) -> Finding {
     let is_empty = matches!(kind, Kind::MinItems { .. });
@@ -103,9 +107,8 @@ pub(super) fn mismatch(
     };
     let spot = Spot::Value(mismatch.pointer.clone());
     let subject = match field(&mismatch.pointer) {
-        Field::Root => "a workflow file".to_owned(),
-        Field::Item(list) => format!("an item of `{list}`"),
-        Field::Named(name) => format!("`{name}`"),
+        Field::Root => format!("{noun} file"),
+        Field::Item(_) | Field::Named(_) => owner(&mismatch.pointer, noun),
     };
     if mismatch.value.is_null() {
         return Finding::error(

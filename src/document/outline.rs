@@ -11,7 +11,7 @@ use granit_parser::Event;
 use super::yaml::events;
 
 /// The tree of a text's values, each with its bytes. The root is the first node.
-pub(super) struct Outline {
+pub(crate) struct Outline {
     nodes: Vec<Node>,
 }
 
@@ -35,7 +35,7 @@ impl Node {
 
 impl Outline {
     /// The outline of `text`, or of as much of it as can be read.
-    pub(super) fn of(text: &str) -> Self {
+    pub(crate) fn of(text: &str) -> Self {
         let mut builder = Builder::default();
         for event in events(text) {
             let Ok((event, span)) = event else { break };
@@ -47,13 +47,13 @@ impl Outline {
     }
 
     /// The bytes of the value at `pointer`.
-    pub(super) fn value(&self, pointer: &str) -> Range<usize> {
+    pub(crate) fn value(&self, pointer: &str) -> Range<usize> {
         self.find(pointer)
             .map_or(0..0, |node| self.nodes[node].bytes.clone())
     }
 
     /// The bytes of the key at `pointer`, or of the value where it has no key.
-    pub(super) fn key(&self, pointer: &str) -> Range<usize> {
+    pub(crate) fn key(&self, pointer: &str) -> Range<usize> {
         let Some(node) = self.find(pointer) else {
             return 0..0;
         };

@@ -1,8 +1,8 @@
 //! The BMS API as the rest of the crate sees it: calls, answers and what they mean.
 //!
 //! [`Client`] makes one call at a time: it waits for the quota, signs, sends, and says which class the
-//! answer is of. Trying again is decided by the caller with [`next_wait`]. Invariant: no secret is in
-//! anything that leaves this stage but the request itself.
+//! answer is of. Reads are tried again with [`Patience`]; a stop is tried again by its caller alone, with
+//! [`next_wait`]. Invariant: no secret is in anything that leaves this stage but the request itself.
 
 mod answer;
 mod body;
@@ -12,6 +12,7 @@ mod error_body;
 mod hosts;
 mod job;
 mod listing;
+mod patience;
 mod quota;
 mod read;
 mod redaction;
@@ -28,6 +29,7 @@ pub use credentials::{Credentials, CredentialsChoice, CredentialsError, Environm
 pub use hosts::{HostRefused, named_hosts, permitted};
 pub use job::{Job, JobError, JobStatus, SubJob, parse as parse_job};
 pub use listing::{Page, ServerRow, parse_page, parse_server};
+pub use patience::{Patience, Unanswered};
 pub use quota::{Quota, Slot};
 pub use read::{ReadError, ReadFailure, classify_read};
 pub use retry::next_wait;

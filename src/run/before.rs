@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use super::batch::{Suspense, observed, servers_at, settle, settle_all, wait};
-use super::patience::Unanswered;
 use super::states::Reading;
 use super::triage::{Step, triage};
 use super::verdict::Told;
 use super::{Context, RunError};
+use crate::bms::Unanswered;
 use crate::clock::Moment;
 use crate::event::{Phase, Slot, Slots, StopCause, WaitReason};
 use crate::outcome::{Outcome, Reason};

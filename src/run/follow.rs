@@ -9,11 +9,10 @@ use std::time::Duration;
 
 use super::batch::Suspense;
 use super::opening::doubtful_sends;
-use super::patience::{Unanswered, patiently};
 use super::send::{Fate, Request};
 use super::verdict::{ALREADY_OFF, Told};
 use super::{Context, RunError};
-use crate::bms::{Job, JobError, JobStatus, SubJob};
+use crate::bms::{Job, JobError, JobStatus, SubJob, Unanswered};
 use crate::event::{Event, JobEnd, JobResult, Slot, Slots, grouped};
 use crate::ids::{JobId, ServerId};
 use crate::plan::Batch;
@@ -91,7 +90,11 @@ async fn poll(context: &Context, id: &JobId) -> (JobEnd, Option<Job>) {
         context.clock.sleep(pause).await;
         waited += pause;
         let wanted = context.clock.elapsed();
-        let job = match patiently(context, wanted, || context.client.job(id)).await {
+        let job = match context
+            .patience()
+            .answer(wanted, || context.client.job(id))
+            .await
+        {
             Ok(job) => job,
             Err(Unanswered::NotFound(_)) => return (JobEnd::Gone, None),
             Err(Unanswered::GaveUp(_) | Unanswered::Refused(_)) => {

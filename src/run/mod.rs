@@ -15,7 +15,6 @@ mod deliver;
 mod follow;
 mod narrow;
 mod opening;
-mod patience;
 mod reaction;
 mod reconcile;
 mod recorder;
@@ -31,7 +30,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::bms::{Client, Evidence};
+use crate::bms::{Client, Evidence, Patience};
 use crate::clock::Clock;
 use crate::event::{Event, Launch, Slots, StopCause};
 use crate::ids::BatchIndex;
@@ -97,6 +96,14 @@ struct Context {
 }
 
 impl Context {
+    /// How long this run tries a read again.
+    fn patience(&self) -> Patience {
+        Patience {
+            clock: self.clock,
+            retry_for: self.plan.rollout.retry_for,
+        }
+    }
+
     /// Why nothing more may be sent, if so.
     fn sending_stopped(&self) -> Option<StopCause> {
         let raised = *self.stop.borrow();

@@ -12,9 +12,8 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::Context;
-use super::patience::{Unanswered, patiently};
 use crate::bms::request::PAGE_SIZE;
-use crate::bms::{ServerRow, StateClass};
+use crate::bms::{ServerRow, StateClass, Unanswered};
 use crate::clock::Moment;
 use crate::ids::ServerId;
 use crate::plan::Plan;
@@ -143,7 +142,10 @@ impl States {
         };
         for page in 1.. {
             let at = context.clock.elapsed();
-            let answer = patiently(context, wanted, || context.client.list_page(page)).await?;
+            let answer = context
+                .patience()
+                .answer(wanted, || context.client.list_page(page))
+                .await?;
             let news = self.take_in(context, &answer.rows, at, &mut sweep);
             if answer.listed < PAGE_SIZE || !news {
                 self.known().pages = page as usize;
@@ -203,7 +205,10 @@ impl States {
             return Ok(reading);
         }
         let at = context.clock.elapsed();
-        let shown = patiently(context, wanted, || context.client.show(server)).await?;
+        let shown = context
+            .patience()
+            .answer(wanted, || context.client.show(server))
+            .await?;
         let reading = match shown {
             Some(row) => Reading::of(context, &row, at),
             None => Reading::gone(at),

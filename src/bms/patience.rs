@@ -1,0 +1,83 @@
+//! Reads that are tried again until they are answered or time is up.
+//!
+//! Owns the loop around one read; the decision is [`next_wait`]. Invariant: a read that the cloud
+//! refuses is not repeated, and no read is repeated longer than `retry_for` after it was wanted.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::answer::Evidence;
+use super::read::{ReadError, ReadFailure};
+use super::retry::next_wait;
+use crate::clock::{Clock, Moment};
+use crate::duration;
+use crate::untrusted::for_terminal;
+
+/// From this try on, and then at every eighth, a read that has no answer is spoken of aloud.
+const LOUD: u32 = 3;
+
+/// Why there is no answer to a read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unanswered {
+    /// The time for trying again is over.
+    GaveUp(Evidence),
+    /// The cloud does not know what was asked for.
+    NotFound(Evidence),
+    /// The cloud refuses to answer.
+    Refused(Evidence),
+}
+
+/// How long reads are tried again, and by which clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Counts the time and waits.
+    pub clock: Clock,
+    /// How long after its answer was first needed a read is tried again.
+    pub retry_for: Duration,
+}
+
+impl Patience {
+    /// Does `read` until it is answered; `wanted` is when the answer was first needed.
+    pub async fn answer<T, F, R>(&self, wanted: Moment, read: R) -> Result<T, Unanswered>
+    where
+        R: Fn() -> F,
+        F: Future<Output = Result<T, ReadError>>,
+    {
+        let mut tries = 0;
+        loop {
+            let ReadError { class, evidence } = match read().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            tries += 1;
+            let retry_after = match class {
+                ReadFailure::Retry { after } => after,
+                ReadFailure::NotFound => return Err(Unanswered::NotFound(evidence)),
+                ReadFailure::Credentials | ReadFailure::Refused | ReadFailure::Rejected => {
+                    return Err(Unanswered::Refused(evidence));
+                }
+            };
+            let passed = self.clock.elapsed().since(wanted);
+            let jitter = fastrand::f64();
+            let Some(pause) = next_wait(tries, passed, self.retry_for, retry_after, jitter) else {
+                return Err(Unanswered::GaveUp(evidence));
+            };
+            tell(tries, pause, &evidence);
+            self.clock.sleep(pause).await;
+        }
+    }
+}
+
+/// Says that a read is tried again: aloud now and again, else for the curious.
+fn tell(tries: u32, pause: Duration, evidence: &Evidence) {
+    let parts = [&evidence.code, &evidence.message];
+    let said: Vec<&str> = parts.into_iter().flatten().map(String::as_str).collect();
+    let said = said.join(": ");
+    let said = for_terminal(&said);
+    let pause = duration::format(Duration::from_secs(pause.as_secs() + 1));
+    if tries >= LOUD && (tries - LOUD).is_multiple_of(8) {
+        tracing::warn!("a read has no answer ({said}), try {tries}; again within {pause}");
+    } else {
+        tracing::debug!("a read has no answer ({said}), try {tries}; again within {pause}");
+    }
+}

@@ -11,6 +11,7 @@ use tracing::debug;
 
 use super::answer::{Evidence, StopAnswer, classify_stop};
 use super::credentials::{Credentials, CredentialsError, Secrets};
+use super::detail::{self, ServerDetail};
 use super::job::{self, Job};
 use super::listing::{self, Page, ServerRow};
 use super::quota::{Quota, Slot};
@@ -123,10 +124,31 @@ impl Client {
             .await
     }
 
+    /// Asks once for page `page` of the project's servers, each with all that can be selected by.
+    pub async fn detail_page(&self, page: u32) -> Result<Page<ServerDetail>, ReadError> {
+        let call = request::list(&self.shared.settings.project, page);
+        self.read(&call, &self.shared.quotas.list, detail::parse_detail_page)
+            .await
+    }
+
     /// Asks once for one server; `None` if the service says that there is no such server.
     pub async fn show(&self, id: ServerId) -> Result<Option<ServerRow>, ReadError> {
+        self.show_as(id, |body| listing::parse_server(body, id))
+            .await
+    }
+
+    /// Asks once for one server with all that can be selected by; `None` as for [`Self::show`].
+    pub async fn show_detail(&self, id: ServerId) -> Result<Option<ServerDetail>, ReadError> {
+        self.show_as(id, |body| detail::parse_detail(body, id))
+            .await
+    }
+
+    async fn show_as<T>(
+        &self,
+        id: ServerId,
+        parse: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, ReadError> {
         let call = request::show(&self.shared.settings.project, id);
-        let parse = |body: &[u8]| listing::parse_server(body, id);
         match self.read(&call, &self.shared.quotas.show, parse).await {
             Ok(row) => Ok(Some(row)),
             Err(error) if error.class == ReadFailure::NotFound => Ok(None),

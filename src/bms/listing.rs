@@ -25,23 +25,16 @@ pub struct ServerRow {
 
 /// One page of the listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
+pub struct Page<R = ServerRow> {
     /// The rows with a valid ID.
-    pub rows: Vec<ServerRow>,
+    pub rows: Vec<R>,
     /// How many rows the page has in all; fewer than [`PAGE_SIZE`](super::request::PAGE_SIZE) on the last.
     pub listed: usize,
 }
 
 /// Reads a list page; `None` if it is not one.
 pub fn parse_page(body: &[u8]) -> Option<Page> {
-    #[derive(Deserialize)]
-    struct List<'a> {
-        // Read by a function, so that it may be null but not absent.
-        #[serde(borrow, deserialize_with = "Option::deserialize")]
-        servers: Option<Vec<Wire<'a>>>,
-    }
-    let list: List<'_> = body::read(body)?;
-    let servers = list.servers.unwrap_or_default();
+    let servers: Vec<Wire<'_>> = listed(body)?;
     Some(Page {
         rows: servers.iter().filter_map(Wire::row).collect(),
         listed: servers.len(),
@@ -50,18 +43,36 @@ pub fn parse_page(body: &[u8]) -> Option<Page> {
 
 /// Reads the answer for the single server `id`; `None` if it is not that.
 pub fn parse_server(body: &[u8], id: ServerId) -> Option<ServerRow> {
+    let server: Wire<'_> = single(body)?;
+    server.row().filter(|row| row.id == id)
+}
+
+/// The servers of a list page, whichever of their members `W` reads.
+pub(super) fn listed<'a, W: Deserialize<'a>>(body: &'a [u8]) -> Option<Vec<W>> {
     #[derive(Deserialize)]
-    struct Single<'a> {
-        #[serde(borrow)]
-        server: Wire<'a>,
+    #[serde(bound(deserialize = "W: Deserialize<'de>"))]
+    struct List<W> {
+        // Read by a function, so that it may be null but not absent.
+        #[serde(deserialize_with = "Option::deserialize")]
+        servers: Option<Vec<W>>,
     }
-    let single: Single<'_> = body::read(body)?;
-    single.server.row().filter(|row| row.id == id)
+    let list: List<W> = body::read(body)?;
+    Some(list.servers.unwrap_or_default())
+}
+
+/// The server of a single answer, whichever of its members `W` reads.
+pub(super) fn single<'a, W: Deserialize<'a>>(body: &'a [u8]) -> Option<W> {
+    #[derive(Deserialize)]
+    struct Single<W> {
+        server: W,
+    }
+    let single: Single<W> = body::read(body)?;
+    Some(single.server)
 }
 
 /// The members of a server that are read; v1 prefixes some names, v1.1 does not.
 #[derive(Deserialize)]
-struct Wire<'a> {
+pub(super) struct Wire<'a> {
     #[serde(borrow, default)]
     id: Scalar<'a>,
     #[serde(borrow, default)]
@@ -81,7 +92,8 @@ struct Wire<'a> {
 }
 
 impl Wire<'_> {
-    fn row(&self) -> Option<ServerRow> {
+    /// The row; `None` without a valid ID.
+    pub(super) fn row(&self) -> Option<ServerRow> {
         Some(ServerRow {
             id: self.id.get()?.parse().ok()?,
             name: self
@@ -94,12 +106,17 @@ impl Wire<'_> {
         })
     }
 
+    /// The status in the cloud's own word; empty if there is none.
+    pub(super) fn status(&self) -> &str {
+        self.status.get().unwrap_or_default()
+    }
+
     fn vitals(&self) -> Vitals<'_> {
         /// A power state that nobody documents, so that an unreadable one never counts as absent.
         const NOT_UNDERSTOOD: i64 = -1;
         let power = self.prefixed_power.get().or(self.power_state.get());
         Vitals {
-            status: self.status.get().unwrap_or_default(),
+            status: self.status(),
             task: self.prefixed_task.get().or(self.task_state.get()),
             power: power.map(|text| text.parse().unwrap_or(NOT_UNDERSTOOD)),
             locked: self.locked.get() == Some("true"),

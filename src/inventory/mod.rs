@@ -1,8 +1,8 @@
 //! Stage 2: the workflow's groups → [`Targets`], by reading inventory files.
 //!
 //! Each group is listed, held against duplicates, narrowed by `exclude` and split; then the groups are
-//! held against each other. Reads files and nothing else, and only inside the git work tree that holds
-//! the workflow. Invariant: either every target is known with certainty, or there is a finding.
+//! held against each other. Files are read only inside the git work tree that holds the workflow; the
+//! project's listing is gone through by [`survey`], apart from all that. Invariant: either every target is known with certainty, or there is a finding.
 
 mod array;
 mod exclude;
@@ -17,6 +17,7 @@ mod model;
 mod overlap;
 mod reading;
 mod split;
+mod survey;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ mod tests;
 pub use folders::Folders;
 pub use listed::listed;
 pub use model::{TargetGroup, Targets};
+pub use survey::{Agreement, MOST_PASSES, Survey, survey};
 
 use crate::diagnostic::Diagnostic;
 use crate::workflow::{Definition, Workflow};

@@ -1,0 +1,302 @@
+//! The servers of the whole project, from as many passes over the list pages as it takes.
+//!
+//! Owns the passes: page by page until a short page or one that the pass had seen, again until two
+//! passes in a row see the same servers, and never more than five. Invariant: the result is the union
+//! of all passes, each server once as it was seen last, sorted by ID; so the order in which the cloud
+//! lists decides nothing, and a server that was there all the time and seen by any pass is in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+
+use crate::bms::request::PAGE_SIZE;
+use crate::bms::{Client, Page, Patience, ServerDetail, Unanswered};
+use crate::diagnostic::Diagnostic;
+use crate::ids::ServerId;
+
+/// Most passes over the listing.
+pub const MOST_PASSES: u32 = 5;
+
+/// Every server that the passes over a project's listing saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survey {
+    servers: Vec<ServerDetail>,
+    passes: u32,
+    agreement: Agreement,
+}
+
+/// Whether the last two passes saw the same servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Agreement {
+    /// They did.
+    Agreed,
+    /// Servers came or went to the end, so that some may be missing.
+    Moved,
+}
+
+impl Survey {
+    /// The servers, sorted by ID.
+    pub fn servers(&self) -> &[ServerDetail] {
+        &self.servers
+    }
+
+    /// How many passes were made.
+    pub fn passes(&self) -> u32 {
+        self.passes
+    }
+
+    /// Whether the last two passes saw the same servers.
+    pub fn agreement(&self) -> Agreement {
+        self.agreement
+    }
+
+    /// The warning `listing-moved`, if the passes never agreed.
+    pub fn warning(&self) -> Option<Diagnostic> {
+        match self.agreement {
+            Agreement::Agreed => None,
+            Agreement::Moved => {
+                let passes = self.passes;
+                let message = format!(
+                    "servers came or went during each of {passes} passes over the project's listing"
+                );
+                let hint = "what any pass saw is taken; look whether a server is missing, or try again when the project is at rest";
+                Some(Diagnostic::warning("listing-moved", message).with_hint(hint))
+            }
+        }
+    }
+
+    /// The servers, to be moved on.
+    pub fn into_servers(self) -> Vec<ServerDetail> {
+        self.servers
+    }
+}
+
+/// Goes through the listing of the client's project.
+///
+/// # Errors
+/// A page that has no answer within the patience, or that the cloud refuses.
+pub async fn survey(client: &Client, patience: Patience) -> Result<Survey, Unanswered> {
+    let page = async |number| {
+        let wanted = patience.clock.elapsed();
+        patience.answer(wanted, || client.detail_page(number)).await
+    };
+    survey_pages(page).await
+}
+
+async fn survey_pages<R, F>(page: R) -> Result<Survey, Unanswered>
+where
+    R: Fn(u32) -> F,
+    F: Future<Output = Result<Page<ServerDetail>, Unanswered>>,
+{
+    let mut union = BTreeMap::new();
+    let mut before = None;
+    let (mut passes, mut agreement) = (0, Agreement::Moved);
+    while passes < MOST_PASSES && agreement == Agreement::Moved {
+        let seen = one_pass(&page, &mut union).await?;
+        passes += 1;
+        if before.as_ref() == Some(&seen) {
+            agreement = Agreement::Agreed;
+        }
+        before = Some(seen);
+    }
+    Ok(Survey {
+        servers: union.into_values().collect(),
+        passes,
+        agreement,
+    })
+}
+
+/// One pass over all pages: puts what it sees into `union`, and tells the IDs that it saw.
+async fn one_pass<R, F>(
+    page: &R,
+    union: &mut BTreeMap<ServerId, ServerDetail>,
+) -> Result<BTreeSet<ServerId>, Unanswered>
+where
+    R: Fn(u32) -> F,
+    F: Future<Output = Result<Page<ServerDetail>, Unanswered>>,
+{
+    let mut seen = BTreeSet::new();
+    for number in 1.. {
+        let Page { rows, listed } = page(number).await?;
+        let known = seen.len();
+        for row in rows {
+            seen.insert(row.id);
+            union.insert(row.id, row);
+        }
+        if listed < PAGE_SIZE || seen.len() == known {
+            break;
+        }
+    }
+    Ok(seen)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::bms::StateClass;
+    use proptest::prelude::*;
+
+    fn server(number: u32) -> ServerDetail {
+        let mut bytes = [0; 16];
+        bytes[12..].copy_from_slice(&number.to_be_bytes());
+        ServerDetail {
+            id: ServerId::from_bytes(bytes),
+            name: format!("server-{number}"),
+            status: "ACTIVE".into(),
+            state: StateClass::On,
+            flavor: None,
+            availability_zone: None,
+            enterprise_project_id: None,
+            tags: Vec::new(),
+        }
+    }
+
+    fn servers(numbers: impl IntoIterator<Item = u32>) -> Vec<ServerDetail> {
+        numbers.into_iter().map(server).collect()
+    }
+
+    /// Surveys a cloud that shows `listing(n)` to the request number `n`, from 0; tells the pages asked for.
+    fn look(listing: impl Fn(usize) -> Vec<ServerDetail>) -> (Survey, Vec<u32>) {
+        let asked = Mutex::new(Vec::new());
+        let page = async |number: u32| {
+            let request = {
+                let mut asked = asked.lock().unwrap();
+                asked.push(number);
+                asked.len() - 1
+            };
+            let all = listing(request);
+            let skipped = all.into_iter().skip((number as usize - 1) * PAGE_SIZE);
+            let rows: Vec<_> = skipped.take(PAGE_SIZE).collect();
+            let listed = rows.len();
+            Ok(Page { rows, listed })
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let survey = runtime.block_on(survey_pages(page)).unwrap();
+        (survey, asked.into_inner().unwrap())
+    }
+
+    fn ids(survey: &Survey) -> Vec<ServerId> {
+        survey.servers().iter().map(|server| server.id).collect()
+    }
+
+    #[test]
+    fn a_project_at_rest_takes_two_passes() {
+        let (survey, asked) = look(|_| servers((0..3_500).rev()));
+        assert_eq!(survey.servers(), servers(0..3_500));
+        assert_eq!((survey.passes(), survey.warning()), (2, None));
+        assert_eq!(asked, [1, 2, 3, 4, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_full_last_page_is_followed_by_an_empty_one() {
+        let (survey, asked) = look(|_| servers(0..2_000));
+        assert_eq!(survey.servers().len(), 2_000);
+        assert_eq!(asked, [1, 2, 3, 1, 2, 3]);
+        let (survey, asked) = look(|_| Vec::new());
+        assert_eq!((survey.servers().len(), asked), (0, vec![1, 1]));
+    }
+
+    #[test]
+    fn a_page_that_repeats_ends_the_pass() {
+        let rows = servers(0..1_000);
+        let asked = Mutex::new(0);
+        let page = async |_| {
+            *asked.lock().unwrap() += 1;
+            let rows = rows.clone();
+            Ok(Page {
+                listed: 1_000,
+                rows,
+            })
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let survey = runtime.block_on(survey_pages(page)).unwrap();
+        assert_eq!((survey.servers().len(), survey.passes()), (1_000, 2));
+        assert_eq!(*asked.lock().unwrap(), 4);
+    }
+
+    #[test]
+    fn one_that_slips_between_pages_is_found_by_the_next_pass() {
+        // After the first page, a server of that page goes: what was first of page 2 is now last of page 1.
+        let (survey, _) = look(|request| match request {
+            0 => servers(0..3_500),
+            _ => servers(1..3_500),
+        });
+        assert_eq!(survey.servers(), servers(0..3_500));
+        assert_eq!(
+            (survey.passes(), survey.agreement()),
+            (3, Agreement::Agreed)
+        );
+    }
+
+    #[test]
+    fn one_that_moves_to_a_later_page_is_there_once() {
+        let (survey, _) = look(|request| {
+            let newcomers = 3_500..3_500 + request as u32;
+            servers(newcomers.rev().chain(0..3_500))
+        });
+        let found = ids(&survey);
+        assert!(found.is_sorted_by(|one, next| one < next));
+        assert!(
+            servers(0..3_500)
+                .iter()
+                .all(|server| found.contains(&server.id))
+        );
+        assert_eq!((survey.passes(), survey.agreement()), (5, Agreement::Moved));
+        assert_eq!(survey.warning().unwrap().code, "listing-moved");
+    }
+
+    #[test]
+    fn a_server_is_as_it_was_seen_last() {
+        let (survey, _) = look(|request| {
+            let mut all = servers(0..3);
+            all[1].name = format!("name-{request}");
+            all
+        });
+        assert_eq!(survey.servers()[1].name, "name-1");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn the_order_of_the_listing_decides_nothing(
+            count in 0_u32..2_500,
+            order in proptest::collection::vec(any::<u64>(), 10..20),
+        ) {
+            let mixed = |request: usize| {
+                // Every pass (3 pages at most) has an order of its own.
+                let salt = order[request / 3 % order.len()];
+                let mut numbers: Vec<u32> = (0..count).collect();
+                numbers.sort_by_key(|number| {
+                    (u64::from(*number) ^ salt).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                });
+                servers(numbers)
+            };
+            let (one, _) = look(|_| mixed(0));
+            let (other, _) = look(|_| mixed(3));
+            prop_assert_eq!(&one, &other);
+            prop_assert_eq!(one.servers(), servers(0..count));
+        }
+
+        #[test]
+        fn what_was_there_all_the_time_and_seen_is_found_once(
+            present in proptest::collection::btree_set(0_u32..4_000, 0..40),
+            gone in proptest::collection::vec(proptest::collection::btree_set(0_u32..4_000, 0..40), 12),
+        ) {
+            let (survey, asked) = look(|request| {
+                let extra = gone.get(request).cloned().unwrap_or_default();
+                servers(present.union(&extra).copied())
+            });
+            let found = ids(&survey);
+            prop_assert!(found.is_sorted_by(|one, next| one < next));
+            prop_assert!(asked.len() <= 5);
+            for server in servers(present) {
+                prop_assert!(found.contains(&server.id));
+            }
+        }
+    }
+}

@@ -25,6 +25,7 @@ pub mod duration;
 pub mod error;
 pub mod event;
 pub mod exit;
+pub mod glob;
 pub mod http;
 pub mod ids;
 pub mod inventory;

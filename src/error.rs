@@ -125,6 +125,9 @@ pub enum Error {
     /// An earlier run of the same project is neither finished nor could it be settled.
     #[error("the earlier run {0} of this project could not be settled")]
     Unsettled(RunId, #[source] Option<Box<Error>>),
+    /// A signal came while an earlier run of the same project was settled.
+    #[error("interrupted while the earlier run {0} of this project was settled; nothing was begun")]
+    InterruptedBefore(RunId),
     /// The stop switch is set.
     #[error("the stop switch is set{}: {}", until(.0), .0.reason)]
     Halted(Switch),
@@ -178,7 +181,7 @@ impl Error {
                 | CredentialsError::Malformed { .. }
                 | CredentialsError::Unusable { .. },
             ) => Exit::Refused,
-            Self::Declined { .. } | Self::Halted(_) => Exit::Halted,
+            Self::Declined { .. } | Self::Halted(_) | Self::InterruptedBefore(_) => Exit::Halted,
             Self::Internal(..)
             | Self::Simulator(SimulatorError::Thread(_) | SimulatorError::Address(_)) => {
                 Exit::Internal
@@ -218,6 +221,9 @@ impl Error {
             Self::SeveralUnfinished(_) => "name the one that you mean".into(),
             Self::AlreadyFinished(run) => {
                 format!("`lightsout settle {run}` looks at unknown outcomes again").into()
+            }
+            Self::InterruptedBefore(_) => {
+                "the next run settles it first; so does `lightsout settle`".into()
             }
             Self::Unsettled(run, _) => {
                 format!("see `lightsout status {run}`, then `lightsout settle {run}`").into()

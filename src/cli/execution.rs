@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use super::progress::Bars;
@@ -56,17 +57,31 @@ pub(super) struct Resumption {
     pub(super) forbidden: Option<StopCause>,
 }
 
+/// What drives the runs of one invocation. A signal that comes between two runs is heard by the second.
+pub(super) struct Engine {
+    runtime: Runtime,
+    signals: Signals,
+}
+
+impl Engine {
+    /// Begins to log and to catch signals: from here on none of them ends the process unheard.
+    pub(super) fn start(invocation: &Invocation<'_>, clock: Clock) -> Result<Self, Error> {
+        logging::start(&invocation.printer, clock);
+        let runtime = runtime()?;
+        let signals = runtime.block_on(async { Signals::catch() });
+        let signals = signals.map_err(|error| internal("catch signals", error))?;
+        Ok(Self { runtime, signals })
+    }
+}
+
 /// Executes the plan and reports.
 pub(super) fn perform(
     invocation: &Invocation<'_>,
+    engine: &mut Engine,
     execution: Execution,
     beginning: Beginning,
 ) -> Result<Exit, Error> {
-    logging::start(&invocation.printer, execution.clock);
-    let runtime = runtime()?;
-    // From here on, so that also the writing of the plan is not ended by a signal.
-    let signals = runtime.block_on(async { Signals::catch() });
-    let signals = signals.map_err(|error| internal("catch signals", error))?;
+    let Engine { runtime, signals } = engine;
     let (opening, ledger, journal) = begin(&execution, beginning)?;
     let observer = observer(execution.plan.clone());
     let recorder = Recorder::new(ledger, execution.clock, Some(journal), observer);
@@ -128,7 +143,7 @@ fn observer(plan: Arc<Plan>) -> Observer {
 async fn execute(
     invocation: &Invocation<'_>,
     execution: &Execution,
-    signals: Signals,
+    signals: &mut Signals,
     opening: Opening,
     recorder: Arc<Recorder>,
 ) -> Result<(), RunError> {

@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::args::RehearseFlags;
-use super::execution::{Beginning, Execution, perform};
+use super::execution::{Beginning, Engine, Execution, perform};
 use super::{Invocation, again, faults, settings, sources};
 use crate::bms::{Client, ClientSettings, Credentials, Secrets};
 use crate::clock::Clock;
@@ -58,11 +58,9 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         switch: None,
         crash: None,
     };
-    perform(
-        invocation,
-        execution,
-        Beginning::Fresh(Box::new(launch), Vec::new()),
-    )
+    let mut engine = Engine::start(invocation, clock)?;
+    let beginning = Beginning::Fresh(Box::new(launch), Vec::new());
+    perform(invocation, &mut engine, execution, beginning)
 }
 
 fn clock(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Result<Clock, Error> {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args::RunFlags;
-use super::execution::{Beginning, Execution, perform};
+use super::execution::{Beginning, Engine, Execution, perform};
 use super::{
     Invocation, again, binding, cloud, confirm, dry_run, narrowing, settings, sources, take_up,
 };
@@ -55,7 +55,8 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
     prepared
         .warnings
         .extend(cloud::odd_state(invocation, &state));
-    take_up::settle_earlier(invocation, &state, &prepared)?;
+    let mut engine = Engine::start(invocation, prepared.clock)?;
+    take_up::settle_earlier(invocation, &mut engine, &state, &prepared)?;
     let folder = RunFolder::create(&state, Keep::Runs, prepared.clock.now())?;
     lock.name(&Holder::this(Some(folder.run().clone())))?;
     let made = execution(invocation, flags, prepared, folder.clone(), &state);
@@ -66,7 +67,7 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
             return Err(error);
         }
     };
-    perform(invocation, execution, beginning)
+    perform(invocation, &mut engine, execution, beginning)
 }
 
 fn prepare(invocation: &Invocation<'_>, flags: &RunFlags, plan: Plan) -> Result<Prepared, Error> {

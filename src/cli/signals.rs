@@ -20,11 +20,11 @@ use crate::state::Switch;
 const PERIOD: Duration = Duration::from_millis(300);
 
 /// Listens to signals and to the stop switch of a state folder.
-pub(super) struct Listener {
+pub(super) struct Listener<'a> {
     raise: watch::Sender<Option<StopCause>>,
     switch: Option<PathBuf>,
     clock: Clock,
-    signals: Signals,
+    signals: &'a mut Signals,
 }
 
 /// The signals that a run must not die of. What is caught while nobody listens is heard later.
@@ -57,10 +57,10 @@ impl Signals {
     }
 }
 
-impl Listener {
+impl<'a> Listener<'a> {
     /// Begins to listen; `switch` is the state folder whose stop switch is obeyed.
     pub(super) fn new(
-        signals: Signals,
+        signals: &'a mut Signals,
         raise: watch::Sender<Option<StopCause>>,
         switch: Option<&Path>,
         clock: Clock,
@@ -74,7 +74,7 @@ impl Listener {
     }
 
     /// Passes on what is heard, until it is dropped.
-    pub(super) async fn listen(mut self, recorder: &Recorder) -> Infallible {
+    pub(super) async fn listen(self, recorder: &Recorder) -> Infallible {
         loop {
             tokio::select! {
                 name = self.signals.next() => self.signalled(name, recorder),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::EarlierFlags;
-use super::execution::{Beginning, Execution, Resumption, perform};
+use super::execution::{Beginning, Engine, Execution, Resumption, perform};
 use super::{Invocation, cloud, settings};
 use crate::clock::Clock;
 use crate::error::Error;
@@ -79,7 +79,8 @@ pub(super) fn take_up(
         ledger: recorded.ledger,
         forbidden,
     }));
-    perform(invocation, execution, beginning)
+    let mut engine = Engine::start(invocation, clock)?;
+    perform(invocation, &mut engine, execution, beginning)
 }
 
 fn only_unfinished(state: &Path) -> Result<RunId, Error> {
@@ -112,6 +113,7 @@ fn forbidden(state: &Path, recorded: &Recorded, aim: Aim, clock: Clock) -> Optio
 /// Settles the unfinished runs of a project, so that the next one can begin.
 pub(super) fn settle_earlier(
     invocation: &Invocation<'_>,
+    engine: &mut Engine,
     state: &Path,
     next: &super::run::Prepared,
 ) -> Result<(), Error> {
@@ -142,10 +144,15 @@ pub(super) fn settle_earlier(
             ledger: recorded.ledger,
             forbidden: Some(StopCause::Settling),
         }));
-        perform(invocation, execution, beginning)
+        let exit = perform(invocation, engine, execution, beginning)
             .map_err(|error| Error::Unsettled(run.clone(), Some(Box::new(error))))?;
         if unfinished(state)?.contains(&run) {
-            return Err(Error::Unsettled(run, None));
+            let interrupted = matches!(exit, Exit::Resumable | Exit::Halted);
+            return Err(if interrupted {
+                Error::InterruptedBefore(run)
+            } else {
+                Error::Unsettled(run, None)
+            });
         }
     }
     Ok(())

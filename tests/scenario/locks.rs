@@ -101,6 +101,29 @@ fn the_run_after_a_killed_one_settles_it_and_goes_on() {
 }
 
 #[test]
+fn a_signal_while_an_earlier_run_is_settled_begins_nothing() {
+    let stage = stage();
+    let mut first = stage.spawn("run night.yaml");
+    first.until("an answer", |stage| stage.knows(accepted));
+    let run = stage.run_id();
+    first.kill();
+    let mut next = stage.spawn("run other.yaml");
+    next.until("the earlier run taken up", |stage| {
+        stage.knows(|event| matches!(event, Event::Resumed { .. }))
+    });
+    next.signal("TERM");
+    let output = next.output();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(24), "{err}");
+    let told = format!("interrupted while the earlier run {run} of this project was settled");
+    assert!(err.contains(&told), "{err}");
+    assert_eq!(stage.run_folders().len(), 1);
+    assert_eq!(stage.stats().accepted.len(), 2);
+    let ended = stage.run("run other.yaml").with_code(0);
+    assert_eq!(ended.accepted_sizes(), [2, 2]);
+}
+
+#[test]
 fn a_run_killed_before_anything_was_durable_is_in_nobodys_way() {
     let stage = stage();
     assert!(stage.crash("run night.yaml", "before:0").is_none());

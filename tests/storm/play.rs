@@ -95,7 +95,7 @@ impl Scene {
             .env("HOME", &self.folder)
             .env("LIGHTSOUT_STATE_DIR", self.folder.join("state"))
             .env("LIGHTSOUT_CLOCK", format!("compressed:{PACE}"))
-            .env("OS_AUTH_TOKEN", &self.cloud.token)
+            .envs(self.cloud.credentials.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

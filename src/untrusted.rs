@@ -22,30 +22,37 @@ pub fn for_terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// The text as plain words inside a line or table cell of Markdown.
+/// The text as plain words inside a line or table cell of Markdown, on GitHub and on GitLab.
 ///
-/// `@`, `#` and `:` are followed by a zero-width space where they could begin a mention, a reference
-/// or a link: GitHub looks for those after Markdown's own escapes are gone.
+/// Both look for mentions, references and links after Markdown's own escapes are gone. So what could
+/// begin one (`@user`, `#1`, `!1`, `https:`, `GH-1`, the hash of a commit) gets a zero-width space.
 pub fn for_markdown(text: &str) -> String {
     let text = for_terminal(text.trim());
     let mut shown = String::with_capacity(text.len() + 16);
     let begins_list = list_marker(&text);
+    let breaks = word_breaks(&text);
     for (at, character) in text.char_indices() {
+        if breaks.contains(&at) {
+            shown.push_str(SPACE);
+        }
         match character {
             '-' | '.' if begins_list == Some(at) => {
                 shown.push('\\');
                 shown.push(character);
             }
-            '&' => shown.push_str("&amp;"),
+            '&' => shown.extend(["&amp;", SPACE]),
             '<' => shown.push_str("&lt;"),
             '>' => shown.push_str("&gt;"),
-            '@' => shown.push_str("@&#8203;"),
-            '#' => shown.push_str("\\#&#8203;"),
-            ':' => shown.push_str(":&#8203;"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '+' | '!' | '|' | '~'
-            | '$' | '^' | '=' => {
-                shown.push('\\');
+            '@' | ':' | '%' => {
                 shown.push(character);
+                shown.push_str(SPACE);
+            }
+            '#' | '!' | '$' | '~' | '^' | '*' => {
+                shown.extend(['\\', character]);
+                shown.push_str(SPACE);
+            }
+            '\\' | '`' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '+' | '|' | '=' => {
+                shown.extend(['\\', character]);
             }
             _ => shown.push(character),
         }
@@ -55,6 +62,29 @@ pub fn for_markdown(text: &str) -> String {
         }
     }
     shown
+}
+
+/// A zero-width space.
+const SPACE: &str = "&#8203;";
+
+/// Where a word that would become a reference is broken: behind `GH-`, and in what may be a commit's hash.
+fn word_breaks(text: &str) -> Vec<usize> {
+    let mut breaks = Vec::new();
+    let mut start = 0;
+    for word in text.split(|c: char| !c.is_alphanumeric()) {
+        let end = start + word.len();
+        let is_hash = word.len() >= 7 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        if is_hash {
+            // The shortest hash that is looked for has seven digits.
+            breaks.extend((start + 6..end).step_by(6));
+        }
+        if word.eq_ignore_ascii_case("gh") && text[end..].starts_with('-') {
+            breaks.push(end + 1);
+        }
+        let separator = text[end..].chars().next();
+        start = end + separator.map_or(0, char::len_utf8);
+    }
+    breaks
 }
 
 /// The first `most` characters, and `…` in place of what is left out.
@@ -127,7 +157,10 @@ mod tests {
             ("@octocat", "@&#8203;octocat"),
             ("org/repo#1", "org/repo\\#&#8203;1"),
             ("```\nx", "\\`\\`\\`\\\\nx"),
-            ("&lt;", "&amp;lt;"),
+            ("&lt;", "&amp;&#8203;lt;"),
+            ("gh-1 x-gh-12 ghost-1", "gh-&#8203;1 x-gh-&#8203;12 ghost-1"),
+            ("at deadbeef0123", "at deadbe&#8203;ef0123"),
+            ("!1 %1 ~bug", "\\!&#8203;1 %&#8203;1 \\~&#8203;bug"),
             ("- a - b", "\\- a - b"),
             ("--- ", "\\---"),
             ("10. a 1.5", "10\\. a 1.5"),

@@ -55,7 +55,7 @@ pub(super) fn compare(
     let printed = invocation.printer.data(|out| match format {
         PlanFormat::Text => out.write_all(difference.to_text().as_bytes()),
         PlanFormat::Json => difference.write_json(out),
-        PlanFormat::Md => out.write_all(difference.to_markdown().as_bytes()),
+        PlanFormat::Md => out.write_all(plan::to_markdown(new, Some(&difference)).as_bytes()),
     });
     printed.map_err(Error::Stdout)?;
     Ok(if difference.same {

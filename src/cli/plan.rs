@@ -43,7 +43,7 @@ fn show(invocation: &Invocation<'_>, flags: &PlanFlags, made: &Plan) -> Result<(
         _ if flags.requests => plan::write_requests(made, out),
         PlanFormat::Text => out.write_all(plan::to_text(made).as_bytes()),
         PlanFormat::Json => plan::write_json(made, out),
-        PlanFormat::Md => out.write_all(plan::to_markdown(made).as_bytes()),
+        PlanFormat::Md => out.write_all(plan::to_markdown(made, None).as_bytes()),
     });
     printed.map_err(Error::Stdout)
 }

@@ -8,7 +8,7 @@ use std::io;
 
 use serde::Serialize;
 
-use super::model::Plan;
+use super::model::{Plan, PlannedGroup};
 use super::words::settings;
 use crate::ids::{BatchIndex, Digest, ServerId};
 
@@ -101,6 +101,8 @@ impl<'a> Difference<'a> {
         let removed = placed(old)
             .filter(|then| !after.contains_key(&then.id))
             .collect();
+        let mut settings = changes(&named_settings(old), &named_settings(new));
+        settings.extend(group_changes(old, new));
         Self {
             schema: FORMAT,
             old: old.digest,
@@ -109,8 +111,14 @@ impl<'a> Difference<'a> {
             added,
             removed,
             moved,
-            settings: changes(&named_settings(old), &named_settings(new)),
+            settings,
         }
+    }
+
+    /// Whether only the order of servers, or their waves, tell the plans apart.
+    pub(super) fn is_order_only(&self) -> bool {
+        let servers = self.added.len() + self.removed.len() + self.moved.len();
+        !self.same && servers + self.settings.len() == 0
     }
 
     /// Writes the difference as pretty-printed JSON.
@@ -146,17 +154,9 @@ fn named_settings(plan: &Plan) -> Vec<(String, String)> {
     ];
     let guards = plan.guards.iter();
     let guards = guards.map(|guard| (format!("guards.{}", guard.name), guard.limit.to_string()));
-    let groups = plan.groups.iter();
-    let groups = groups.map(|group| {
-        (
-            format!("in_flight of {}", group.name),
-            group.in_flight.get().to_string(),
-        )
-    });
     let own = own.into_iter().chain(settings(plan));
     own.map(|(name, value)| (name.to_owned(), value))
         .chain(guards)
-        .chain(groups)
         .collect()
 }
 
@@ -176,6 +176,25 @@ fn changes(old: &[(String, String)], new: &[(String, String)]) -> Vec<SettingCha
         })
         .filter(|change| change.old != change.new)
         .collect()
+}
+
+/// What differs in groups that both plans have, of which there may be many.
+fn group_changes(old: &Plan, new: &Plan) -> Vec<SettingChange> {
+    let in_flight = |group: &PlannedGroup| group.in_flight.get();
+    let before: HashMap<&str, u16> = old
+        .groups
+        .iter()
+        .map(|group| (group.name.as_str(), in_flight(group)))
+        .collect();
+    let change = |group: &PlannedGroup| {
+        let (was, is) = (*before.get(group.name.as_str())?, in_flight(group));
+        (was != is).then(|| SettingChange {
+            name: format!("in_flight of {}", group.name),
+            old: Some(was.to_string()),
+            new: Some(is.to_string()),
+        })
+    };
+    new.groups.iter().filter_map(change).collect()
 }
 
 #[cfg(test)]

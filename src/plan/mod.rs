@@ -5,6 +5,7 @@
 //! workflow and targets give the same bytes in every form, on any day and in any folder.
 
 mod difference;
+mod difference_markdown;
 mod difference_text;
 mod digest;
 mod error;

@@ -109,7 +109,8 @@ fn a_difference_names_the_servers_and_settings_that_change() {
     let line = "plan night.yaml --against night.plan.json --exit-code --format md";
     let shown = stage.run(line).with_code(10);
     assert!(
-        shown.out.contains("1 server would newly lose power"),
+        shown.out.contains("#### 1 server would newly lose power")
+            && shown.out.starts_with("<!-- lightsout plan night -->\n## "),
         "{}",
         shown.out
     );

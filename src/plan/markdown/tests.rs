@@ -1,0 +1,205 @@
+//! The comment, read by a parser of GitHub's Markdown: hostile words stay words.
+
+use std::collections::BTreeMap;
+
+use comrak::nodes::{AstNode, NodeValue};
+use comrak::{Arena, Options, parse_document};
+use insta::assert_snapshot;
+use proptest::prelude::*;
+
+use super::*;
+use crate::diagnostic::Diagnostic;
+use crate::inventory::Targets;
+use crate::plan::make::expand;
+use crate::plan::sample::{self, group, server};
+
+/// What GitHub takes, less a margin.
+const LIMIT: usize = 60_000;
+
+#[test]
+fn a_reviewer_sees_who_loses_power_first() {
+    assert_snapshot!(to_markdown(&sample::fleet(), None));
+}
+
+#[test]
+fn a_reviewer_sees_what_changes_before_the_settings() {
+    let mut workflow = sample::workflow();
+    workflow.guards.max_servers = 7;
+    let groups = vec![group("canary", 0, 1), group("rack-b7", 2, 1500)];
+    let (old, new) = (sample::fleet(), sample::plan_of(&workflow, groups));
+    let change = Difference::between(&old, &new);
+    assert_snapshot!(to_markdown(&new, Some(&change)));
+}
+
+#[test]
+fn a_plan_that_does_the_same_says_so() {
+    let plan = sample::fleet();
+    let text = to_markdown(&plan, Some(&Difference::between(&plan, &plan)));
+    assert!(text.contains("has the same digest"), "{text}");
+}
+
+#[test]
+fn many_groups_are_cut_and_counted() {
+    let groups = (0..3000).map(|n| group(&format!("rack-{n}"), n, 1));
+    let text = to_markdown(&sample::plan(groups.collect()), None);
+    assert!(text.len() < LIMIT);
+    let rows = text.lines().filter(|line| line.starts_with("| rack"));
+    let more = format!("\n… and {} more groups\n", 3000 - rows.count());
+    assert!(text.contains(&more), "{more}{text}");
+}
+
+/// A plan in which everything that may come from outside is `text`, from `from` on.
+fn hostile(text: &str, from: u32, groups: u32) -> Plan {
+    let mut workflow = sample::workflow();
+    workflow.description = Some(text.to_owned());
+    workflow.region = Some(text.to_owned());
+    workflow.name = text.to_owned();
+    let label = |n| (format!("{n}{text}"), text.to_owned());
+    workflow.labels = (0..groups).map(label).collect();
+    workflow.warnings = vec![Diagnostic::warning("a-code", text); groups as usize];
+    workflow.guards.max_servers = 100 + from;
+    let names = (from..from + groups).map(|n| (server(n), text.to_owned()));
+    let targets = (from..from + groups).map(|n| group(&format!("{text}{n}"), n, 1));
+    expand(
+        &workflow,
+        Targets::for_tests(targets.collect(), names.collect::<BTreeMap<_, _>>()),
+    )
+}
+
+/// The comment on a change in which everything that may come from outside is `text`.
+fn hostile_change(text: &str, groups: u32) -> String {
+    let (old, new) = (hostile(text, 0, groups), hostile(text, groups / 2, groups));
+    to_markdown(&new, Some(&Difference::between(&old, &new)))
+}
+
+#[test]
+fn the_longest_texts_of_the_most_groups_still_fit() {
+    for text in ["\u{e0001}", "@", "#", "|", "\u{1f5a5}", "a1"] {
+        let shown = hostile_change(&text.repeat(5000), 2000);
+        assert!(shown.len() < LIMIT, "{} bytes of {text:?}", shown.len());
+    }
+}
+
+#[test]
+fn fifty_thousand_servers_fit() {
+    let old = sample::plan(vec![group("a", 0, 50_000)]);
+    let new = sample::plan(vec![group("b", 20_000, 50_000)]);
+    let shown = to_markdown(&new, Some(&Difference::between(&old, &new)));
+    assert!(shown.len() < LIMIT, "{}", shown.len());
+    assert!(shown.contains("#### 20000 servers would newly lose power"));
+}
+
+const MARKUP: &str = "<img src=x onerror=alert(1)> [a](https://evil) ![b](c) @team #1 ```\n| x | y |\n# head GH-7 www.evil.example";
+
+#[test]
+fn a_hostile_text_stays_words() {
+    assert_snapshot!(to_markdown(&hostile(MARKUP, 0, 1), None));
+}
+
+#[test]
+fn nothing_ends_the_invisible_line_early() {
+    let shown = to_markdown(&hostile("a --> <b>x</b> <!--", 0, 1), None);
+    let first = shown.lines().next().unwrap();
+    assert_eq!(first, "<!-- lightsout plan a--bxb-- -->");
+}
+
+/// What a reader of the comment could be led astray by, and its outline.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Read {
+    astray: Vec<String>,
+    outline: Vec<&'static str>,
+}
+
+fn read(markdown: &str) -> Read {
+    let mut options = Options::default();
+    let extension = &mut options.extension;
+    extension.table = true;
+    extension.autolink = true;
+    extension.strikethrough = true;
+    extension.tasklist = true;
+    extension.footnotes = true;
+    extension.math_dollars = true;
+    extension.math_code = true;
+    extension.alerts = true;
+    let arena = Arena::new();
+    let mut read = Read::default();
+    let document = parse_document(&arena, markdown, &options);
+    for (at, node) in document.descendants().enumerate() {
+        look_at(node, at, &mut read);
+    }
+    read
+}
+
+fn look_at<'a>(node: &'a AstNode<'a>, at: usize, read: &mut Read) {
+    let value = &node.data().value;
+    match (value, value.xml_node_name()) {
+        (NodeValue::Text(text), _) if is_reference(text) => read.astray.push(text.to_string()),
+        (NodeValue::Text(_), _) => {}
+        (NodeValue::HtmlBlock(html), _)
+            if at == 1 && html.literal.starts_with("<!-- lightsout") => {}
+        (_, name) if PLAIN.contains(&name) => read.outline.push(name),
+        (_, _) => read.astray.push(format!("{value:?}")),
+    }
+}
+
+/// What the comment itself is made of.
+const PLAIN: [&str; 11] = [
+    "document",
+    "heading",
+    "block_quote",
+    "paragraph",
+    "strong",
+    "code",
+    "table",
+    "table_row",
+    "table_cell",
+    "list",
+    "item",
+];
+
+/// Whether GitHub or GitLab would make a link, a mention or a reference of it.
+fn is_reference(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    let sigil = |(at, sign): (usize, char)| {
+        let next = text[at + sign.len_utf8()..].chars().next();
+        "@#!$%~^&*:".contains(sign) && next.is_some_and(|c| c.is_alphanumeric() || c == '/')
+    };
+    let hash = |word: &str| word.len() >= 7 && word.chars().all(|c| c.is_ascii_hexdigit());
+    let issue = |(at, _): (usize, &str)| {
+        let before = lower[..at.saturating_sub(1)].chars().next_back();
+        let behind = lower[at + 2..].chars().next();
+        !before.is_some_and(char::is_alphanumeric) && behind.is_some_and(|c| c.is_ascii_digit())
+    };
+    text.char_indices().any(sigil)
+        || lower.contains("://")
+        || lower.split(|c: char| !c.is_alphanumeric()).any(hash)
+        || format!(" {lower}").match_indices("gh-").any(issue)
+}
+
+#[test]
+fn the_reader_of_these_tests_sees_what_would_lead_astray() {
+    let bad = "a <b>b</b> [c](d) ![e](f) https://g.example www.h.example i@j.example @k #1 !2 GH-3 deadbeef1";
+    let read = read(bad);
+    assert!(read.astray.len() >= 8, "{:?}", read.astray);
+}
+
+#[test]
+fn markup_leads_nobody_astray() {
+    let plain = read(&hostile_change("x", 2));
+    assert_eq!(plain.astray, [""; 0]);
+    assert_eq!(read(&hostile_change(MARKUP, 2)), plain);
+}
+
+proptest! {
+    // Each case reads two whole comments.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn no_text_leads_astray_or_changes_the_outline(text in "([ -~\n\r\t\u{80}-\u{9f}\u{202e}é]{0,80}|(@x|#1|!2|GH-3|<b>|\\[a\\]\\(b\\)|https://e\\.x|www\\.e\\.x|a@b\\.cc|:\\+1:|deadbeef|\\||`|\\\\|\\$x\\$|\\[\\^1\\]|~~|\n|- \\[ \\] | ){0,12})", groups in 1u32..4) {
+        prop_assume!(!text.trim().is_empty());
+        let shown = hostile_change(&text, groups);
+        prop_assert!(shown.len() < LIMIT);
+        let (found, plain) = (read(&shown), read(&hostile_change("x", groups)));
+        prop_assert_eq!(found.astray, Vec::<String>::new());
+        prop_assert_eq!(found.outline, plain.outline);
+    }
+}

@@ -27,6 +27,7 @@ mod inventories;
 mod locks;
 mod lost_answers;
 mod process;
+mod refusals;
 mod rehearsal;
 mod reports;
 mod sameness;

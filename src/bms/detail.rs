@@ -28,8 +28,9 @@ pub struct ServerDetail {
     pub availability_zone: Option<String>,
     /// ID of its enterprise project; `0` is the default one.
     pub enterprise_project_id: Option<String>,
-    /// Its tags, each `key=value` or a bare word; sorted, without repetition.
-    pub tags: Vec<String>,
+    /// Its tags, each `key=value` or a bare word; sorted, without repetition. `None` where the answer
+    /// does not tell them, as in version 1.1 of the listing.
+    pub tags: Option<Vec<String>>,
 }
 
 /// Reads a list page; `None` if it is not one.
@@ -63,7 +64,18 @@ struct More<'a> {
     #[serde(borrow, default)]
     enterprise_project_id: Scalar<'a>,
     #[serde(borrow, default)]
-    tags: Option<Vec<Scalar<'a>>>,
+    tags: Tags<'a>,
+}
+
+/// Tags as they are told: absent is not the same as none, which may be `null`.
+#[derive(Default)]
+struct Tags<'a>(Option<Vec<Scalar<'a>>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Tags<'a> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let told: Option<Vec<Scalar<'a>>> = Option::deserialize(deserializer)?;
+        Ok(Self(Some(told.unwrap_or_default())))
+    }
 }
 
 #[derive(Deserialize)]
@@ -75,10 +87,6 @@ struct Flavor<'a> {
 fn detail(row: &Wire<'_>, more: &More<'_>) -> Option<ServerDetail> {
     let ServerRow { id, name, state } = row.row()?;
     let zone = more.prefixed_zone.get().or(more.availability_zone.get());
-    let tags = more.tags.iter().flatten().filter_map(Scalar::get);
-    let mut tags: Vec<String> = tags.map(str::to_owned).collect();
-    tags.sort_unstable();
-    tags.dedup();
     Some(ServerDetail {
         id,
         name,
@@ -87,8 +95,16 @@ fn detail(row: &Wire<'_>, more: &More<'_>) -> Option<ServerDetail> {
         flavor: owned(more.flavor.as_ref().and_then(|flavor| flavor.id.get())),
         availability_zone: owned(zone),
         enterprise_project_id: owned(more.enterprise_project_id.get()),
-        tags,
+        tags: more.tags.0.as_deref().map(tags),
     })
+}
+
+fn tags(told: &[Scalar<'_>]) -> Vec<String> {
+    let told = told.iter().filter_map(Scalar::get);
+    let mut tags: Vec<String> = told.map(str::to_owned).collect();
+    tags.sort_unstable();
+    tags.dedup();
+    tags
 }
 
 fn owned(text: Option<&str>) -> Option<String> {
@@ -122,7 +138,11 @@ mod tests {
             flavor: Some("physical.s4.medium".into()),
             availability_zone: Some("az1".into()),
             enterprise_project_id: Some("0".into()),
-            tags: vec!["__type_baremetal".into(), "a=1".into(), "zone=b".into()],
+            tags: Some(vec![
+                "__type_baremetal".into(),
+                "a=1".into(),
+                "zone=b".into(),
+            ]),
         };
         assert_eq!(read(members), Some(expected.clone()));
         let body = format!(r#"{{"server":{}}}"#, server(members));
@@ -133,10 +153,13 @@ mod tests {
     }
 
     #[rstest]
-    #[case("")]
-    #[case(r#","tags":null,"flavor":null,"enterprise_project_id":null,"availability_zone":"""#)]
-    #[case(r#","tags":[],"flavor":{}"#)]
-    fn what_is_absent_is_absent(#[case] members: &str) {
+    #[case("", None)]
+    #[case(
+        r#","tags":null,"flavor":null,"enterprise_project_id":null,"availability_zone":"""#,
+        Some(Vec::new())
+    )]
+    #[case(r#","tags":[],"flavor":{}"#, Some(Vec::new()))]
+    fn what_is_absent_is_absent(#[case] members: &str, #[case] tags: Option<Vec<String>>) {
         let server = read(members).unwrap();
         let texts = (
             server.flavor,
@@ -144,7 +167,7 @@ mod tests {
             server.enterprise_project_id,
         );
         assert_eq!(texts, (None, None, None));
-        assert!(server.tags.is_empty());
+        assert_eq!(server.tags, tags);
     }
 
     #[rstest]
@@ -164,6 +187,6 @@ mod tests {
         let page = parse_detail_page(body.as_bytes()).unwrap();
         assert_eq!(page.listed, 2);
         assert_eq!(page.rows.len(), 1);
-        assert_eq!(page.rows[0].tags, ["c=d"]);
+        assert_eq!(page.rows[0].tags, Some(vec!["c=d".to_owned()]));
     }
 }

@@ -148,7 +148,7 @@ mod tests {
             flavor: None,
             availability_zone: None,
             enterprise_project_id: None,
-            tags: Vec::new(),
+            tags: Some(Vec::new()),
         }
     }
 

@@ -298,7 +298,7 @@ mod tests {
     #[case(Error::Credentials(CredentialsError::KeysAndToken { keys: "AK", token: "TOKEN" }), 2)]
     #[case(Error::Credentials(CredentialsError::NotInEnvironment), 3)]
     #[case(Error::Host(HostRefused { host: "evil.example".to_owned() }), 3)]
-    #[case(Error::Plan("p.json".into(), PlanError::Action("os-start".to_owned())), 22)]
+    #[case(Error::Plan("p.json".into(), PlanError::Action("reboot".to_owned())), 22)]
     #[case(Error::Guard { name: "max_servers".to_owned(), actual: 200, limit: 100 }, 23)]
     #[case(Error::Declined { targets: "2 targets".to_owned(), answer: "y".to_owned() }, 24)]
     #[case(Error::Internal("start", "no threads".into()), 70)]
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_hint_of_a_cause_is_told() {
-        let error = Error::Plan("p.json".into(), PlanError::Action("os-start".to_owned()));
+        let error = Error::Plan("p.json".into(), PlanError::Action("reboot".to_owned()));
         assert!(
             error
                 .explain()

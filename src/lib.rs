@@ -34,6 +34,7 @@ pub mod ledger;
 pub mod named_file;
 pub mod outcome;
 pub mod plan;
+pub mod power;
 pub mod report;
 pub mod run;
 pub mod simulator;

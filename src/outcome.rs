@@ -1,22 +1,24 @@
 //! What became of a target: exactly one outcome of design §7, with its reason.
 //!
-//! Owns the words and their spelling in reports; deciding between them is the run's work. Invariant:
-//! every outcome but `stopped` and `already_off` has a reason, and `answer_lost` is the only reason
-//! that a stopped target may have.
+//! Owns the words and their spelling in files; deciding between them is the run's work. The two good
+//! outcomes have a word for each action, `stopped` or `started`, which `power` owns. Invariant: every
+//! other outcome has a reason, and `answer_lost` is the only reason that a stopped target may have.
 
 use serde::{Deserialize, Serialize};
+
+use crate::power::Action;
 
 /// What became of one target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "Spelling", into = "Spelling")]
 pub enum Outcome {
-    /// Seen off after a stop of this run.
-    Stopped(Proof),
-    /// Off before this run did anything to it.
-    AlreadyOff,
+    /// Brought by this run where it should be, and seen there: off after a stop, on after a start.
+    Done(Proof),
+    /// There before this run did anything to it.
+    Already,
     /// Left out, as the workflow says for its state.
     Skipped(Reason),
-    /// Not stopped, and known not to be.
+    /// Not brought where it should be, and known not to be.
     Failed(Reason),
     /// Nobody can tell.
     Unknown(Reason),
@@ -24,7 +26,7 @@ pub enum Outcome {
     NotSent(Reason),
 }
 
-/// How the run knows that its own stop worked.
+/// How the run knows that its own request worked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Proof {
     /// A job was followed to its end.
@@ -34,13 +36,12 @@ pub enum Proof {
 }
 
 /// The outcome without its reason: what totals count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum OutcomeKind {
-    /// [`Outcome::Stopped`].
-    Stopped,
-    /// [`Outcome::AlreadyOff`].
-    AlreadyOff,
+    /// [`Outcome::Done`].
+    Done,
+    /// [`Outcome::Already`].
+    Already,
     /// [`Outcome::Skipped`].
     Skipped,
     /// [`Outcome::Failed`].
@@ -65,6 +66,8 @@ pub enum Reason {
     Busy,
     /// The server has been powering off for longer than a job may take.
     StuckStopping,
+    /// The server has been powering on for longer than a job may take.
+    StuckStarting,
     /// The server's name is not the one in the inventory.
     NameMismatch,
     /// The cloud refused the request.
@@ -75,11 +78,13 @@ pub enum Reason {
     Unreachable,
     /// Credentials, permission or project were refused.
     Credentials,
-    /// The cloud's job says that the stop failed.
+    /// The cloud's job says that it failed.
     JobFailed,
-    /// The job is done, and the server is on all the same.
+    /// The job of a stop is done, and the server is on all the same.
     StillOn,
-    /// The answer to the stop request was lost.
+    /// The job of a start is done, and the server is off all the same.
+    StillOff,
+    /// The answer to the request was lost.
     AnswerLost,
     /// The job did not finish in time, or did not tell of this server.
     JobUnfinished,
@@ -105,8 +110,8 @@ impl Outcome {
     /// The outcome without its reason.
     pub fn kind(self) -> OutcomeKind {
         match self {
-            Self::Stopped(_) => OutcomeKind::Stopped,
-            Self::AlreadyOff => OutcomeKind::AlreadyOff,
+            Self::Done(_) => OutcomeKind::Done,
+            Self::Already => OutcomeKind::Already,
             Self::Skipped(_) => OutcomeKind::Skipped,
             Self::Failed(_) => OutcomeKind::Failed,
             Self::Unknown(_) => OutcomeKind::Unknown,
@@ -117,8 +122,8 @@ impl Outcome {
     /// The reason, where there is one.
     pub fn reason(self) -> Option<Reason> {
         match self {
-            Self::Stopped(Proof::Job) | Self::AlreadyOff => None,
-            Self::Stopped(Proof::AnswerLost) => Some(Reason::AnswerLost),
+            Self::Done(Proof::Job) | Self::Already => None,
+            Self::Done(Proof::AnswerLost) => Some(Reason::AnswerLost),
             Self::Skipped(reason)
             | Self::Failed(reason)
             | Self::Unknown(reason)
@@ -130,19 +135,19 @@ impl Outcome {
 impl OutcomeKind {
     /// Every kind, in the order of the totals.
     pub const ALL: [Self; 6] = [
-        Self::Stopped,
-        Self::AlreadyOff,
+        Self::Done,
+        Self::Already,
         Self::Skipped,
         Self::Failed,
         Self::Unknown,
         Self::NotSent,
     ];
 
-    /// The word in reports.
-    pub fn as_str(self) -> &'static str {
+    /// The word in the files of a run that did `action`.
+    pub fn word(self, action: Action) -> &'static str {
         match self {
-            Self::Stopped => "stopped",
-            Self::AlreadyOff => "already_off",
+            Self::Done => action.done(),
+            Self::Already => action.already(),
             Self::Skipped => "skipped",
             Self::Failed => "failed",
             Self::Unknown => "unknown",
@@ -152,6 +157,22 @@ impl OutcomeKind {
 }
 
 impl Reason {
+    /// The server is not moved, though `action` was asked for and its job is done.
+    pub fn unmoved(action: Action) -> Self {
+        match action {
+            Action::Stop(_) => Self::StillOn,
+            Action::Start => Self::StillOff,
+        }
+    }
+
+    /// The server has been on its way for too long.
+    pub fn stuck(action: Action) -> Self {
+        match action {
+            Action::Stop(_) => Self::StuckStopping,
+            Action::Start => Self::StuckStarting,
+        }
+    }
+
     /// The word in reports.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -160,6 +181,7 @@ impl Reason {
             Self::Locked => "locked",
             Self::Busy => "busy",
             Self::StuckStopping => "stuck_stopping",
+            Self::StuckStarting => "stuck_starting",
             Self::NameMismatch => "name_mismatch",
             Self::Rejected => "rejected",
             Self::Throttled => "throttled",
@@ -167,6 +189,7 @@ impl Reason {
             Self::Credentials => "credentials",
             Self::JobFailed => "job_failed",
             Self::StillOn => "still_on",
+            Self::StillOff => "still_off",
             Self::AnswerLost => "answer_lost",
             Self::JobUnfinished => "job_unfinished",
             Self::JobGone => "job_gone",
@@ -181,19 +204,41 @@ impl Reason {
     }
 }
 
-/// An outcome as events spell it: two plain members.
+/// An outcome as events spell it: two plain members, and words that hold for either action. Journals
+/// from before there were two have the words of a stop.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Spelling {
-    outcome: OutcomeKind,
+    outcome: KindSpelling,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<Reason>,
 }
 
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KindSpelling {
+    #[serde(alias = "stopped")]
+    Done,
+    #[serde(alias = "already_off")]
+    Already,
+    Skipped,
+    Failed,
+    Unknown,
+    NotSent,
+}
+
 impl From<Outcome> for Spelling {
     fn from(outcome: Outcome) -> Self {
+        let kind = match outcome.kind() {
+            OutcomeKind::Done => KindSpelling::Done,
+            OutcomeKind::Already => KindSpelling::Already,
+            OutcomeKind::Skipped => KindSpelling::Skipped,
+            OutcomeKind::Failed => KindSpelling::Failed,
+            OutcomeKind::Unknown => KindSpelling::Unknown,
+            OutcomeKind::NotSent => KindSpelling::NotSent,
+        };
         Self {
-            outcome: outcome.kind(),
+            outcome: kind,
             reason: outcome.reason(),
         }
     }
@@ -204,13 +249,13 @@ impl TryFrom<Spelling> for Outcome {
 
     fn try_from(spelling: Spelling) -> Result<Self, Self::Error> {
         Ok(match (spelling.outcome, spelling.reason) {
-            (OutcomeKind::Stopped, None) => Self::Stopped(Proof::Job),
-            (OutcomeKind::Stopped, Some(Reason::AnswerLost)) => Self::Stopped(Proof::AnswerLost),
-            (OutcomeKind::AlreadyOff, None) => Self::AlreadyOff,
-            (OutcomeKind::Skipped, Some(reason)) => Self::Skipped(reason),
-            (OutcomeKind::Failed, Some(reason)) => Self::Failed(reason),
-            (OutcomeKind::Unknown, Some(reason)) => Self::Unknown(reason),
-            (OutcomeKind::NotSent, Some(reason)) => Self::NotSent(reason),
+            (KindSpelling::Done, None) => Self::Done(Proof::Job),
+            (KindSpelling::Done, Some(Reason::AnswerLost)) => Self::Done(Proof::AnswerLost),
+            (KindSpelling::Already, None) => Self::Already,
+            (KindSpelling::Skipped, Some(reason)) => Self::Skipped(reason),
+            (KindSpelling::Failed, Some(reason)) => Self::Failed(reason),
+            (KindSpelling::Unknown, Some(reason)) => Self::Unknown(reason),
+            (KindSpelling::NotSent, Some(reason)) => Self::NotSent(reason),
             (_, _) => return Err("an outcome whose reason does not belong to it"),
         })
     }
@@ -219,13 +264,14 @@ impl TryFrom<Spelling> for Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workflow::StopType;
 
     #[test]
     fn an_outcome_reads_back_as_itself() {
         for outcome in [
-            Outcome::Stopped(Proof::Job),
-            Outcome::Stopped(Proof::AnswerLost),
-            Outcome::AlreadyOff,
+            Outcome::Done(Proof::Job),
+            Outcome::Done(Proof::AnswerLost),
+            Outcome::Already,
             Outcome::Skipped(Reason::Locked),
             Outcome::Failed(Reason::StillOn),
             Outcome::Unknown(Reason::JobGone),
@@ -243,8 +289,8 @@ mod tests {
     #[test]
     fn a_reason_that_does_not_belong_is_refused() {
         for text in [
-            r#"{"outcome":"stopped","reason":"busy"}"#,
-            r#"{"outcome":"already_off","reason":"busy"}"#,
+            r#"{"outcome":"done","reason":"busy"}"#,
+            r#"{"outcome":"already","reason":"busy"}"#,
             r#"{"outcome":"failed"}"#,
         ] {
             assert!(serde_json::from_str::<Outcome>(text).is_err(), "{text}");
@@ -252,10 +298,19 @@ mod tests {
     }
 
     #[test]
-    fn the_words_are_those_of_the_serialisation() {
-        for kind in OutcomeKind::ALL {
-            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
-        }
+    fn each_action_has_its_words() {
+        let words = |action| OutcomeKind::ALL.map(|kind| kind.word(action));
+        let others = ["skipped", "failed", "unknown", "not_sent"];
+        let stop = words(Action::Stop(StopType::Hard));
+        assert_eq!(
+            (&stop[..2], &stop[2..]),
+            (&["stopped", "already_off"][..], &others[..])
+        );
+        let start = words(Action::Start);
+        assert_eq!(
+            (&start[..2], &start[2..]),
+            (&["started", "already_on"][..], &others[..])
+        );
         assert_eq!(
             serde_json::to_value(Reason::StatesUnreadable).unwrap(),
             "states_unreadable"

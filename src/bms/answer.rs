@@ -1,4 +1,4 @@
-//! What one answer to the stop call means: the classes of design §7.
+//! What one answer to the power call means: the classes of design §7.
 //!
 //! Owns the vocabulary and the one pure table from answer to class. Invariant: an answer is `NotSent`
 //! only if no byte of the request can have reached the cloud, and `Accepted` only with a job ID.
@@ -8,13 +8,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::error_body::{evidence, fault, request_id, shorten};
+use super::job::JobError;
 use super::retry_after::retry_after;
 use crate::http::{Failure, Response};
 use crate::ids::JobId;
+use crate::power::{Action, StateClass};
 
-/// Class of one answer to the stop call.
+/// Class of one answer to the call that stops or starts servers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StopAnswer {
+pub enum PowerAnswer {
     /// The cloud took the request and named a job.
     Accepted(JobId),
     /// The connection was never established.
@@ -24,7 +26,7 @@ pub enum StopAnswer {
         /// How long the cloud asks to wait.
         retry_after: Option<Duration>,
     },
-    /// A server of the request is in a state that forbids a stop, or does not exist.
+    /// A server of the request is in a state that forbids it, or does not exist.
     Conflict(Conflict),
     /// The request may or may not have been accepted.
     Ambiguous,
@@ -39,12 +41,13 @@ pub enum StopAnswer {
     },
 }
 
-/// Which state stands against a stop, by error code.
+/// Which state stands against a request, by error code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conflict {
-    /// BMS.0036 and BMS.0039: a server is powering off or off.
-    StoppingOrOff,
-    /// BMS.0035, 0037, 0040 and 0605: starting, rebooting, gone or locked.
+    /// A server is where the request would bring it, or on its way: BMS.0036 and 0039 for a stop,
+    /// BMS.0035 and 0038 for a start.
+    There,
+    /// A server is in any other state, gone or locked.
     Other,
 }
 
@@ -62,15 +65,28 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// Whether it is the refusal of a stop because a server is powering off or off.
-    pub fn tells_of_down(&self) -> bool {
-        let meaning = self.code.as_deref().and_then(by_code);
-        matches!(meaning, Some(Meaning::Conflict(Conflict::StoppingOrOff)))
+    /// Whether it is the refusal of `action` because a server is there already, or on its way.
+    pub fn tells_of_there(&self, action: Action) -> bool {
+        match self.code.as_deref().and_then(by_code) {
+            Some(Meaning::Conflict(state)) => conflict(state, action) == Conflict::There,
+            Some(_) | None => false,
+        }
     }
 }
 
-/// Class and evidence of what came back for one stop request.
-pub fn classify_stop(result: &Result<Response, Failure>) -> (StopAnswer, Evidence) {
+impl JobError {
+    /// Whether `action` failed because the server was there already: BMS.0039 for a stop, BMS.0038 for
+    /// a start.
+    pub fn tells_of_goal(&self, action: Action) -> bool {
+        by_code(&self.code) == Some(Meaning::Conflict(action.goal()))
+    }
+}
+
+/// Class and evidence of what came back for one request for `action`.
+pub fn classify_power(
+    action: Action,
+    result: &Result<Response, Failure>,
+) -> (PowerAnswer, Evidence) {
     let response = match result {
         Ok(response) => response,
         Err(failure) => return (of_failure(failure), failure_evidence(failure)),
@@ -81,23 +97,23 @@ pub fn classify_stop(result: &Result<Response, Failure>) -> (StopAnswer, Evidenc
     let fault = fault(response);
     let meaning = meaning(response.status, &fault.code);
     let answer = match meaning {
-        Meaning::Busy => StopAnswer::Throttled {
+        Meaning::Busy => PowerAnswer::Throttled {
             retry_after: retry_after(response),
         },
-        Meaning::Conflict(conflict) => StopAnswer::Conflict(conflict),
-        Meaning::Unclear => StopAnswer::Ambiguous,
-        Meaning::Credentials => StopAnswer::Credentials,
-        Meaning::Refused => StopAnswer::RefusedForAll,
-        Meaning::Rejected { one_server } => StopAnswer::Rejected { one_server },
+        Meaning::Conflict(state) => PowerAnswer::Conflict(conflict(state, action)),
+        Meaning::Unclear => PowerAnswer::Ambiguous,
+        Meaning::Credentials => PowerAnswer::Credentials,
+        Meaning::Refused => PowerAnswer::RefusedForAll,
+        Meaning::Rejected { one_server } => PowerAnswer::Rejected { one_server },
     };
     (answer, evidence(response, fault))
 }
 
-fn of_failure(failure: &Failure) -> StopAnswer {
+fn of_failure(failure: &Failure) -> PowerAnswer {
     match failure {
-        Failure::NotConnected { .. } => StopAnswer::NotSent,
+        Failure::NotConnected { .. } => PowerAnswer::NotSent,
         Failure::TimedOut { .. } | Failure::Broken { .. } | Failure::TooLarge { .. } => {
-            StopAnswer::Ambiguous
+            PowerAnswer::Ambiguous
         }
     }
 }
@@ -118,15 +134,15 @@ pub(super) fn failure_evidence(failure: &Failure) -> Evidence {
     }
 }
 
-fn of_success(response: &Response) -> (StopAnswer, Evidence) {
+fn of_success(response: &Response) -> (PowerAnswer, Evidence) {
     #[derive(Deserialize)]
     struct Accepted {
         job_id: JobId,
     }
     match serde_json::from_slice::<Accepted>(&response.body) {
-        Ok(Accepted { job_id }) => (StopAnswer::Accepted(job_id), plain_evidence(response)),
+        Ok(Accepted { job_id }) => (PowerAnswer::Accepted(job_id), plain_evidence(response)),
         // Whatever it says: a success without a job may have been acted on.
-        Err(_) => (StopAnswer::Ambiguous, odd_evidence(response)),
+        Err(_) => (PowerAnswer::Ambiguous, odd_evidence(response)),
     }
 }
 
@@ -157,11 +173,14 @@ pub(super) fn odd_evidence(response: &Response) -> Evidence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
     Busy,
-    Conflict(Conflict),
+    /// A server is in this state, as far as a code can tell.
+    Conflict(StateClass),
     Unclear,
     Credentials,
     Refused,
-    Rejected { one_server: bool },
+    Rejected {
+        one_server: bool,
+    },
 }
 
 /// By error code first, then by status; redirects are unclear whatever they say.
@@ -184,8 +203,13 @@ fn gateway_spelling(code: &str) -> String {
 fn by_code(code: &str) -> Option<Meaning> {
     let meaning = match code {
         "APIGW.0308" | "BMS.0212" | "BMS.1006" => Meaning::Busy,
-        "BMS.0036" | "BMS.0039" => Meaning::Conflict(Conflict::StoppingOrOff),
-        "BMS.0035" | "BMS.0037" | "BMS.0040" | "BMS.0605" => Meaning::Conflict(Conflict::Other),
+        "BMS.0035" => Meaning::Conflict(StateClass::Starting),
+        "BMS.0036" => Meaning::Conflict(StateClass::Stopping),
+        "BMS.0038" => Meaning::Conflict(StateClass::On),
+        "BMS.0039" => Meaning::Conflict(StateClass::Off),
+        "BMS.0040" => Meaning::Conflict(StateClass::Gone),
+        // Rebooting; locked, whatever its power.
+        "BMS.0037" | "BMS.0605" => Meaning::Conflict(StateClass::Busy),
         "BMS.0006" | "BMS.1007" => Meaning::Unclear,
         "BMS.0032" | "APIGW.0301" => Meaning::Credentials,
         "BMS.0004" | "BMS.0005" | "BMS.0033" | "BMS.0288" | "APIGW.0101" | "Common.0018" => {
@@ -194,6 +218,14 @@ fn by_code(code: &str) -> Option<Meaning> {
         _ => return None,
     };
     Some(meaning)
+}
+
+fn conflict(state: StateClass, action: Action) -> Conflict {
+    if state.under(action).shows_acceptance() {
+        Conflict::There
+    } else {
+        Conflict::Other
+    }
 }
 
 fn by_status(status: u16, code: &str) -> Meaning {

@@ -2,14 +2,14 @@
 //!
 //! Owns how a request is put together and authenticated. Never tries again, but for a read whose
 //! credentials were refused: those are read anew once. Invariant: every attempt is signed afresh, a
-//! stop travels alone on its connection, and nothing that is returned holds a secret.
+//! power request travels alone on its connection, and nothing that is returned holds a secret.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use secrecy::{ExposeSecret, SecretString};
 use tracing::debug;
 
-use super::answer::{Evidence, StopAnswer, classify_stop};
+use super::answer::{Evidence, PowerAnswer, classify_power};
 use super::credentials::{Credentials, CredentialsError, Secrets};
 use super::detail::{self, ServerDetail};
 use super::job::{self, Job};
@@ -21,7 +21,8 @@ use super::signing::{self, Message};
 use crate::clock::Clock;
 use crate::http::{Connection, Failure, Header, Request, Response, Transport};
 use crate::ids::{Endpoint, JobId, ProjectId, ServerId};
-use crate::workflow::{Rate, StopType};
+use crate::power::Action;
+use crate::workflow::Rate;
 
 const CONTENT_TYPE: &str = "application/json;charset=utf-8";
 const DATE_FORMAT: &str = "%Y%m%dT%H%M%SZ";
@@ -61,9 +62,9 @@ struct Quotas {
     show: Quota,
 }
 
-/// Leave to make one stop request. Dropped unused, it does not count.
+/// Leave to make one power request. Dropped unused, it does not count.
 #[derive(Debug)]
-pub struct StopSlot(Slot);
+pub struct PowerSlot(Slot);
 
 impl Client {
     /// A client; opens no connection.
@@ -85,25 +86,25 @@ impl Client {
         }
     }
 
-    /// Waits until the quota admits one more stop request.
-    pub async fn stop_slot(&self) -> StopSlot {
-        StopSlot(self.shared.quotas.stop.slot().await)
+    /// Waits until the quota admits one more power request.
+    pub async fn power_slot(&self) -> PowerSlot {
+        PowerSlot(self.shared.quotas.stop.slot().await)
     }
 
-    /// Asks once for these servers to be stopped, over a connection of its own.
-    pub async fn stop(
+    /// Asks once for `action` on these servers, over a connection of its own.
+    pub async fn power(
         &self,
-        slot: StopSlot,
-        stop_type: StopType,
+        slot: PowerSlot,
+        action: Action,
         servers: &[ServerId],
-    ) -> (StopAnswer, Evidence) {
-        let StopSlot(mut slot) = slot;
-        let call = request::stop(&self.shared.settings.project, stop_type, servers);
+    ) -> (PowerAnswer, Evidence) {
+        let PowerSlot(mut slot) = slot;
+        let call = request::power(&self.shared.settings.project, action, servers);
         slot.begin();
         let secrets = self.secrets();
         let result = self.shared.send(&call, Connection::Fresh, &secrets).await;
         drop(slot);
-        let (answer, evidence) = classify_stop(&result);
+        let (answer, evidence) = classify_power(action, &result);
         (answer, redacted(evidence, &secrets))
     }
 

@@ -8,8 +8,8 @@ use serde::Deserialize;
 
 use super::listing::{Page, ServerRow, Wire, listed, single};
 use super::scalar::Scalar;
-use super::state::StateClass;
 use crate::ids::ServerId;
+use crate::power::StateClass;
 
 /// One server as a listing or a single answer gives it. Every text is untrusted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,9 @@ use serde::Deserialize;
 
 use super::body;
 use super::scalar::Scalar;
-use super::state::{StateClass, Vitals, classify};
+use super::state::{Vitals, classify};
 use crate::ids::ServerId;
+use crate::power::StateClass;
 
 /// One server as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +173,10 @@ mod tests {
         StateClass::Busy
     )]
     #[case(r#""status":"SHUTOFF","power_state":1"#, StateClass::Busy)]
-    #[case(r#""status":"SHUTOFF","task_state":"powering-on""#, StateClass::Busy)]
+    #[case(
+        r#""status":"SHUTOFF","task_state":"powering-on""#,
+        StateClass::Starting
+    )]
     #[case(r#""status":"DELETED""#, StateClass::Gone)]
     #[case(r#""status":null"#, StateClass::Busy)]
     #[case(r#""flavor":{"id":"x","vcpus":"32"},"tags":["a=b"]"#, StateClass::Busy)]

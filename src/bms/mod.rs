@@ -24,8 +24,9 @@ mod scalar;
 pub mod signing;
 mod state;
 
-pub use answer::{Conflict, Evidence, StopAnswer, classify_stop};
-pub use client::{Client, ClientSettings, StopSlot};
+pub use crate::power::StateClass;
+pub use answer::{Conflict, Evidence, PowerAnswer, classify_power};
+pub use client::{Client, ClientSettings, PowerSlot};
 pub use credentials::{Credentials, CredentialsChoice, CredentialsError, Environment, Secrets};
 pub use detail::{ServerDetail, parse_detail, parse_detail_page};
 pub use hosts::{HostRefused, named_hosts, permitted};
@@ -35,4 +36,4 @@ pub use patience::{Patience, Unanswered};
 pub use quota::{Quota, Slot};
 pub use read::{ReadError, ReadFailure, classify_read};
 pub use retry::next_wait;
-pub use state::{StateClass, Vitals, classify};
+pub use state::{Vitals, classify};

@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use super::answer::{Conflict, Evidence, Meaning, failure_evidence, meaning, odd_evidence};
+use super::answer::{Evidence, Meaning, failure_evidence, meaning, odd_evidence};
 use super::error_body::{Fault, evidence, fault};
 use super::retry_after::retry_after;
 use crate::http::{Failure, Response};
+use crate::power::StateClass;
 
 /// Why a read gave nothing, as far as the next step depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +73,8 @@ fn class(response: &Response, fault: &Fault) -> ReadFailure {
         Meaning::Credentials => ReadFailure::Credentials,
         Meaning::Refused => ReadFailure::Refused,
         // No read depends on a state; that a server does not exist is what a 404 says.
-        Meaning::Conflict(Conflict::StoppingOrOff) => ReadFailure::Rejected,
-        Meaning::Conflict(Conflict::Other) | Meaning::Rejected { .. } => rejection(response, fault),
+        Meaning::Conflict(StateClass::Stopping | StateClass::Off) => ReadFailure::Rejected,
+        Meaning::Conflict(_) | Meaning::Rejected { .. } => rejection(response, fault),
     }
 }
 

@@ -6,7 +6,7 @@
 use crate::bms::signing::{canonical_query, encode};
 use crate::http::Method;
 use crate::ids::{JobId, ProjectId, ServerId};
-use crate::workflow::StopType;
+use crate::power::Action;
 
 /// Rows of a list page; a shorter page is the last.
 pub const PAGE_SIZE: usize = 1000;
@@ -44,27 +44,33 @@ impl Call {
     }
 }
 
-/// The call that stops these servers.
-pub fn stop(project: &ProjectId, stop_type: StopType, servers: &[ServerId]) -> Call {
+/// The call that stops or starts these servers.
+pub fn power(project: &ProjectId, action: Action, servers: &[ServerId]) -> Call {
     Call {
         method: Method::Post,
-        path: stop_path(project),
+        path: power_path(project),
         query: Vec::new(),
-        body: stop_body(stop_type, servers),
+        body: power_body(action, servers),
     }
 }
 
-/// Path of the stop call.
-pub fn stop_path(project: &ProjectId) -> String {
+/// Path of the call that stops and starts.
+pub fn power_path(project: &ProjectId) -> String {
     format!("/v1/{project}/baremetalservers/action")
 }
 
-/// Body of the stop call: compact JSON, one object for each server, in order.
-pub fn stop_body(stop_type: StopType, servers: &[ServerId]) -> Vec<u8> {
+/// Body of that call: compact JSON, one object for each server, in order.
+pub fn power_body(action: Action, servers: &[ServerId]) -> Vec<u8> {
     let mut body = String::with_capacity(64 + 46 * servers.len());
-    body.push_str(r#"{"os-stop":{"type":""#);
-    body.push_str(stop_type.as_str());
-    body.push_str(r#"","servers":["#);
+    for part in [r#"{""#, action.word(), r#"":{"#] {
+        body.push_str(part);
+    }
+    if let Some(stop_type) = action.stop_type() {
+        for part in [r#""type":""#, stop_type.as_str(), r#"","#] {
+            body.push_str(part);
+        }
+    }
+    body.push_str(r#""servers":["#);
     let mut buffer = [0; 36];
     for (at, server) in servers.iter().enumerate() {
         body.push_str(if at == 0 { r#"{"id":""# } else { r#",{"id":""# });
@@ -98,6 +104,7 @@ pub fn show(project: &ProjectId, server: ServerId) -> Call {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workflow::StopType;
 
     fn project() -> ProjectId {
         "bbf1946d374b44a0a2a95533562ba954".parse().unwrap()
@@ -108,8 +115,17 @@ mod tests {
     }
 
     #[test]
+    fn the_start_body_is_exactly_this() {
+        let body = power_body(Action::Start, &servers(2));
+        assert_eq!(
+            String::from_utf8(body).unwrap(),
+            r#"{"os-start":{"servers":[{"id":"00000000-0000-0000-0000-000000000000"},{"id":"01010101-0101-0101-0101-010101010101"}]}}"#
+        );
+    }
+
+    #[test]
     fn the_stop_body_is_exactly_this() {
-        let body = stop_body(StopType::Hard, &servers(2));
+        let body = power_body(Action::Stop(StopType::Hard), &servers(2));
         assert_eq!(
             String::from_utf8(body).unwrap(),
             r#"{"os-stop":{"type":"HARD","servers":[{"id":"00000000-0000-0000-0000-000000000000"},{"id":"01010101-0101-0101-0101-010101010101"}]}}"#
@@ -120,7 +136,7 @@ mod tests {
     fn the_stop_type_is_sent_as_given_and_order_is_kept() {
         let mut reversed = servers(9);
         reversed.reverse();
-        let body = stop_body(StopType::Soft, &reversed);
+        let body = power_body(Action::Stop(StopType::Soft), &reversed);
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(json["os-stop"]["type"], "SOFT");
         let sent: Vec<String> = json["os-stop"]["servers"]
@@ -138,7 +154,7 @@ mod tests {
         let project = project();
         let id = servers(1)[0];
         let at = "/v1/bbf1946d374b44a0a2a95533562ba954";
-        let stop = stop(&project, StopType::Hard, &servers(1));
+        let stop = power(&project, Action::Start, &servers(1));
         assert_eq!(stop.target(), format!("{at}/baremetalservers/action"));
         assert_eq!(
             list(&project, 1).target(),

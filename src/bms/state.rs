@@ -3,42 +3,7 @@
 //! Owns the one pure table from the cloud's words to a state class. Invariant: only SHUTOFF without a
 //! task and with power state 4 or none counts as off; whatever the table does not know is busy.
 
-use serde::{Deserialize, Serialize};
-
-/// State of a server as every later step uses it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum StateClass {
-    /// Powered on and idle.
-    On,
-    /// Powered off and idle.
-    Off,
-    /// Being powered off.
-    Stopping,
-    /// Deleted, or unknown to the cloud.
-    Gone,
-    /// In status ERROR.
-    Error,
-    /// On, and locked against changes.
-    Locked,
-    /// Anything else: starting, rebooting, rebuilding, or not understood.
-    Busy,
-}
-
-impl StateClass {
-    /// The word in reports and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::On => "on",
-            Self::Off => "off",
-            Self::Stopping => "stopping",
-            Self::Gone => "gone",
-            Self::Error => "error",
-            Self::Locked => "locked",
-            Self::Busy => "busy",
-        }
-    }
-}
+use crate::power::StateClass;
 
 /// The fields of a server's answer that decide its state.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,6 +25,7 @@ pub fn classify(vitals: Vitals<'_>) -> StateClass {
         ("DELETED", _, _) => StateClass::Gone,
         (_, Some("powering-off"), _) => StateClass::Stopping,
         ("ERROR", _, _) => StateClass::Error,
+        (_, Some("powering-on"), _) => StateClass::Starting,
         ("SHUTOFF", None, None | Some(4)) => StateClass::Off,
         ("ACTIVE", None, None | Some(1)) if vitals.locked => StateClass::Locked,
         ("ACTIVE", None, None | Some(1)) => StateClass::On,
@@ -83,7 +49,9 @@ mod tests {
     #[case("SHUTOFF", None, Some(4), false, StateClass::Off)]
     #[case("SHUTOFF", None, None, true, StateClass::Off)]
     #[case("SHUTOFF", None, Some(1), false, StateClass::Busy)]
-    #[case("SHUTOFF", Some("powering-on"), Some(4), false, StateClass::Busy)]
+    #[case("SHUTOFF", Some("powering-on"), Some(4), false, StateClass::Starting)]
+    #[case("ACTIVE", Some("powering-on"), Some(1), true, StateClass::Starting)]
+    #[case("ERROR", Some("powering-on"), Some(0), false, StateClass::Error)]
     #[case("SHUTOFF", Some("rebuilding"), None, false, StateClass::Busy)]
     #[case("REBOOT", Some("rebooting"), Some(1), false, StateClass::Busy)]
     #[case("HARD_REBOOT", None, Some(1), false, StateClass::Busy)]

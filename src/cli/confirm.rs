@@ -31,9 +31,9 @@ pub(super) fn confirm(
 fn question(plan: &Plan, targets: usize) -> String {
     let servers = count(targets, "server");
     let (project, endpoint) = (&plan.project.id, &plan.project.endpoint);
-    let stop = plan.stop_type.as_str();
+    let powered = plan.action.powered_how();
     format!(
-        "{servers} of project {project} at {endpoint} will be powered off ({stop}).\n\
+        "{servers} of project {project} at {endpoint} will be {powered}.\n\
          Type the number of servers to go on:"
     )
 }

@@ -16,6 +16,7 @@ use crate::event::{
 use crate::ids::BatchIndex;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::plan::Plan;
+use crate::power::Action;
 use crate::report::{count, grouped, words};
 use crate::untrusted::{for_terminal, shorten};
 
@@ -43,6 +44,8 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
         text,
         batch: None,
     };
+    let action = plan.action;
+    let noun = action.noun();
     match event {
         Event::Began { launch, .. } => of_run(Level::INFO, began(plan, launch)),
         Event::Resumed { forbidden } => of_run(Level::INFO, resumed(*forbidden)),
@@ -57,7 +60,7 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
             milliseconds,
         } => about(
             batch,
-            waiting(*reason, Duration::from_millis(*milliseconds)),
+            waiting(action, *reason, Duration::from_millis(*milliseconds)),
         ),
         Event::SendIntended {
             batch,
@@ -69,7 +72,7 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
                 batch,
                 (
                     Level::DEBUG,
-                    format!("sending stop request {attempt} for {servers}"),
+                    format!("sending {noun} request {attempt} for {servers}"),
                 ),
             )
         }
@@ -78,13 +81,16 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
             attempt,
             answer,
             evidence,
-        } => about(batch, answered(*attempt, answer, evidence)),
+        } => about(
+            batch,
+            answered(&format!("{noun} request {attempt}"), answer, evidence),
+        ),
         Event::SendWithdrawn {
             batch,
             attempt,
             cause,
         } => {
-            let text = format!("stop request {attempt} did not leave: {}", why(*cause));
+            let text = format!("{noun} request {attempt} did not leave: {}", why(*cause));
             about(batch, (Level::WARN, text))
         }
         Event::JobEnded {
@@ -93,7 +99,7 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
             results,
             ..
         } => about(batch, ended(end, results)),
-        Event::Settled { batch, outcomes } => about(batch, settled(outcomes)),
+        Event::Settled { batch, outcomes } => about(batch, settled(action, outcomes)),
         Event::SendingStopped { cause, evidence } => {
             of_run(Level::ERROR, stopped(*cause, evidence))
         }
@@ -139,12 +145,13 @@ fn observed(phase: Phase, states: &[(crate::bms::StateClass, Slots)]) -> (Level,
     (level, format!("states {phase}: {}", parts.join(", ")))
 }
 
-fn waiting(reason: WaitReason, time: Duration) -> (Level, String) {
+fn waiting(action: Action, reason: WaitReason, time: Duration) -> (Level, String) {
+    let moving = format!("servers are {}", action.powering());
     let (level, what) = match reason {
         WaitReason::Throttled => (Level::INFO, "the cloud throttles"),
         WaitReason::Unreachable => (Level::WARN, "the cloud cannot be reached"),
         WaitReason::Busy => (Level::INFO, "servers are at work"),
-        WaitReason::Stopping => (Level::DEBUG, "servers are powering off"),
+        WaitReason::Moving => (Level::DEBUG, moving.as_str()),
         WaitReason::Grace => (Level::DEBUG, "states may lag behind the job"),
         WaitReason::Reconcile => (
             Level::INFO,
@@ -154,16 +161,13 @@ fn waiting(reason: WaitReason, time: Duration) -> (Level, String) {
     (level, format!("{what}; waiting {}", duration::format(time)))
 }
 
-fn answered(attempt: u32, answer: &SendAnswer, evidence: &Evidence) -> (Level, String) {
+fn answered(request: &str, answer: &SendAnswer, evidence: &Evidence) -> (Level, String) {
     let said = said(evidence);
-    let refused = |text: &str| (Level::WARN, format!("stop request {attempt} {text}{said}"));
+    let refused = |text: &str| (Level::WARN, format!("{request} {text}{said}"));
     match answer {
         SendAnswer::Accepted { job } => {
             let job = for_terminal(job.as_str());
-            (
-                Level::INFO,
-                format!("stop request {attempt} accepted, job {job}"),
-            )
+            (Level::INFO, format!("{request} accepted, job {job}"))
         }
         SendAnswer::NotConnected => refused("did not get through"),
         SendAnswer::Throttled => refused("was throttled"),
@@ -229,15 +233,15 @@ fn result((result, slots): &(JobResult, Slots)) -> String {
     }
 }
 
-fn settled(outcomes: &[(Outcome, Slots)]) -> (Level, String) {
+fn settled(action: Action, outcomes: &[(Outcome, Slots)]) -> (Level, String) {
     let bad = outcomes.iter().any(|(outcome, _)| match outcome.kind() {
         OutcomeKind::Failed | OutcomeKind::Unknown | OutcomeKind::NotSent => true,
-        OutcomeKind::Stopped | OutcomeKind::AlreadyOff | OutcomeKind::Skipped => false,
+        OutcomeKind::Done | OutcomeKind::Already | OutcomeKind::Skipped => false,
     });
     let parts: Vec<String> = outcomes
         .iter()
         .map(|(outcome, slots)| {
-            let (number, kind) = (grouped(slots.len()), words(outcome.kind()));
+            let (number, kind) = (grouped(slots.len()), words(outcome.kind(), action));
             match outcome.reason() {
                 Some(reason) => format!("{number} {kind} ({})", reason.as_str()),
                 None => format!("{number} {kind}"),
@@ -358,7 +362,7 @@ mod tests {
             Event::Settled {
                 batch,
                 outcomes: vec![
-                    (Outcome::Stopped(Proof::Job), Slots::all(999)),
+                    (Outcome::Done(Proof::Job), Slots::all(999)),
                     (Outcome::Unknown(Reason::JobGone), first),
                 ],
             },

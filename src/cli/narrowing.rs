@@ -73,7 +73,7 @@ fn stopped_by(recorded: &Recorded) -> impl Iterator<Item = ServerId> {
     let stopped = targets.filter(|(_, target)| {
         target
             .outcome()
-            .is_some_and(|outcome| outcome.kind() == OutcomeKind::Stopped)
+            .is_some_and(|outcome| outcome.kind() == OutcomeKind::Done)
     });
     stopped.map(|(id, _)| *id)
 }

@@ -13,6 +13,7 @@ use crate::event::WaitReason;
 use crate::ledger::{Ledger, Totals};
 use crate::outcome::OutcomeKind;
 use crate::plan::Plan;
+use crate::power::Action;
 use crate::report::{grouped, words};
 use crate::run::Recorder;
 use crate::untrusted::{for_terminal, shorten};
@@ -88,6 +89,7 @@ fn style() -> ProgressStyle {
 /// What a row shows of its group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct View {
+    action: Action,
     totals: Totals,
     in_jobs: usize,
     waiting: Option<WaitReason>,
@@ -101,7 +103,7 @@ impl View {
     fn message(&self) -> String {
         let kinds = OutcomeKind::ALL.into_iter();
         let settled = kinds
-            .map(|kind| (self.totals.count(kind), words(kind)))
+            .map(|kind| (self.totals.count(kind), words(kind, self.action)))
             .filter(|(number, _)| *number > 0)
             .map(|(number, word)| format!("{} {word}", grouped(number)));
         let in_jobs = (self.in_jobs > 0).then(|| format!("{} in jobs", grouped(self.in_jobs)));
@@ -109,7 +111,7 @@ impl View {
             WaitReason::Throttled => "waiting: throttled".to_owned(),
             WaitReason::Unreachable => "waiting: cloud not reached".to_owned(),
             WaitReason::Busy => "waiting: servers at work".to_owned(),
-            WaitReason::Stopping => "waiting: servers powering off".to_owned(),
+            WaitReason::Moving => format!("waiting: servers {}", self.action.powering()),
             WaitReason::Grace => "waiting: states may lag".to_owned(),
             WaitReason::Reconcile => "waiting: an answer was lost".to_owned(),
         });
@@ -123,6 +125,7 @@ fn views(ledger: &Ledger) -> Vec<View> {
     let groups = ledger.groups().iter();
     let mut views: Vec<View> = groups
         .map(|totals| View {
+            action: ledger.action(),
             totals: *totals,
             in_jobs: 0,
             waiting: None,
@@ -203,7 +206,7 @@ mod tests {
             },
             Event::Settled {
                 batch: BatchIndex(2),
-                outcomes: vec![(Outcome::Stopped(Proof::Job), Slots::all(499))],
+                outcomes: vec![(Outcome::Done(Proof::Job), Slots::all(499))],
             },
         ] {
             let at = "2026-11-28T17:00:00Z".parse().unwrap();

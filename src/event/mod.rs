@@ -28,7 +28,7 @@ pub struct Stamped {
     pub event: Event,
 }
 
-/// Number of a stop request within its batch, from 1.
+/// Number of a power request within its batch, from 1.
 pub type Attempt = u32;
 
 /// One thing that happened in a run.
@@ -54,7 +54,7 @@ pub enum Event {
     Observed {
         /// The batch that asked.
         batch: BatchIndex,
-        /// Whether before or after its stop.
+        /// Whether before or after its request.
         phase: Phase,
         /// The targets in each state.
         states: Vec<(StateClass, Slots)>,
@@ -68,7 +68,7 @@ pub enum Event {
         /// Longest wait until the next step, in milliseconds.
         milliseconds: u64,
     },
-    /// A stop request is about to leave.
+    /// A power request is about to leave.
     SendIntended {
         /// The batch.
         batch: BatchIndex,
@@ -77,7 +77,7 @@ pub enum Event {
         /// The servers in it.
         servers: Slots,
     },
-    /// A stop request was answered, or will never be.
+    /// A power request was answered, or will never be.
     SendAnswered {
         /// The batch.
         batch: BatchIndex,
@@ -88,7 +88,7 @@ pub enum Event {
         /// What the cloud said.
         evidence: Evidence,
     },
-    /// A stop request that was about to leave did not leave.
+    /// A power request that was about to leave did not leave.
     SendWithdrawn {
         /// The batch.
         batch: BatchIndex,
@@ -174,7 +174,7 @@ pub enum Mode {
     Rehearsal,
 }
 
-/// Whether a reading was made before or after the stop.
+/// Whether a reading was made before or after the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -192,17 +192,18 @@ pub enum WaitReason {
     Throttled,
     /// The cloud cannot be reached.
     Unreachable,
-    /// Servers are starting, rebooting or otherwise at work.
+    /// Servers are rebooting or otherwise at work.
     Busy,
-    /// Servers are powering off.
-    Stopping,
+    /// Servers are on their way: powering off, or on where they are to be started.
+    #[serde(alias = "stopping")]
+    Moving,
     /// Server states may lag behind the job.
     Grace,
     /// Whether a request whose answer was lost was accepted is to be seen from states.
     Reconcile,
 }
 
-/// What the answer to a stop request means for the run.
+/// What the answer to a power request means for the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SendAnswer {

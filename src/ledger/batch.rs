@@ -1,4 +1,4 @@
-//! What is known of one batch: its targets, and the stop requests that it took.
+//! What is known of one batch: its targets, and the requests that it took.
 //!
 //! Owns the folding of events that concern a single batch. Invariant: attempts are numbered from 1
 //! without a gap, and every slot that an event names exists.
@@ -10,10 +10,12 @@ use crate::bms::{Evidence, JobError, JobStatus, StateClass};
 use crate::event::{Attempt, JobEnd, JobResult, Phase, SendAnswer, Slot, Slots, WaitReason};
 use crate::ids::JobId;
 use crate::outcome::Outcome;
+use crate::power::Action;
 
 /// What is known of one batch.
 #[derive(Debug, Clone)]
 pub struct BatchRecord {
+    action: Action,
     group: usize,
     targets: Vec<TargetRecord>,
     sends: Vec<SendRecord>,
@@ -30,12 +32,12 @@ pub struct TargetRecord {
 }
 
 impl TargetRecord {
-    /// Its last state seen before its stop.
+    /// Its last state seen before its request.
     pub fn before(&self) -> Option<StateClass> {
         self.before
     }
 
-    /// Its last state seen after its stop.
+    /// Its last state seen after its request.
     pub fn after(&self) -> Option<StateClass> {
         self.after
     }
@@ -45,13 +47,13 @@ impl TargetRecord {
         self.outcome
     }
 
-    /// The last stop request that it was part of.
+    /// The last request that it was part of.
     pub fn attempt(&self) -> Option<Attempt> {
         self.attempt
     }
 }
 
-/// What is known of one stop request.
+/// What is known of one request.
 #[derive(Debug, Clone)]
 pub struct SendRecord {
     /// The targets in it.
@@ -64,9 +66,9 @@ pub struct SendRecord {
     pub answer: Option<SendAnswer>,
     /// What the cloud said.
     pub evidence: Evidence,
-    /// Whether one of its servers was seen off or stopping afterwards, or a later request was refused
-    /// for that: then it was taken, for all.
-    pub seen_down: bool,
+    /// Whether one of its servers was seen there or on its way afterwards, or a later request was
+    /// refused for that: then it was taken, for all.
+    pub seen_taken: bool,
     /// How following its job ended.
     pub end: Option<JobEnd>,
     /// What the job says of the targets.
@@ -121,14 +123,20 @@ impl SendRecord {
 }
 
 impl BatchRecord {
-    pub(super) fn new(group: usize, size: usize) -> Self {
+    pub(super) fn new(action: Action, group: usize, size: usize) -> Self {
         let targets = vec![TargetRecord::default(); size];
         Self {
+            action,
             group,
             targets,
             sends: Vec::new(),
             waiting: None,
         }
+    }
+
+    /// What is done to its targets.
+    pub fn action(&self) -> Action {
+        self.action
     }
 
     /// Index of its group in the plan.
@@ -141,12 +149,12 @@ impl BatchRecord {
         &self.targets
     }
 
-    /// Its stop requests; attempt `n` is at index `n - 1`.
+    /// Its requests; attempt `n` is at index `n - 1`.
     pub fn sends(&self) -> &[SendRecord] {
         &self.sends
     }
 
-    /// One of its stop requests.
+    /// One of its requests.
     pub fn send(&self, attempt: Attempt) -> Option<&SendRecord> {
         self.sends.get((attempt as usize).checked_sub(1)?)
     }
@@ -175,16 +183,16 @@ impl BatchRecord {
                 Phase::Before => target.before = Some(*state),
                 Phase::After => target.after = Some(*state),
             })?;
-            let down = matches!(state, StateClass::Off | StateClass::Stopping);
-            if phase == Phase::After && down {
-                self.see_down(slots);
+            let acceptance = state.under(self.action).shows_acceptance();
+            if phase == Phase::After && acceptance {
+                self.see_taken(slots);
             }
         }
         Ok(())
     }
 
     /// Notes which lost request these servers show to have been taken.
-    fn see_down(&mut self, slots: &Slots) {
+    fn see_taken(&mut self, slots: &Slots) {
         if self.sends.iter().all(|send| send.job().is_some()) {
             return;
         }
@@ -192,7 +200,7 @@ impl BatchRecord {
             let of_slot =
                 |send: &&mut SendRecord| send.may_be_accepted() && send.servers.contains(slot);
             if let Some(send) = self.sends.iter_mut().rev().find(of_slot) {
-                send.seen_down = true;
+                send.seen_taken = true;
             }
         }
     }
@@ -217,7 +225,7 @@ impl BatchRecord {
             withdrawn: false,
             answer: None,
             evidence: Evidence::default(),
-            seen_down: false,
+            seen_taken: false,
             end: None,
             results: Vec::new(),
             settled_at: None,
@@ -232,14 +240,15 @@ impl BatchRecord {
         evidence: &Evidence,
         at: Timestamp,
     ) -> Result<(), Misfit> {
+        let there = evidence.tells_of_there(self.action);
         let send = self.send_mut(attempt)?;
         send.answer = Some(answer.clone());
         send.evidence = evidence.clone();
         send.settled_at = send.job().is_none().then_some(at);
-        if *answer == SendAnswer::Conflict && evidence.tells_of_down() {
+        if *answer == SendAnswer::Conflict && there {
             // A refusal for this shows what a reading would: an earlier request was taken.
             let servers = send.servers.clone();
-            self.see_down(&servers);
+            self.see_taken(&servers);
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::exit::Exit;
 use crate::ids::{BatchIndex, Digest};
 use crate::outcome::{Outcome, OutcomeKind, Reason};
 use crate::plan::Plan;
+use crate::power::Action;
 
 pub use batch::{BatchRecord, SendRecord, TargetRecord};
 pub use totals::Totals;
@@ -21,6 +22,7 @@ pub use totals::Totals;
 /// What is known of a run.
 #[derive(Debug, Clone)]
 pub struct Ledger {
+    action: Action,
     began: Option<Began>,
     resumed: u32,
     report_misplaced: bool,
@@ -49,9 +51,11 @@ pub struct Misfit(pub String);
 impl Ledger {
     /// The ledger of a run of which nothing is known yet.
     pub fn new(plan: &Plan) -> Self {
-        let batch =
-            |batch: &crate::plan::Batch| BatchRecord::new(batch.group(), batch.servers().len());
+        let batch = |batch: &crate::plan::Batch| {
+            BatchRecord::new(plan.action, batch.group(), batch.servers().len())
+        };
         Self {
+            action: plan.action,
             began: None,
             resumed: 0,
             report_misplaced: false,
@@ -166,6 +170,11 @@ impl Ledger {
         Ok(())
     }
 
+    /// What the run does to its targets.
+    pub fn action(&self) -> Action {
+        self.action
+    }
+
     /// How the run began, once it has.
     pub fn began(&self) -> Option<&Began> {
         self.began.as_ref()
@@ -208,8 +217,8 @@ impl Ledger {
             .fold(Totals::default(), |sum, group| sum.plus(group))
     }
 
-    /// Whether a stop request was, or may have been, accepted.
-    pub fn may_have_stopped(&self) -> bool {
+    /// Whether a request was, or may have been, accepted.
+    pub fn may_have_acted(&self) -> bool {
         self.batches
             .iter()
             .flat_map(BatchRecord::sends)
@@ -246,7 +255,7 @@ impl Ledger {
         }
         if any(OutcomeKind::Unknown) {
             Exit::SomeUnknown
-        } else if cause.is_some_and(StopCause::is_refusal) && !self.may_have_stopped() {
+        } else if cause.is_some_and(StopCause::is_refusal) && !self.may_have_acted() {
             Exit::Refused
         } else if any(OutcomeKind::Failed) || (any(OutcomeKind::NotSent) && !dry) {
             Exit::SomeFailed

@@ -25,11 +25,11 @@ pub struct Difference<'a> {
     pub new: Digest,
     /// Whether the digests are the same: a run would do the same.
     pub same: bool,
-    /// Servers that only the new plan stops, in its order.
+    /// Servers that only the new plan names, in its order.
     pub added: Vec<Placed<'a>>,
-    /// Servers that only the old plan stops, in its order.
+    /// Servers that only the old plan names, in its order.
     pub removed: Vec<Placed<'a>>,
-    /// Servers that both plans stop, in another group or batch; in the new plan's order.
+    /// Servers that both plans name, in another group or batch; in the new plan's order.
     pub moved: Vec<Moved<'a>>,
     /// Settings that differ.
     pub settings: Vec<SettingChange>,
@@ -150,11 +150,13 @@ fn named_settings(plan: &Plan) -> Vec<(String, String)> {
     let own = [
         ("project", plan.project.id.to_string()),
         ("endpoint", plan.project.endpoint.to_string()),
-        ("stop_type", plan.stop_type.as_str().to_owned()),
+        ("action", plan.action.word().to_owned()),
     ];
+    let stop_type = plan.action.stop_type();
+    let stop_type = stop_type.map(|stop_type| ("stop_type", stop_type.as_str().to_owned()));
     let guards = plan.guards.iter();
     let guards = guards.map(|guard| (format!("guards.{}", guard.name), guard.limit.to_string()));
-    let own = own.into_iter().chain(settings(plan));
+    let own = own.into_iter().chain(stop_type).chain(settings(plan));
     own.map(|(name, value)| (name.to_owned(), value))
         .chain(guards)
         .collect()

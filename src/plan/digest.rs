@@ -11,7 +11,6 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use super::ACTION;
 use super::model::{Contents, PlannedGroup};
 use super::written::{Override, overrides};
 use crate::ids::{Digest, Endpoint, ProjectId, ServerId};
@@ -73,7 +72,8 @@ struct Canonical<'a> {
     jobs: CanonicalJobs,
     project: &'a ProjectId,
     rollout: CanonicalRollout<'a>,
-    stop_type: StopType,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop_type: Option<StopType>,
     v: u8,
 }
 
@@ -81,7 +81,7 @@ impl<'a> Canonical<'a> {
     fn of(contents: &'a Contents) -> Self {
         let limit = |guard: &'a super::Guard| (guard.name.as_str(), guard.limit);
         Self {
-            action: ACTION,
+            action: contents.action.word(),
             batches: Batches(contents),
             checks: CanonicalChecks::of(contents.checks),
             endpoint: &contents.project.endpoint,
@@ -89,7 +89,7 @@ impl<'a> Canonical<'a> {
             jobs: CanonicalJobs::of(contents.jobs),
             project: &contents.project.id,
             rollout: CanonicalRollout::of(contents.rollout, &contents.groups),
-            stop_type: contents.stop_type,
+            stop_type: contents.action.stop_type(),
             v: VERSION,
         }
     }

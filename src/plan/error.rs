@@ -3,7 +3,7 @@
 //! Owns the errors of [`load`](super::load()); every one of them ends with the exit code for a plan that
 //! does not match. Invariant: a message never shows more of the file than one name or number.
 
-use super::{ACTION, FORMAT};
+use super::FORMAT;
 use crate::ids::{Digest, ServerId};
 
 /// Why a written plan is not run.
@@ -19,7 +19,7 @@ pub enum PlanError {
         stated: String,
     },
     /// An action that this version does not know.
-    #[error("the action is `{0}`; this version knows `{ACTION}`")]
+    #[error("the action is `{0}`; this version knows `os-stop` and `os-start`")]
     Action(String),
     /// A number that does not agree with what there is.
     #[error("`{member}` says {stated}, but the plan has {counted}")]

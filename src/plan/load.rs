@@ -11,8 +11,9 @@ use super::error::PlanError;
 use super::make::count;
 use super::model::{Batch, Contents, Guard, Plan, PlannedGroup};
 use super::written::{Read, ReadBatch, ReadGroup, WrittenRollout};
-use super::{ACTION, FORMAT, digest};
+use super::{FORMAT, digest};
 use crate::ids::ServerId;
+use crate::power::Action;
 use crate::workflow::Rate;
 
 /// Most servers that one stop request may hold.
@@ -27,12 +28,10 @@ pub fn load(text: &str) -> Result<Plan, PlanError> {
             stated: read.schema,
         });
     }
-    if read.action != ACTION {
-        return Err(PlanError::Action(read.action));
-    }
+    let action = action(&read)?;
     let stated = read.digest;
     check_settings(&read)?;
-    let contents = assemble(read)?;
+    let contents = assemble(read, action)?;
     let computed = digest::of(&contents);
     if stated != computed {
         return Err(PlanError::DigestMismatch { stated, computed });
@@ -56,7 +55,18 @@ fn check_format(text: &str) -> Result<(), PlanError> {
     }
 }
 
-fn assemble(read: Read) -> Result<Contents, PlanError> {
+fn action(read: &Read) -> Result<Action, PlanError> {
+    match Action::of(&read.action, read.stop_type) {
+        Some(action) => Ok(action),
+        None if ["os-stop", "os-start"].contains(&read.action.as_str()) => shape(
+            "`stop_type` does not belong to the `action`: a stop has one, a start has none"
+                .to_owned(),
+        ),
+        None => Err(PlanError::Action(read.action.clone())),
+    }
+}
+
+fn assemble(read: Read, action: Action) -> Result<Contents, PlanError> {
     let groups = planned_groups(read.groups, &read.rollout)?;
     let batches = planned_batches(read.batches, &groups)?;
     check_sizes(&batches)?;
@@ -72,7 +82,7 @@ fn assemble(read: Read) -> Result<Contents, PlanError> {
         workflow: read.workflow,
         labels: read.labels,
         project: read.project,
-        stop_type: read.stop_type,
+        action,
         digest: read.digest,
         groups,
         batches,
@@ -347,7 +357,9 @@ mod tests {
 
     #[rstest]
     #[case::format(|v: &mut Value| v["schema"] = json!("lightsout/plan/v2"), "the format is `lightsout/plan/v2`; this version reads `lightsout/plan/v1`")]
-    #[case::action(|v: &mut Value| v["action"] = json!("os-start"), "the action is `os-start`; this version knows `os-stop`")]
+    #[case::action(|v: &mut Value| v["action"] = json!("reboot"), "the action is `reboot`; this version knows `os-stop` and `os-start`")]
+    #[case::start_with_type(|v: &mut Value| v["action"] = json!("os-start"), "`stop_type` does not belong to the `action`: a stop has one, a start has none")]
+    #[case::stop_without_type(|v: &mut Value| v["stop_type"] = json!(null), "`stop_type` does not belong to the `action`: a stop has one, a start has none")]
     #[case::total_targets(|v: &mut Value| v["totals"]["targets"] = json!(8), "`totals.targets` says 8, but the plan has 7")]
     #[case::total_groups(|v: &mut Value| v["totals"]["groups"] = json!(2), "`totals.groups` says 2, but the plan has 3")]
     #[case::total_batches(|v: &mut Value| v["totals"]["batches"] = json!(5), "`totals.batches` says 5, but the plan has 4")]
@@ -455,7 +467,7 @@ mod tests {
                 prop_assert_eq!(&read.project.endpoint, &plan.project.endpoint);
                 prop_assert_eq!(&read.project.id, &plan.project.id);
                 prop_assert_eq!(&read.guards, &plan.guards);
-                prop_assert_eq!((read.stop_type, read.digest), (plan.stop_type, plan.digest));
+                prop_assert_eq!((read.action, read.digest), (plan.action, plan.digest));
                 prop_assert_eq!((read.rollout, read.checks, read.jobs), (plan.rollout, plan.checks, plan.jobs));
                 // A group without targets does nothing, so its name is not in the digest.
                 let groups = read.groups.iter().zip(&plan.groups);

@@ -11,6 +11,7 @@ use super::model::{
 use crate::diagnostic::Diagnostic;
 use crate::ids::{BatchIndex, Digest};
 use crate::inventory::{TargetGroup, Targets};
+use crate::power::Action;
 use crate::workflow::{Definition, Workflow};
 
 /// The plan of `workflow` for `targets`.
@@ -33,7 +34,7 @@ pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
         workflow: summary(workflow),
         labels: workflow.labels.clone(),
         project: project(workflow),
-        stop_type: workflow.stop_type,
+        action: Action::Stop(workflow.stop_type),
         digest: Digest::from_bytes([0; 32]),
         guards: vec![Guard::max_servers(workflow.guards.max_servers, targets)],
         groups,

@@ -95,10 +95,10 @@ fn head(out: &mut String, plan: &Plan) -> std::fmt::Result {
     }
     writeln!(
         out,
-        "**{}** in {} would be powered off ({}) with {}. Nothing has been sent.",
+        "**{}** in {} would be {} with {}. Nothing has been sent.",
         counted(plan.target_count(), "server"),
         counted(plan.groups.len(), "group"),
-        plan.stop_type.as_str(),
+        plan.action.powered_how(),
         counted(plan.batches.len(), "request")
     )
 }

@@ -32,9 +32,6 @@ pub use requests::{PlannedRequest, requests, write_requests};
 pub use text::to_text;
 pub use written::write_json;
 
-/// What a plan does to its servers, as the API names it.
-pub const ACTION: &str = "os-stop";
-
 /// The format that [`write_json`] writes and [`load()`] reads.
 pub const FORMAT: &str = "lightsout/plan/v1";
 

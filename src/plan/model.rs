@@ -9,7 +9,8 @@ use std::ops::Deref;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BatchIndex, Digest, Endpoint, ProjectId, ServerId};
-use crate::workflow::{Checks, InFlight, Jobs, Rate, Rollout, StopType};
+use crate::power::Action;
+use crate::workflow::{Checks, InFlight, Jobs, Rate, Rollout};
 
 /// A workflow expanded. Made by [`make`](super::make()) and [`load`](super::load()) only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +54,8 @@ pub struct Contents {
     pub labels: BTreeMap<String, String>,
     /// Where the calls go.
     pub project: Project,
-    /// How the servers are stopped.
-    pub stop_type: StopType,
+    /// What is done to the servers.
+    pub action: Action,
     /// Hash over what the plan will do.
     pub digest: Digest,
     /// The groups in sending order.
@@ -128,7 +129,7 @@ pub struct PlannedGroup {
     pub in_flight: InFlight,
 }
 
-/// 1 to 1000 distinct servers of one wave that travel in one stop request.
+/// 1 to 1000 distinct servers of one wave that travel in one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     pub(super) index: BatchIndex,

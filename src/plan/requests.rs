@@ -6,9 +6,9 @@
 use std::io::{self, Write};
 
 use super::model::Plan;
-use crate::bms::request::{stop_body, stop_path};
+use crate::bms::request::{power_body, power_path};
 
-/// One stop request.
+/// One power request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedRequest {
     /// HTTP method.
@@ -19,17 +19,17 @@ pub struct PlannedRequest {
     pub body: Vec<u8>,
 }
 
-/// The stop requests in sending order, made one at a time.
+/// The requests in sending order, made one at a time.
 pub fn requests(plan: &Plan) -> impl Iterator<Item = PlannedRequest> {
     let path = format!(
         "{}{}",
         plan.project.endpoint.base_path(),
-        stop_path(&plan.project.id)
+        power_path(&plan.project.id)
     );
     plan.batches.iter().map(move |batch| PlannedRequest {
         method: "POST",
         path: path.clone(),
-        body: stop_body(plan.stop_type, batch.servers()),
+        body: power_body(plan.action, batch.servers()),
     })
 }
 

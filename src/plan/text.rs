@@ -10,6 +10,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::model::Plan;
 use super::words::{GroupView, breached, counted, settings, verdict};
 use crate::ids::ServerId;
+use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
 
 /// Columns that a table may take.
@@ -56,7 +57,10 @@ fn head(out: &mut String, plan: &Plan) -> std::fmt::Result {
         writeln!(out, "region   {}", for_terminal(region))?;
     }
     writeln!(out, "endpoint {}", plan.project.endpoint)?;
-    writeln!(out, "stop     {}", plan.stop_type.as_str())?;
+    match plan.action {
+        Action::Stop(stop_type) => writeln!(out, "stop     {}", stop_type.as_str())?,
+        Action::Start => writeln!(out, "start    servers that a run has stopped")?,
+    }
     for (key, value) in &plan.labels {
         writeln!(
             out,
@@ -162,6 +166,8 @@ fn next(plan: &Plan) -> String {
         "next: a run would refuse this plan; list fewer servers or raise the guard".to_owned()
     } else if plan.batches.is_empty() {
         "next: nothing; the plan has no targets".to_owned()
+    } else if plan.action == Action::Start {
+        "next: the same without `--dry-run` gives the power back".to_owned()
     } else {
         format!(
             "next: `lightsout rehearse {file}` tries it out,\n      `lightsout run {file}` cuts the power"

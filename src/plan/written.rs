@@ -8,9 +8,9 @@ use std::io;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::FORMAT;
 use super::make::count;
 use super::model::{Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary};
-use super::{ACTION, FORMAT};
 use crate::duration;
 use crate::ids::{BatchIndex, Digest, ServerId};
 use crate::workflow::{BatchSize, Checks, InFlight, Jobs, Rate, Rollout, StopType};
@@ -30,7 +30,7 @@ struct Written<'a> {
     labels: &'a BTreeMap<String, String>,
     action: &'static str,
     project: &'a Project,
-    stop_type: StopType,
+    stop_type: Option<StopType>,
     digest: Digest,
     totals: Totals,
     groups: Groups<'a>,
@@ -52,9 +52,9 @@ impl<'a> Written<'a> {
             schema: FORMAT,
             workflow: &plan.workflow,
             labels: &plan.labels,
-            action: ACTION,
+            action: plan.action.word(),
             project: &plan.project,
-            stop_type: plan.stop_type,
+            stop_type: plan.action.stop_type(),
             digest: plan.digest,
             totals: Totals::of(plan),
             groups: Groups(&plan.groups),
@@ -81,7 +81,8 @@ pub(super) struct Read {
     pub(super) labels: BTreeMap<String, String>,
     pub(super) action: String,
     pub(super) project: Project,
-    pub(super) stop_type: StopType,
+    #[serde(deserialize_with = "Option::deserialize")]
+    pub(super) stop_type: Option<StopType>,
     pub(super) digest: Digest,
     pub(super) totals: Totals,
     pub(super) groups: Vec<ReadGroup>,

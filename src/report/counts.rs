@@ -6,17 +6,13 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::outcome::OutcomeKind;
+use crate::power::Action;
 
 /// Counts of targets by outcome; nothing is ever pending here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts([u64; OutcomeKind::ALL.len()]);
 
 impl Counts {
-    /// The counts that `count` gives.
-    pub(super) fn from_kinds(count: impl Fn(OutcomeKind) -> u64) -> Self {
-        Self(OutcomeKind::ALL.map(count))
-    }
-
     /// Counts one more target.
     pub(super) fn add(&mut self, kind: OutcomeKind) {
         self.0[kind as usize] += 1;
@@ -41,12 +37,17 @@ impl Counts {
     }
 }
 
-impl Serialize for Counts {
+/// Counts in the words of an action, as files have them.
+#[derive(Debug, Clone, Copy)]
+pub struct WordedCounts(pub Action, pub Counts);
+
+impl Serialize for WordedCounts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1 + self.0.len()))?;
-        map.serialize_entry("targets", &self.targets())?;
+        let Self(action, counts) = self;
+        let mut map = serializer.serialize_map(Some(1 + OutcomeKind::ALL.len()))?;
+        map.serialize_entry("targets", &counts.targets())?;
         for kind in OutcomeKind::ALL {
-            map.serialize_entry(kind.as_str(), &self.of(kind))?;
+            map.serialize_entry(kind.word(*action), &counts.of(kind))?;
         }
         map.end()
     }

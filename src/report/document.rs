@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::{Counts, Report, Verdict};
+use super::counts::WordedCounts;
+use super::{Report, Verdict};
 use crate::event::{Attempt, Mode, Narrowed};
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::ledger::{BatchRecord, SendRecord};
-use crate::plan::{ACTION, Batch, Guard, Plan, PlanWarning, Project, WorkflowSummary};
+use crate::plan::{Batch, Guard, Plan, PlanWarning, Project, WorkflowSummary};
 use crate::workflow::{Checks, StopType};
 
 #[derive(Serialize)]
@@ -27,7 +28,7 @@ pub(super) struct Document<'a> {
     labels: BTreeMap<&'a str, &'a str>,
     plan: PlanIdentity,
     project: &'a Project,
-    stop_type: StopType,
+    stop_type: Option<StopType>,
     checks: &'a Checks,
     /// Null: a workflow cannot have a window yet.
     window: (),
@@ -36,7 +37,7 @@ pub(super) struct Document<'a> {
     outcome: Verdict,
     exit_code: u8,
     next: Option<&'a str>,
-    totals: &'a Counts,
+    totals: WordedCounts,
     #[serde(serialize_with = "job_ids")]
     job_ids: &'a Report<'a>,
     #[serde(serialize_with = "groups")]
@@ -66,7 +67,7 @@ struct PlanIdentity {
 #[derive(Serialize)]
 struct GroupEntry<'a> {
     name: &'a str,
-    totals: &'a Counts,
+    totals: WordedCounts,
 }
 
 #[derive(Serialize)]
@@ -112,7 +113,7 @@ impl<'a> Document<'a> {
                 version: &facts.version,
             },
             mode: facts.mode,
-            action: ACTION,
+            action: plan.action.word(),
             run_id: report.run_id(),
             resumed: report.ledger.resumed(),
             workflow: &plan.workflow,
@@ -121,7 +122,7 @@ impl<'a> Document<'a> {
                 digest: plan.digest,
             },
             project: &plan.project,
-            stop_type: plan.stop_type,
+            stop_type: plan.action.stop_type(),
             checks: &plan.checks,
             window: (),
             started_at: began.map(|began| Instant(began.at)),
@@ -129,7 +130,7 @@ impl<'a> Document<'a> {
             outcome: report.verdict(),
             exit_code: facts.exit.code(),
             next: facts.next.as_deref(),
-            totals: &report.totals,
+            totals: WordedCounts(plan.action, report.totals),
             job_ids: report,
             groups: report,
             batches: report,
@@ -157,7 +158,7 @@ fn groups<S: Serializer>(report: &&Report<'_>, serializer: S) -> Result<S::Ok, S
     let groups = report.plan.groups.iter().zip(&report.groups);
     serializer.collect_seq(groups.map(|(group, totals)| GroupEntry {
         name: &group.name,
-        totals,
+        totals: WordedCounts(report.plan.action, *totals),
     }))
 }
 

@@ -27,7 +27,7 @@ use crate::ids::{JobId, RunId};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
 use crate::plan::{Plan, PlanWarning};
 
-pub use counts::Counts;
+pub use counts::{Counts, WordedCounts};
 pub use summary::{count, grouped, summary, words};
 pub use target::Target;
 pub use text::to_text;

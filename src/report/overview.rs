@@ -12,6 +12,7 @@ use crate::event::Mode;
 use crate::ids::{Digest, ServerId};
 use crate::outcome::{Outcome, OutcomeKind, Reason};
 use crate::plan::{PlanWarning, Project, WorkflowSummary};
+use crate::power::Action;
 
 /// Most servers that are named for one reason.
 pub(super) const NAMED: usize = 10;
@@ -20,6 +21,7 @@ pub(super) const NAMED: usize = 10;
 pub(super) struct Overview<'a> {
     pub(super) run_id: Option<&'a str>,
     pub(super) mode: Mode,
+    pub(super) action: Action,
     pub(super) workflow: &'a WorkflowSummary,
     pub(super) labels: Vec<(&'a str, &'a str)>,
     pub(super) project: &'a Project,
@@ -60,6 +62,7 @@ impl<'a> Overview<'a> {
         Self {
             run_id: report.run_id().map(|run| run.as_str()),
             mode: report.mode(),
+            action: plan.action,
             workflow: &plan.workflow,
             labels: super::document::labels(report).into_iter().collect(),
             project: &plan.project,
@@ -102,7 +105,7 @@ pub(super) fn trouble<'a, R>(
         let (kind, reason) = outcome(&row);
         let worrying = match kind {
             OutcomeKind::Failed | OutcomeKind::Unknown | OutcomeKind::NotSent => true,
-            OutcomeKind::Stopped | OutcomeKind::AlreadyOff | OutcomeKind::Skipped => false,
+            OutcomeKind::Done | OutcomeKind::Already | OutcomeKind::Skipped => false,
         };
         let reason = reason.filter(|reason| worrying && *reason != Reason::DryRun);
         if let Some(reason) = reason {

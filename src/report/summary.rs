@@ -7,6 +7,7 @@ use super::overview::{Named, Overview};
 use super::{Counts, Report};
 use crate::event::Mode;
 use crate::outcome::OutcomeKind;
+use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
 
 /// Longest text from outside that is shown, in characters.
@@ -30,14 +31,14 @@ pub fn summary(report: &Report<'_>, places: &[String]) -> String {
 
 /// How it ended.
 pub(super) fn headline(overview: &Overview<'_>) -> String {
-    let verdict = overview.verdict.phrase();
-    let totals = &overview.totals;
+    let verdict = overview.verdict.phrase(overview.action);
+    let (totals, action) = (&overview.totals, overview.action);
     match overview.mode {
-        Mode::Run => format!("{verdict}: {}", tally(totals)),
+        Mode::Run => format!("{verdict}: {}", tally(totals, action)),
         Mode::Rehearsal => {
             format!(
                 "rehearsal, no real server was touched: {verdict}: {}",
-                tally(totals)
+                tally(totals, action)
             )
         }
         Mode::DryRun => {
@@ -48,12 +49,12 @@ pub(super) fn headline(overview: &Overview<'_>) -> String {
 }
 
 /// How many targets have which outcome.
-pub(super) fn tally(totals: &Counts) -> String {
+pub(super) fn tally(totals: &Counts, action: Action) -> String {
     let present = OutcomeKind::ALL
         .into_iter()
         .filter(|kind| totals.of(*kind) > 0);
     let parts: Vec<String> = present
-        .map(|kind| format!("{} {}", grouped(totals.of(kind)), words(kind)))
+        .map(|kind| format!("{} {}", grouped(totals.of(kind)), words(kind, action)))
         .collect();
     if parts.is_empty() {
         return "no targets".to_owned();
@@ -67,7 +68,11 @@ pub(super) fn trouble(overview: &Overview<'_>) -> Vec<String> {
     let mut lines = Vec::new();
     for ((kind, reason), trouble) in &overview.trouble {
         let total = grouped(trouble.targets);
-        lines.push(format!("  {} ({}): {total}", words(*kind), reason.as_str()));
+        lines.push(format!(
+            "  {} ({}): {total}",
+            words(*kind, overview.action),
+            reason.as_str()
+        ));
         lines.extend(trouble.named.iter().map(describe));
         let more = trouble.targets - trouble.named.len();
         if more > 0 {
@@ -92,11 +97,14 @@ fn describe(target: &Named<'_>) -> String {
     format!("    {}", words.join("  "))
 }
 
-/// An outcome in words for people.
-pub fn words(kind: OutcomeKind) -> &'static str {
+/// An outcome of `action` in words for people.
+pub fn words(kind: OutcomeKind, action: Action) -> &'static str {
     match kind {
-        OutcomeKind::Stopped => "stopped",
-        OutcomeKind::AlreadyOff => "already off",
+        OutcomeKind::Done => action.done(),
+        OutcomeKind::Already => match action {
+            Action::Stop(_) => "already off",
+            Action::Start => "already on",
+        },
         OutcomeKind::Skipped => "skipped",
         OutcomeKind::Failed => "failed",
         OutcomeKind::Unknown => "unknown",

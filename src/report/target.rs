@@ -82,7 +82,7 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// The job of the last stop request with this target that was accepted.
+    /// The job of the last request with this target that was accepted.
     pub fn job_id(&self) -> Option<&'a JobId> {
         self.sends().find_map(SendRecord::job)
     }
@@ -95,8 +95,8 @@ impl<'a> Target<'a> {
             .map(|error| error.code.as_str());
         of_job.or_else(|| match self.outcome() {
             Outcome::Failed(Reason::Rejected) => self.sends().next()?.evidence.code.as_deref(),
-            Outcome::Stopped(_)
-            | Outcome::AlreadyOff
+            Outcome::Done(_)
+            | Outcome::Already
             | Outcome::Skipped(_)
             | Outcome::Failed(_)
             | Outcome::Unknown(_)
@@ -104,7 +104,7 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// The stop requests with this target, the last one first.
+    /// The requests with this target, the last one first.
     fn sends(&self) -> impl Iterator<Item = &'a SendRecord> + use<'a> {
         let count = self.target.attempt().unwrap_or(0) as usize;
         let slot = self.slot;
@@ -124,7 +124,7 @@ impl Serialize for Target<'_> {
         row.serialize_field("name", &self.name())?;
         row.serialize_field("group", &self.group())?;
         row.serialize_field("batch", &self.batch())?;
-        row.serialize_field("outcome", outcome.kind().as_str())?;
+        row.serialize_field("outcome", outcome.kind().word(self.plan.action))?;
         row.serialize_field("reason", &outcome.reason().map(Reason::as_str))?;
         row.serialize_field("error_code", &self.error_code())?;
         row.serialize_field("job_id", &self.job_id())?;

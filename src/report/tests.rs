@@ -9,8 +9,12 @@ use crate::event::{Event, JobEnd, JobResult, Phase, SendAnswer, Slots, Stamped};
 use crate::ids::BatchIndex;
 use crate::outcome::{Outcome, OutcomeKind, Proof, Reason};
 use crate::plan::sample;
+use crate::power::Action;
+use crate::workflow::StopType;
 
 mod words;
+
+const STOP: Action = Action::Stop(StopType::Hard);
 
 fn facts(exit: Exit) -> RunFacts {
     RunFacts {
@@ -135,8 +139,8 @@ fn eventful(plan: &Plan) -> Ledger {
             settled(
                 0,
                 vec![
-                    (Outcome::Stopped(Proof::Job), slots(&[0])),
-                    (Outcome::AlreadyOff, slots(&[1])),
+                    (Outcome::Done(Proof::Job), slots(&[0])),
+                    (Outcome::Already, slots(&[1])),
                     (Outcome::Failed(Reason::Busy), slots(&[2])),
                 ],
             ),
@@ -148,7 +152,7 @@ fn eventful(plan: &Plan) -> Ledger {
             settled(
                 2,
                 vec![
-                    (Outcome::Stopped(Proof::AnswerLost), slots(&[0])),
+                    (Outcome::Done(Proof::AnswerLost), slots(&[0])),
                     (Outcome::Unknown(Reason::StatesUnreadable), slots(&[1])),
                 ],
             ),
@@ -399,9 +403,9 @@ fn a_target_without_an_outcome_is_unknown_once_its_request_may_have_left() {
 
 fn any_outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
-        Just(Outcome::Stopped(Proof::Job)),
-        Just(Outcome::Stopped(Proof::AnswerLost)),
-        Just(Outcome::AlreadyOff),
+        Just(Outcome::Done(Proof::Job)),
+        Just(Outcome::Done(Proof::AnswerLost)),
+        Just(Outcome::Already),
         Just(Outcome::Skipped(Reason::Locked)),
         Just(Outcome::Failed(Reason::StillOn)),
         Just(Outcome::Unknown(Reason::JobGone)),
@@ -478,10 +482,10 @@ proptest! {
         let servers = report["servers"].as_array().unwrap();
         prop_assert_eq!(servers.len(), 9);
         for kind in OutcomeKind::ALL {
-            let rows = servers.iter().filter(|row| row["outcome"] == kind.as_str()).count();
-            prop_assert_eq!(&report["totals"][kind.as_str()], &Value::from(rows));
+            let rows = servers.iter().filter(|row| row["outcome"] == kind.word(STOP)).count();
+            prop_assert_eq!(&report["totals"][kind.word(STOP)], &Value::from(rows));
             let groups = report["groups"].as_array().unwrap().iter();
-            let sum: u64 = groups.map(|group| group["totals"][kind.as_str()].as_u64().unwrap()).sum();
+            let sum: u64 = groups.map(|group| group["totals"][kind.word(STOP)].as_u64().unwrap()).sum();
             prop_assert_eq!(sum, rows as u64);
         }
         let sent = servers.iter().filter_map(|row| row["job_id"].as_str());

@@ -98,7 +98,13 @@ fn groups(overview: &Overview<'_>) -> Vec<String> {
     }
     let mut lines: Vec<String> = groups
         .take(GROUPS)
-        .map(|(name, totals)| format!("  group {}: {}", shown(name), tally(totals)))
+        .map(|(name, totals)| {
+            format!(
+                "  group {}: {}",
+                shown(name),
+                tally(totals, overview.action)
+            )
+        })
         .collect();
     lines.extend(rest(overview.groups.len(), GROUPS, "group"));
     lines

@@ -6,12 +6,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Exit;
+use crate::power::Action;
 
 /// How a run ended, in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
-    /// Every target stopped, already off or skipped; or a dry run that found nothing against it.
+    /// Every target where it should be, or skipped; or a dry run that found nothing against it.
     Succeeded,
     /// Some targets failed or were not sent.
     SomeFailed,
@@ -47,18 +48,20 @@ impl Verdict {
         }
     }
 
-    /// The beginning of a sentence for people.
-    pub fn phrase(self) -> &'static str {
-        match self {
+    /// The beginning of a sentence for people, about a run that did `action`.
+    pub fn phrase(self, action: Action) -> String {
+        let done = action.done();
+        let phrase = match self {
             Self::Succeeded => "all well",
-            Self::SomeFailed => "finished, but some targets were not stopped",
+            Self::SomeFailed => return format!("finished, but some targets were not {done}"),
             Self::SomeUnknown => "finished, but some outcomes are unknown",
-            Self::Refused => "refused: nothing was stopped",
+            Self::Refused => return format!("refused: nothing was {done}"),
             Self::Forbidden => "forbidden: nothing was sent",
             Self::Halted => "halted: nothing was sent",
             Self::Unfinished => "not finished: it can be resumed",
             Self::Invalid => "invalid: nothing was sent",
             Self::InternalError => "broken off by an internal error",
-        }
+        };
+        phrase.to_owned()
     }
 }

@@ -15,7 +15,8 @@ use crate::event::{Mode, Narrowed};
 use crate::exit::Exit;
 use crate::ids::{BatchIndex, Digest, RunId, ServerId};
 use crate::outcome::{OutcomeKind, Reason};
-use crate::plan::{ACTION, Guard, PlanWarning, Project, WorkflowSummary};
+use crate::plan::{Guard, PlanWarning, Project, WorkflowSummary};
+use crate::power::Action;
 use crate::workflow::{Checks, StopType};
 
 /// Why a file is no report that can be shown.
@@ -66,7 +67,8 @@ pub struct Written {
     labels: BTreeMap<String, String>,
     plan: PlanIdentity,
     project: Project,
-    stop_type: StopType,
+    #[serde(deserialize_with = "Option::deserialize")]
+    stop_type: Option<StopType>,
     checks: Checks,
     window: (),
     #[serde(deserialize_with = "Option::deserialize")]
@@ -153,7 +155,7 @@ struct Server {
     name: Option<String>,
     group: String,
     batch: BatchIndex,
-    outcome: OutcomeKind,
+    outcome: Word,
     #[serde(deserialize_with = "Option::deserialize")]
     reason: Option<Reason>,
     #[serde(deserialize_with = "Option::deserialize")]
@@ -166,17 +168,22 @@ struct Server {
     after: Option<StateClass>,
 }
 
+/// The word for an outcome, of whatever action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Totals {
-    targets: u64,
-    stopped: u64,
-    already_off: u64,
-    skipped: u64,
-    failed: u64,
-    unknown: u64,
-    not_sent: u64,
+#[serde(rename_all = "snake_case")]
+enum Word {
+    Stopped,
+    AlreadyOff,
+    Started,
+    AlreadyOn,
+    Skipped,
+    Failed,
+    Unknown,
+    NotSent,
 }
+
+/// Counts by word; compared as a whole, so that no word may be missing or too many.
+type Totals = BTreeMap<String, u64>;
 
 impl Written {
     /// Reads a report.
@@ -206,13 +213,20 @@ impl Written {
         let exit = Exit::ALL
             .into_iter()
             .find(|exit| exit.code() == self.exit_code);
-        if self.action != ACTION {
-            return Some("action is not one that this version knows");
+        let Some(action) = self.action() else {
+            return Some("action is not one that this version knows, or not with its stop type");
+        };
+        if !self
+            .servers
+            .iter()
+            .all(|server| server.outcome.is_of(action))
+        {
+            return Some("outcomes are not those of its action");
         }
-        if self.totals != Totals::of(&counted) {
+        if self.totals != worded(&counted, action) {
             return Some("totals are not those of its servers");
         }
-        if !self.groups_agree() {
+        if !self.groups_agree(action) {
             return Some("groups do not add up to its servers");
         }
         if exit.map(Verdict::of) != Some(self.outcome) {
@@ -221,15 +235,11 @@ impl Written {
         None
     }
 
-    fn groups_agree(&self) -> bool {
-        let mut counted: BTreeMap<&str, Counts> = BTreeMap::new();
-        for server in &self.servers {
-            let counts = counted.entry(&server.group).or_default();
-            counts.add(server.outcome);
-        }
+    fn groups_agree(&self, action: Action) -> bool {
+        let counted = self.counted_groups();
         let agrees = |group: &Group| {
             let counts = counted.get(group.name.as_str()).copied();
-            group.totals == Totals::of(&counts.unwrap_or_default())
+            group.totals == worded(&counts.unwrap_or_default(), action)
         };
         let named: BTreeSet<&str> = self
             .groups
@@ -240,12 +250,28 @@ impl Written {
         self.groups.iter().all(agrees) && !strange
     }
 
+    /// The counts of the servers of each group that has any.
+    fn counted_groups(&self) -> BTreeMap<&str, Counts> {
+        let mut counted: BTreeMap<&str, Counts> = BTreeMap::new();
+        for server in &self.servers {
+            let counts = counted.entry(&server.group).or_default();
+            counts.add(server.outcome.kind());
+        }
+        counted
+    }
+
+    fn action(&self) -> Option<Action> {
+        Action::of(&self.action, self.stop_type)
+    }
+
     pub(super) fn overview(&self) -> Overview<'_> {
         let labels = self.labels.iter();
-        let groups = self.groups.iter();
+        let (groups, counted) = (self.groups.iter(), self.counted_groups());
+        let counts_of = |name: &str| counted.get(name).copied().unwrap_or_default();
         Overview {
             run_id: self.run_id.as_ref().map(RunId::as_str),
             mode: self.mode,
+            action: self.action().unwrap_or(Action::Start),
             workflow: &self.workflow,
             labels: labels
                 .map(|(name, value)| (name.as_str(), value.as_str()))
@@ -258,13 +284,13 @@ impl Written {
             verdict: self.outcome,
             exit_code: self.exit_code,
             next: self.next.as_deref(),
-            totals: self.totals.counts(),
+            totals: counts(self.servers.iter()),
             groups: groups
-                .map(|group| (group.name.as_str(), group.totals.counts()))
+                .map(|group| (group.name.as_str(), counts_of(&group.name)))
                 .collect(),
             trouble: trouble(
                 self.servers.iter(),
-                |server| (server.outcome, server.reason),
+                |server| (server.outcome.kind(), server.reason),
                 |server| Named {
                     id: server.id,
                     name: server.name.as_deref(),
@@ -279,31 +305,35 @@ impl Written {
 
 fn counts<'a>(servers: impl Iterator<Item = &'a Server>) -> Counts {
     let mut counts = Counts::default();
-    servers.for_each(|server| counts.add(server.outcome));
+    servers.for_each(|server| counts.add(server.outcome.kind()));
     counts
 }
 
-impl Totals {
-    fn of(counts: &Counts) -> Self {
-        Self {
-            targets: counts.targets(),
-            stopped: counts.of(OutcomeKind::Stopped),
-            already_off: counts.of(OutcomeKind::AlreadyOff),
-            skipped: counts.of(OutcomeKind::Skipped),
-            failed: counts.of(OutcomeKind::Failed),
-            unknown: counts.of(OutcomeKind::Unknown),
-            not_sent: counts.of(OutcomeKind::NotSent),
+/// These counts as a file of `action` has them.
+fn worded(counts: &Counts, action: Action) -> Totals {
+    let kinds = OutcomeKind::ALL.map(|kind| (kind.word(action).to_owned(), counts.of(kind)));
+    let targets = ("targets".to_owned(), counts.targets());
+    kinds.into_iter().chain([targets]).collect()
+}
+
+impl Word {
+    fn kind(self) -> OutcomeKind {
+        match self {
+            Self::Stopped | Self::Started => OutcomeKind::Done,
+            Self::AlreadyOff | Self::AlreadyOn => OutcomeKind::Already,
+            Self::Skipped => OutcomeKind::Skipped,
+            Self::Failed => OutcomeKind::Failed,
+            Self::Unknown => OutcomeKind::Unknown,
+            Self::NotSent => OutcomeKind::NotSent,
         }
     }
 
-    fn counts(self) -> Counts {
-        Counts::from_kinds(|kind| match kind {
-            OutcomeKind::Stopped => self.stopped,
-            OutcomeKind::AlreadyOff => self.already_off,
-            OutcomeKind::Skipped => self.skipped,
-            OutcomeKind::Failed => self.failed,
-            OutcomeKind::Unknown => self.unknown,
-            OutcomeKind::NotSent => self.not_sent,
-        })
+    /// Whether a report of `action` may have it.
+    fn is_of(self, action: Action) -> bool {
+        match (self, action) {
+            (Self::Stopped | Self::AlreadyOff, Action::Start)
+            | (Self::Started | Self::AlreadyOn, Action::Stop(_)) => false,
+            (_, _) => true,
+        }
     }
 }

@@ -1,15 +1,15 @@
-//! Whether a stop request whose answer was lost was accepted, from the states of its servers. Pure.
+//! Whether a request whose answer was lost was accepted, from the states of its servers. Pure.
 //!
 //! Owns the rules of Reconcile in design §7. Invariant: a request counts as not accepted only if all of
-//! its servers that can still be stopped were seen on twice, at least the grace time apart, and none
-//! was seen off or stopping.
+//! its servers that it can still act on were seen unmoved twice, at least the grace time apart, and
+//! none was seen where it should be or on its way.
 
 use std::time::Duration;
 
-use crate::bms::StateClass;
 use crate::outcome::Reason;
+use crate::power::Standing;
 
-/// What the states of the servers of a lost request say.
+/// What the standing of the servers of a lost request say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Acceptance {
     /// It was accepted, for all its servers.
@@ -23,13 +23,12 @@ pub(super) enum Acceptance {
 /// The verdict of one reading of all servers, `since_failure` after the request failed and
 /// `since_first` after the first reading.
 pub(super) fn judge(
-    states: &[StateClass],
+    standings: &[Standing],
     since_failure: Duration,
     since_first: Duration,
     grace: Duration,
 ) -> Acceptance {
-    let down = |state: &StateClass| matches!(state, StateClass::Off | StateClass::Stopping);
-    if states.iter().any(down) {
+    if standings.iter().any(|one| one.shows_acceptance()) {
         Acceptance::Accepted
     } else if since_failure >= grace && since_first >= grace {
         Acceptance::NotAccepted
@@ -38,28 +37,28 @@ pub(super) fn judge(
     }
 }
 
-/// Why a server that was seen in `state` is not sent again, whatever it shows later: that it came up,
-/// or was made anew, in between may be what somebody did after its stop.
-pub(super) fn disturbed(state: StateClass) -> Option<Reason> {
-    match state {
-        StateClass::Busy | StateClass::Error | StateClass::Gone => unfit(state, false),
-        StateClass::On | StateClass::Locked | StateClass::Off | StateClass::Stopping => None,
+/// Why a server that was seen to stand so is not sent again, whatever it shows later: that it went the
+/// other way, or was made anew, in between may be what somebody did after the request.
+pub(super) fn disturbed(standing: Standing) -> Option<Reason> {
+    match standing {
+        Standing::Busy | Standing::Error | Standing::Gone => unfit(standing, false),
+        Standing::Opposite | Standing::Locked | Standing::There | Standing::UnderWay => None,
     }
 }
 
 /// Why a server of a request that was not accepted is not sent again, whatever the workflow says of
-/// servers in its state: only one that is on is in no doubt.
-pub(super) fn unfit(state: StateClass, renamed: bool) -> Option<Reason> {
+/// servers in its state: only one that has not moved is in no doubt.
+pub(super) fn unfit(standing: Standing, renamed: bool) -> Option<Reason> {
     if renamed {
         return Some(Reason::NameMismatch);
     }
-    match state {
-        StateClass::On => None,
-        StateClass::Locked => Some(Reason::Locked),
-        StateClass::Error => Some(Reason::ErrorState),
-        StateClass::Gone => Some(Reason::Missing),
-        // One that is off or stopping would have meant that the request was accepted.
-        StateClass::Busy | StateClass::Off | StateClass::Stopping => Some(Reason::Busy),
+    match standing {
+        Standing::Opposite => None,
+        Standing::Locked => Some(Reason::Locked),
+        Standing::Error => Some(Reason::ErrorState),
+        Standing::Gone => Some(Reason::Missing),
+        // One that is there or on its way would have meant that the request was accepted.
+        Standing::Busy | Standing::There | Standing::UnderWay => Some(Reason::Busy),
     }
 }
 
@@ -71,16 +70,16 @@ mod tests {
     const GRACE: Duration = Duration::from_secs(120);
 
     #[rstest]
-    #[case(&[StateClass::On, StateClass::Off], 0, 0, Acceptance::Accepted)]
-    #[case(&[StateClass::On, StateClass::Stopping], 500, 500, Acceptance::Accepted)]
-    #[case(&[StateClass::On, StateClass::On], 0, 0, Acceptance::TooEarly)]
-    #[case(&[StateClass::On, StateClass::On], 119, 119, Acceptance::TooEarly)]
-    #[case(&[StateClass::On, StateClass::On], 500, 119, Acceptance::TooEarly)]
-    #[case(&[StateClass::On, StateClass::On], 120, 120, Acceptance::NotAccepted)]
-    #[case(&[StateClass::On, StateClass::Busy], 119, 119, Acceptance::TooEarly)]
-    #[case(&[StateClass::Error, StateClass::Gone], 120, 120, Acceptance::NotAccepted)]
+    #[case(&[Standing::Opposite, Standing::There], 0, 0, Acceptance::Accepted)]
+    #[case(&[Standing::Opposite, Standing::UnderWay], 500, 500, Acceptance::Accepted)]
+    #[case(&[Standing::Opposite, Standing::Opposite], 0, 0, Acceptance::TooEarly)]
+    #[case(&[Standing::Opposite, Standing::Opposite], 119, 119, Acceptance::TooEarly)]
+    #[case(&[Standing::Opposite, Standing::Opposite], 500, 119, Acceptance::TooEarly)]
+    #[case(&[Standing::Opposite, Standing::Opposite], 120, 120, Acceptance::NotAccepted)]
+    #[case(&[Standing::Opposite, Standing::Busy], 119, 119, Acceptance::TooEarly)]
+    #[case(&[Standing::Error, Standing::Gone], 120, 120, Acceptance::NotAccepted)]
     fn each_row(
-        #[case] states: &[StateClass],
+        #[case] states: &[Standing],
         #[case] since_failure: u64,
         #[case] since_first: u64,
         #[case] expected: Acceptance,
@@ -91,21 +90,21 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_was_starting_in_between_is_not_sent_again() {
-        assert_eq!(disturbed(StateClass::Busy), Some(Reason::Busy));
-        assert_eq!(disturbed(StateClass::Error), Some(Reason::ErrorState));
-        assert_eq!(disturbed(StateClass::Gone), Some(Reason::Missing));
-        assert_eq!(disturbed(StateClass::On), None);
-        assert_eq!(disturbed(StateClass::Locked), None);
+    fn a_server_that_was_at_work_in_between_is_not_sent_again() {
+        assert_eq!(disturbed(Standing::Busy), Some(Reason::Busy));
+        assert_eq!(disturbed(Standing::Error), Some(Reason::ErrorState));
+        assert_eq!(disturbed(Standing::Gone), Some(Reason::Missing));
+        assert_eq!(disturbed(Standing::Opposite), None);
+        assert_eq!(disturbed(Standing::Locked), None);
     }
 
     #[test]
-    fn only_a_server_that_is_on_and_the_right_one_is_sent_again() {
-        assert_eq!(unfit(StateClass::On, false), None);
-        assert_eq!(unfit(StateClass::On, true), Some(Reason::NameMismatch));
-        assert_eq!(unfit(StateClass::Error, false), Some(Reason::ErrorState));
-        assert_eq!(unfit(StateClass::Gone, false), Some(Reason::Missing));
-        assert_eq!(unfit(StateClass::Locked, false), Some(Reason::Locked));
-        assert_eq!(unfit(StateClass::Busy, false), Some(Reason::Busy));
+    fn only_a_server_that_has_not_moved_and_the_right_one_is_sent_again() {
+        assert_eq!(unfit(Standing::Opposite, false), None);
+        assert_eq!(unfit(Standing::Opposite, true), Some(Reason::NameMismatch));
+        assert_eq!(unfit(Standing::Error, false), Some(Reason::ErrorState));
+        assert_eq!(unfit(Standing::Gone, false), Some(Reason::Missing));
+        assert_eq!(unfit(Standing::Locked, false), Some(Reason::Locked));
+        assert_eq!(unfit(Standing::Busy, false), Some(Reason::Busy));
     }
 }

@@ -44,8 +44,12 @@ pub(super) async fn verify(
         .await?;
         let judged: Vec<(Suspense, Verdict)> = seen()
             .map(|(target, reading)| {
+                let action = context.plan.action;
                 let timing = timing(context, reading.at.since(target.since));
-                (*target, judge(target.told, reading.state, timing))
+                (
+                    *target,
+                    judge(action, target.told, reading.state.under(action), timing),
+                )
             })
             .collect();
         let settled = judged.iter().filter_map(|(target, verdict)| match verdict {
@@ -108,7 +112,7 @@ async fn pause(context: &Context, batch: &Batch, open: &[Suspense]) -> Result<()
     let reason = if next.is_some() {
         WaitReason::Grace
     } else {
-        WaitReason::Stopping
+        WaitReason::Moving
     };
     wait(context, batch, reason, pause).await
 }

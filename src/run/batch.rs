@@ -40,17 +40,17 @@ pub(super) async fn live(context: Arc<Context>, index: BatchIndex) -> Result<(),
         .read(|ledger| ledger.batch(index).map(|record| opening::rest(record, now)))
         .unwrap_or_default();
     let mut suspense: Vec<Suspense> = rest
-        .stopping
+        .under_way
         .iter()
         .map(|slot| Suspense {
             slot,
-            told: Told::StoppingBefore,
+            told: Told::UnderWayBefore,
             since: now,
         })
         .collect();
     let ready = before::prepare(&context, batch, rest.unsent).await?;
     let dispatched = send::dispatch(&context, batch, rest.lost, ready).await?;
-    suspense.extend(dispatched.stopping);
+    suspense.extend(dispatched.under_way);
     let requests = rest.accepted.into_iter().chain(dispatched.requests);
     let followed = requests.map(|request| follow::follow(&context, batch, request));
     suspense.extend(try_join_all(followed).await?.into_iter().flatten());

@@ -1,7 +1,7 @@
-//! Before a batch is sent: which of its targets are on, and what becomes of the others.
+//! Before a batch is sent: which of its targets are to be, and what becomes of the others.
 //!
 //! Owns the readings of design §7, step 1, and the waiting for servers that are at work. Invariant:
-//! with `checks.before`, a target is ready only by a reading that said that it is on.
+//! with `checks.before`, a target is ready only by a reading that said that it can be sent.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::event::{Phase, Slot, Slots, StopCause, WaitReason};
 use crate::outcome::{Outcome, Reason};
 use crate::plan::Batch;
 
-/// How old a reading may be when the stop request leaves.
+/// How old a reading may be when the request leaves.
 pub(super) const READING_AGE: Duration = Duration::from_secs(60);
 /// How long to wait for a server that is at work.
 const BUSY_PATIENCE: Duration = Duration::from_secs(120);
@@ -30,8 +30,8 @@ pub(super) struct Ready {
     pub(super) send: Slots,
     /// When the oldest reading of these began; `None` without checks.
     pub(super) read_at: Option<Moment>,
-    /// Those that are powering off already.
-    pub(super) stopping: Vec<Suspense>,
+    /// Those that are on their way already.
+    pub(super) under_way: Vec<Suspense>,
 }
 
 /// Finds out which of the targets that were not sent yet are to be, and settles what is clear already.
@@ -87,7 +87,7 @@ pub(super) async fn sift(
                 let unsettled = sorted.send.iter().copied().chain(open.iter()).collect();
                 give_up(context, batch, &unsettled, unanswered).await?;
                 return Ok(Ready {
-                    stopping: ready.stopping,
+                    under_way: ready.under_way,
                     ..Ready::default()
                 });
             }
@@ -107,12 +107,12 @@ pub(super) async fn sift(
         let now = context.clock.elapsed();
         let suspense = |slot| Suspense {
             slot,
-            told: Told::StoppingBefore,
+            told: Told::UnderWayBefore,
             since: now,
         };
         ready
-            .stopping
-            .extend(sorted.stopping.drain(..).map(suspense));
+            .under_way
+            .extend(sorted.under_way.drain(..).map(suspense));
         open = sorted.wait.iter().copied().collect();
         if now.since(began) >= BUSY_PATIENCE {
             settle_all(context, batch, &open, Outcome::Failed(Reason::Busy)).await?;
@@ -133,19 +133,20 @@ pub(super) async fn sift(
 struct Sorted {
     send: Vec<Slot>,
     oldest: Option<Moment>,
-    stopping: Vec<Slot>,
+    under_way: Vec<Slot>,
     wait: Vec<Slot>,
     settled: Vec<(Outcome, Slot)>,
 }
 
 impl Sorted {
     fn sort(&mut self, context: &Context, slot: Slot, reading: Reading) {
-        match triage(reading.state, reading.renamed, context.plan.checks.on_state) {
+        let standing = reading.state.under(context.plan.action);
+        match triage(standing, reading.renamed, context.plan.checks.on_state) {
             Step::Send => {
                 self.send.push(slot);
                 self.oldest = Some(self.oldest.map_or(reading.at, |at| at.min(reading.at)));
             }
-            Step::Follow => self.stopping.push(slot),
+            Step::Follow => self.under_way.push(slot),
             Step::Wait => self.wait.push(slot),
             Step::Settle(outcome) => self.settled.push((outcome, slot)),
         }

@@ -1,6 +1,6 @@
-//! One stop request on its way: intent, last look, request, answer.
+//! One power request on its way: intent, last look, request, answer.
 //!
-//! Owns the moment at which a server's power is cut. A delivery is a task of its own, so that a run
+//! Owns the moment at which a server's power is cut or given back. A delivery is a task of its own, so that a run
 //! that is told to end still hears the answer to a request that has left. Invariant: no byte leaves
 //! before its intent is durable and nothing stands against sending; the answer is durable before
 //! anything follows from it.
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::{Context, RunError};
-use crate::bms::{Evidence, StopAnswer, StopSlot};
+use crate::bms::{Evidence, PowerAnswer, PowerSlot};
 use crate::clock::Clock;
 use crate::event::{Attempt, Event, SendAnswer, Slots, StopCause};
 use crate::ids::{BatchIndex, ServerId};
@@ -31,12 +31,12 @@ impl Deliveries {
             std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let all = async { while under_way.join_next().await.is_some() {} };
         if clock.timeout(LAST_ANSWERS, all).await.is_err() {
-            tracing::warn!("a stop request has no answer yet: its servers are in doubt");
+            tracing::warn!("a request has no answer yet: its servers are in doubt");
         }
     }
 }
 
-/// A stop request that is to leave.
+/// A power request that is to leave.
 #[derive(Debug)]
 pub(super) struct Parcel {
     /// Its batch.
@@ -48,7 +48,7 @@ pub(super) struct Parcel {
     /// Their IDs.
     pub(super) ids: Vec<ServerId>,
     /// Leave by the quota.
-    pub(super) quota: StopSlot,
+    pub(super) quota: PowerSlot,
 }
 
 /// What became of it.
@@ -57,7 +57,7 @@ pub(super) enum Delivered {
     /// It did not leave.
     Withdrawn(StopCause),
     /// It was answered, or never will be.
-    Answered(StopAnswer, Evidence),
+    Answered(PowerAnswer, Evidence),
 }
 
 /// Delivers a request; goes on to its answer even if the caller is dropped.
@@ -108,10 +108,7 @@ async fn carry(context: Arc<Context>, parcel: Parcel) -> Result<Delivered, RunEr
             .await?;
         return Ok(Delivered::Withdrawn(cause));
     }
-    let (answer, evidence) = context
-        .client
-        .stop(quota, context.plan.stop_type, &ids)
-        .await;
+    let (answer, evidence) = context.client.power(quota, context.plan.action, &ids).await;
     let said = recorded(&answer);
     let answered = Event::SendAnswered {
         batch,
@@ -123,15 +120,15 @@ async fn carry(context: Arc<Context>, parcel: Parcel) -> Result<Delivered, RunEr
     Ok(Delivered::Answered(answer, evidence))
 }
 
-fn recorded(answer: &StopAnswer) -> SendAnswer {
+fn recorded(answer: &PowerAnswer) -> SendAnswer {
     match answer {
-        StopAnswer::Accepted(job) => SendAnswer::Accepted { job: job.clone() },
-        StopAnswer::NotSent => SendAnswer::NotConnected,
-        StopAnswer::Throttled { .. } => SendAnswer::Throttled,
-        StopAnswer::Conflict(_) => SendAnswer::Conflict,
-        StopAnswer::Ambiguous => SendAnswer::Ambiguous,
-        StopAnswer::Credentials => SendAnswer::Credentials,
-        StopAnswer::RefusedForAll => SendAnswer::RefusedForAll,
-        StopAnswer::Rejected { .. } => SendAnswer::Rejected,
+        PowerAnswer::Accepted(job) => SendAnswer::Accepted { job: job.clone() },
+        PowerAnswer::NotSent => SendAnswer::NotConnected,
+        PowerAnswer::Throttled { .. } => SendAnswer::Throttled,
+        PowerAnswer::Conflict(_) => SendAnswer::Conflict,
+        PowerAnswer::Ambiguous => SendAnswer::Ambiguous,
+        PowerAnswer::Credentials => SendAnswer::Credentials,
+        PowerAnswer::RefusedForAll => SendAnswer::RefusedForAll,
+        PowerAnswer::Rejected { .. } => SendAnswer::Rejected,
     }
 }

@@ -1,4 +1,4 @@
-//! Following the job of one accepted stop request to its end.
+//! Following the job of one accepted request to its end.
 //!
 //! Owns the polling and the reading of sub-jobs. Results per server come from the sub-jobs, never from
 //! the parent alone. Invariant: following ends when the job is final, or when polls have been answered
@@ -10,12 +10,13 @@ use std::time::Duration;
 use super::batch::Suspense;
 use super::opening::doubtful_sends;
 use super::send::{Fate, Request};
-use super::verdict::{ALREADY_OFF, Told};
+use super::verdict::Told;
 use super::{Context, RunError};
 use crate::bms::{Job, JobError, JobStatus, SubJob, Unanswered};
 use crate::event::{Event, JobEnd, JobResult, Slot, Slots, grouped};
 use crate::ids::{JobId, ServerId};
 use crate::plan::Batch;
+use crate::power::Action;
 
 /// When a job is asked after for the first time.
 const FIRST_POLL: Duration = Duration::from_secs(2);
@@ -44,10 +45,10 @@ pub(super) async fn follow(
     };
     let (end, last) = poll(context, &job).await;
     let results = results(batch, &servers, last.as_ref());
-    let since = context.clock.elapsed();
+    let (since, action) = (context.clock.elapsed(), context.plan.action);
     let suspense = results
         .iter()
-        .flat_map(|(result, slots)| slots.iter().map(|slot| (told(&end, result), slot)))
+        .flat_map(|(result, slots)| slots.iter().map(|slot| (told(action, &end, result), slot)))
         .map(|(told, slot)| {
             let told = in_view_of_the_first(context, batch, slot, told);
             Suspense { slot, told, since }
@@ -65,7 +66,8 @@ pub(super) async fn follow(
     Ok(suspense)
 }
 
-/// A server that a later request found off was stopped by an earlier one, whose answer was lost.
+/// A server that a later request found where it should be was brought there by an earlier one, whose
+/// answer was lost.
 fn in_view_of_the_first(context: &Context, batch: &Batch, slot: Slot, told: Told) -> Told {
     let sent_before = || {
         context.recorder.read(|ledger| {
@@ -73,7 +75,7 @@ fn in_view_of_the_first(context: &Context, batch: &Batch, slot: Slot, told: Told
             record.is_some_and(|record| doubtful_sends(record, slot) > 1)
         })
     };
-    if told == Told::FoundOff && sent_before() {
+    if told == Told::FoundThere && sent_before() {
         Told::Lost
     } else {
         told
@@ -155,10 +157,10 @@ fn untold(job: Option<&Job>) -> JobResult {
     }
 }
 
-fn told(end: &JobEnd, result: &JobResult) -> Told {
+fn told(action: Action, end: &JobEnd, result: &JobResult) -> Told {
     match (result, end) {
         (JobResult::Succeeded, _) => Told::Succeeded,
-        (JobResult::Failed(error), _) if error.code == ALREADY_OFF => Told::FoundOff,
+        (JobResult::Failed(error), _) if error.tells_of_goal(action) => Told::FoundThere,
         (JobResult::Failed(_), _) => Told::Failed,
         (JobResult::Untold, JobEnd::Final { .. }) => Told::Nothing,
         (JobResult::Untold, JobEnd::TimedOut { .. } | JobEnd::Unreadable) => Told::Unfinished,

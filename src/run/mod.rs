@@ -273,7 +273,7 @@ async fn finish_one(under_way: &mut JoinSet<Result<(), RunError>>) -> Result<(),
     }
 }
 
-/// Whether some stop request of the run was accepted for sure.
+/// Whether some request of the run was accepted for sure.
 fn accepted_before(ledger: &Ledger) -> bool {
     ledger
         .batches()

@@ -7,19 +7,19 @@
 use std::collections::BTreeMap;
 
 use super::send::{Fate, Request};
-use crate::bms::StateClass;
 use crate::clock::Moment;
 use crate::event::{Attempt, Slot, Slots};
 use crate::ledger::{BatchRecord, SendRecord, TargetRecord};
 use crate::outcome::Outcome;
+use crate::power::Standing;
 
 /// What is left to do for a batch.
 #[derive(Debug, Default)]
 pub(super) struct Rest {
     /// Targets that may still be sent.
     pub(super) unsent: Slots,
-    /// Targets that were powering off before the run came to them.
-    pub(super) stopping: Slots,
+    /// Targets that were on their way before the run came to them.
+    pub(super) under_way: Slots,
     /// Requests that were accepted.
     pub(super) accepted: Vec<Request>,
     /// Requests of which nobody knows whether they were.
@@ -29,7 +29,7 @@ pub(super) struct Rest {
 /// What is left to do for the batch of this record. Readings from before `now` prove nothing.
 pub(super) fn rest(record: &BatchRecord, now: Moment) -> Rest {
     let mut unsent = Vec::new();
-    let mut stopping = Vec::new();
+    let mut under_way = Vec::new();
     let mut requests: BTreeMap<Attempt, Vec<Slot>> = BTreeMap::new();
     for (slot, target) in (0..)
         .zip(record.targets())
@@ -37,13 +37,13 @@ pub(super) fn rest(record: &BatchRecord, now: Moment) -> Rest {
     {
         match last_request(record, slot) {
             Some(attempt) => requests.entry(attempt).or_default().push(slot),
-            None if target.before() == Some(StateClass::Stopping) => stopping.push(slot),
+            None if was_under_way(record, target) => under_way.push(slot),
             None => unsent.push(slot),
         }
     }
     let mut rest = Rest {
         unsent: unsent.into_iter().collect(),
-        stopping: stopping.into_iter().collect(),
+        under_way: under_way.into_iter().collect(),
         ..Rest::default()
     };
     for (attempt, slots) in requests {
@@ -65,7 +65,7 @@ pub(super) fn rest(record: &BatchRecord, now: Moment) -> Rest {
                     fate,
                 };
                 // What its other servers showed holds for these, whatever they show by now.
-                let taken = record.send(attempt).is_some_and(|send| send.seen_down);
+                let taken = record.send(attempt).is_some_and(|send| send.seen_taken);
                 if taken {
                     rest.accepted.push(request);
                 } else {
@@ -82,13 +82,19 @@ fn is_open(target: &TargetRecord) -> bool {
     match target.outcome() {
         None | Some(Outcome::Unknown(_)) => true,
         Some(
-            Outcome::Stopped(_)
-            | Outcome::AlreadyOff
+            Outcome::Done(_)
+            | Outcome::Already
             | Outcome::Skipped(_)
             | Outcome::Failed(_)
             | Outcome::NotSent(_),
         ) => false,
     }
+}
+
+/// Whether a target was on its way when its state was read, before it was in any request.
+fn was_under_way(record: &BatchRecord, target: &TargetRecord) -> bool {
+    let before = target.before();
+    before.is_some_and(|state| state.under(record.action()) == Standing::UnderWay)
 }
 
 /// The last request with a target that the cloud took, or may have.
@@ -115,7 +121,7 @@ fn taken_with(send: &SendRecord, slot: Slot) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bms::Evidence;
+    use crate::bms::{Evidence, StateClass};
     use crate::event::{Event, Phase, SendAnswer, Stamped, StopCause};
     use crate::ids::BatchIndex;
     use crate::ledger::Ledger;
@@ -169,7 +175,7 @@ mod tests {
     fn a_fresh_batch_is_all_to_be_sent() {
         let rest = rest_after(Vec::new());
         assert_eq!(rest.unsent, Slots::all(4));
-        assert!(rest.accepted.is_empty() && rest.lost.is_empty() && rest.stopping.is_empty());
+        assert!(rest.accepted.is_empty() && rest.lost.is_empty() && rest.under_way.is_empty());
     }
 
     #[test]
@@ -240,7 +246,7 @@ mod tests {
         let rest = rest_after(vec![
             intended(1, "0-3"),
             answered(1, accepted()),
-            settled(Outcome::Stopped(crate::outcome::Proof::Job), "0"),
+            settled(Outcome::Done(crate::outcome::Proof::Job), "0"),
             settled(Outcome::Unknown(Reason::JobUnfinished), "1"),
         ]);
         assert_eq!(rest.accepted[0].servers.to_string(), "1-3");
@@ -257,7 +263,7 @@ mod tests {
             states,
         }]);
         assert_eq!(
-            (rest.stopping.to_string(), rest.unsent.to_string()),
+            (rest.under_way.to_string(), rest.unsent.to_string()),
             ("1".into(), "0,2-3".into())
         );
     }

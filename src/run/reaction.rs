@@ -1,4 +1,4 @@
-//! What follows from the answer to a stop request. Pure.
+//! What follows from the answer to a power request. Pure.
 //!
 //! Owns the second half of the table of design §7: the class of an answer, and what was tried before,
 //! to the next step. Waiting and sending are the neighbour's work. Invariant: a request is repeated
@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::bms::{Conflict, StopAnswer, next_wait};
+use crate::bms::{Conflict, PowerAnswer, next_wait};
 use crate::event::{StopCause, WaitReason};
 use crate::ids::JobId;
 use crate::outcome::Reason;
@@ -20,7 +20,7 @@ pub(super) struct History {
     pub(super) refusals: u32,
     /// Time since the first of them.
     pub(super) refused_for: Duration,
-    /// Whether the servers were all seen on after an earlier conflict.
+    /// Whether the servers were all seen unmoved after an earlier conflict.
     pub(super) sifted: bool,
     /// Whether the credentials were read anew for these servers.
     pub(super) renewed: bool,
@@ -41,7 +41,7 @@ pub(super) enum Reaction {
     AcceptedEarlier,
     /// Wait, then send the same again.
     Again(Duration, WaitReason),
-    /// Read the states singly, leave out what is not on, and send the rest.
+    /// Read the states singly, leave out what is to be left out, and send the rest.
     Sift,
     /// Send each half of the servers by itself.
     Halve,
@@ -57,7 +57,7 @@ pub(super) enum Reaction {
 
 /// The step after `answer`, where `status` is its HTTP status. `jitter` is from 0 to 1.
 pub(super) fn react(
-    answer: StopAnswer,
+    answer: PowerAnswer,
     status: Option<u16>,
     history: History,
     retry_for: Duration,
@@ -73,33 +73,31 @@ pub(super) fn react(
         )
     };
     match answer {
-        StopAnswer::Accepted(job) => Reaction::Follow(job),
-        StopAnswer::Ambiguous => Reaction::FindOut,
-        StopAnswer::NotSent => match wait(None) {
+        PowerAnswer::Accepted(job) => Reaction::Follow(job),
+        PowerAnswer::Ambiguous => Reaction::FindOut,
+        PowerAnswer::NotSent => match wait(None) {
             Some(pause) => Reaction::Again(pause, WaitReason::Unreachable),
             None => Reaction::Stop(StopCause::Unreachable),
         },
-        StopAnswer::Throttled { retry_after } => match wait(retry_after) {
+        PowerAnswer::Throttled { retry_after } => match wait(retry_after) {
             Some(pause) => Reaction::Again(pause, WaitReason::Throttled),
             None => Reaction::GiveUp(Reason::Throttled),
         },
-        StopAnswer::Conflict(Conflict::StoppingOrOff) if history.lost_before => {
-            Reaction::AcceptedEarlier
-        }
-        StopAnswer::Conflict(_) if !history.sifted => Reaction::Sift,
-        StopAnswer::Conflict(_) | StopAnswer::Rejected { one_server: true } => {
+        PowerAnswer::Conflict(Conflict::There) if history.lost_before => Reaction::AcceptedEarlier,
+        PowerAnswer::Conflict(_) if !history.sifted => Reaction::Sift,
+        PowerAnswer::Conflict(_) | PowerAnswer::Rejected { one_server: true } => {
             if history.servers > 1 {
                 Reaction::Halve
             } else {
                 Reaction::Reject
             }
         }
-        StopAnswer::Rejected { one_server: false } => Reaction::Reject,
-        StopAnswer::Credentials if !history.renewed => Reaction::Renew,
-        StopAnswer::RefusedForAll if status == Some(403) && history.accepted_before => {
+        PowerAnswer::Rejected { one_server: false } => Reaction::Reject,
+        PowerAnswer::Credentials if !history.renewed => Reaction::Renew,
+        PowerAnswer::RefusedForAll if status == Some(403) && history.accepted_before => {
             Reaction::Reject
         }
-        StopAnswer::Credentials | StopAnswer::RefusedForAll => Reaction::Stop(StopCause::Refused),
+        PowerAnswer::Credentials | PowerAnswer::RefusedForAll => Reaction::Stop(StopCause::Refused),
     }
 }
 
@@ -119,25 +117,25 @@ mod tests {
         }
     }
 
-    fn step(answer: StopAnswer, history: History) -> Reaction {
+    fn step(answer: PowerAnswer, history: History) -> Reaction {
         react(answer, Some(400), history, HOUR, 0.5)
     }
 
     #[rstest]
-    #[case(StopAnswer::Ambiguous, Reaction::FindOut)]
-    #[case(StopAnswer::Conflict(Conflict::StoppingOrOff), Reaction::Sift)]
-    #[case(StopAnswer::Conflict(Conflict::Other), Reaction::Sift)]
-    #[case(StopAnswer::Credentials, Reaction::Renew)]
-    #[case(StopAnswer::RefusedForAll, Reaction::Stop(StopCause::Refused))]
-    #[case(StopAnswer::Rejected { one_server: true }, Reaction::Halve)]
-    #[case(StopAnswer::Rejected { one_server: false }, Reaction::Reject)]
-    fn the_first_answer(#[case] answer: StopAnswer, #[case] reaction: Reaction) {
+    #[case(PowerAnswer::Ambiguous, Reaction::FindOut)]
+    #[case(PowerAnswer::Conflict(Conflict::There), Reaction::Sift)]
+    #[case(PowerAnswer::Conflict(Conflict::Other), Reaction::Sift)]
+    #[case(PowerAnswer::Credentials, Reaction::Renew)]
+    #[case(PowerAnswer::RefusedForAll, Reaction::Stop(StopCause::Refused))]
+    #[case(PowerAnswer::Rejected { one_server: true }, Reaction::Halve)]
+    #[case(PowerAnswer::Rejected { one_server: false }, Reaction::Reject)]
+    fn the_first_answer(#[case] answer: PowerAnswer, #[case] reaction: Reaction) {
         assert_eq!(step(answer, first()), reaction);
     }
 
     #[test]
     fn a_conflict_with_all_seen_on_is_halved_down_to_one_server() {
-        let conflict = StopAnswer::Conflict(Conflict::Other);
+        let conflict = PowerAnswer::Conflict(Conflict::Other);
         let history = History {
             sifted: true,
             ..first()
@@ -151,15 +149,15 @@ mod tests {
     }
 
     #[test]
-    fn a_server_found_off_after_a_lost_answer_was_stopped_by_that_request() {
+    fn a_server_found_there_after_a_lost_answer_was_moved_by_that_request() {
         let history = History {
             lost_before: true,
             ..first()
         };
-        let off = StopAnswer::Conflict(Conflict::StoppingOrOff);
+        let off = PowerAnswer::Conflict(Conflict::There);
         assert_eq!(step(off, history), Reaction::AcceptedEarlier);
         assert_eq!(
-            step(StopAnswer::Conflict(Conflict::Other), history),
+            step(PowerAnswer::Conflict(Conflict::Other), history),
             Reaction::Sift
         );
     }
@@ -171,7 +169,7 @@ mod tests {
             ..first()
         };
         assert_eq!(
-            step(StopAnswer::Credentials, history),
+            step(PowerAnswer::Credentials, history),
             Reaction::Stop(StopCause::Refused)
         );
     }
@@ -182,14 +180,14 @@ mod tests {
             accepted_before: true,
             ..first()
         };
-        let react = |status| react(StopAnswer::RefusedForAll, Some(status), history, HOUR, 0.5);
+        let react = |status| react(PowerAnswer::RefusedForAll, Some(status), history, HOUR, 0.5);
         assert_eq!(react(403), Reaction::Reject);
         assert_eq!(react(404), Reaction::Stop(StopCause::Refused));
     }
 
     #[test]
     fn throttling_is_waited_out_and_then_given_up() {
-        let throttled = StopAnswer::Throttled {
+        let throttled = PowerAnswer::Throttled {
             retry_after: Some(Duration::from_secs(90)),
         };
         let asked = Reaction::Again(Duration::from_secs(90), WaitReason::Throttled);
@@ -207,7 +205,7 @@ mod tests {
     #[test]
     fn a_cloud_that_cannot_be_reached_stops_the_run_in_the_end() {
         assert!(matches!(
-            step(StopAnswer::NotSent, first()),
+            step(PowerAnswer::NotSent, first()),
             Reaction::Again(..)
         ));
         let history = History {
@@ -215,7 +213,7 @@ mod tests {
             ..first()
         };
         assert_eq!(
-            step(StopAnswer::NotSent, history),
+            step(PowerAnswer::NotSent, history),
             Reaction::Stop(StopCause::Unreachable)
         );
     }
@@ -232,7 +230,7 @@ mod tests {
                 servers, refusals, refused_for, sifted, renewed, accepted_before, lost_before,
             };
             let job: JobId = "70a599e0".parse().unwrap();
-            for answer in [StopAnswer::Ambiguous, StopAnswer::Accepted(job)] {
+            for answer in [PowerAnswer::Ambiguous, PowerAnswer::Accepted(job)] {
                 let reaction = react(answer, status, history, HOUR, jitter);
                 prop_assert!(matches!(reaction, Reaction::FindOut | Reaction::Follow(_)));
             }

@@ -1,4 +1,4 @@
-//! Finding out whether a stop request whose answer was lost was accepted, by reads only.
+//! Finding out whether a request whose answer was lost was accepted, by reads only.
 //!
 //! Owns the loop of design §7, Reconcile; the decision is `acceptance`. Invariant: only readings that
 //! began after the request failed count, and of a request that was accepted nothing is sent again.
@@ -12,11 +12,11 @@ use super::opening::doubtful_sends;
 use super::send::{Fate, Request};
 use super::states::Reading;
 use super::{Context, RunError};
-use crate::bms::StateClass;
 use crate::clock::Moment;
 use crate::event::{Phase, Slot, Slots, StopCause, WaitReason};
 use crate::outcome::{Outcome, Proof, Reason};
 use crate::plan::Batch;
+use crate::power::Standing;
 
 /// Most requests that a server may be part of in a run, refused ones not counted.
 const SENDS_OF_A_SERVER: usize = 3;
@@ -37,6 +37,7 @@ pub(super) async fn reconcile(
     request: Request,
     failed_at: Moment,
 ) -> Result<Found, RunError> {
+    let action = context.plan.action;
     let mut first: Option<Moment> = None;
     let mut since = failed_at;
     let mut told = false;
@@ -62,17 +63,20 @@ pub(super) async fn reconcile(
         .await?;
         spoilt.extend(
             seen.iter()
-                .filter_map(|(slot, r)| Some((*slot, disturbed(r.state)?))),
+                .filter_map(|(slot, r)| Some((*slot, disturbed(r.state.under(action))?))),
         );
         let at = seen
             .iter()
             .map(|(_, reading)| reading.at)
             .min()
             .unwrap_or(since);
-        let states: Vec<StateClass> = seen.iter().map(|(_, reading)| reading.state).collect();
+        let standings: Vec<Standing> = seen
+            .iter()
+            .map(|(_, reading)| reading.state.under(action))
+            .collect();
         let began = *first.get_or_insert(at);
         let grace = context.plan.checks.grace;
-        match judge(&states, at.since(failed_at), at.since(began), grace) {
+        match judge(&standings, at.since(failed_at), at.since(began), grace) {
             Acceptance::Accepted => return accepted(context, batch, request, &seen).await,
             Acceptance::NotAccepted => return not_accepted(context, batch, &seen, &spoilt).await,
             Acceptance::TooEarly => {}
@@ -94,8 +98,8 @@ pub(super) async fn reconcile(
     }
 }
 
-/// Looks once more at servers of a request that seemed not to have been taken. If one of them is off
-/// or stopping now, it was: what is off is settled, and the rest returned to be followed.
+/// Looks once more at servers of a request that seemed not to have been taken. If one of them is there
+/// or on its way now, it was: what is there is settled, and the rest returned to be followed.
 pub(super) async fn taken(
     context: &Context,
     batch: &Batch,
@@ -107,8 +111,9 @@ pub(super) async fn taken(
         // The reading that follows says so.
         return Ok(None);
     };
-    let down = |reading: &Reading| matches!(reading.state, StateClass::Off | StateClass::Stopping);
-    if !readings.iter().any(down) {
+    let action = context.plan.action;
+    let moved = |reading: &Reading| reading.state.under(action).shows_acceptance();
+    if !readings.iter().any(moved) {
         return Ok(None);
     }
     let seen: Vec<(Slot, Reading)> = slots.iter().zip(readings).collect();
@@ -119,31 +124,32 @@ pub(super) async fn taken(
         seen.iter().map(|(slot, r)| (r.state, *slot)),
     )
     .await?;
-    settle_off(context, batch, &seen).await.map(Some)
+    settle_there(context, batch, &seen).await.map(Some)
 }
 
-/// Settles what is off; returns the rest.
-async fn settle_off(
+/// Settles what is where it should be; returns the rest.
+async fn settle_there(
     context: &Context,
     batch: &Batch,
     seen: &[(Slot, Reading)],
 ) -> Result<Slots, RunError> {
-    let (off, rest): (Vec<_>, Vec<_>) = seen
+    let action = context.plan.action;
+    let (there, rest): (Vec<_>, Vec<_>) = seen
         .iter()
-        .partition(|(_, reading)| reading.state == StateClass::Off);
-    let stopped = Outcome::Stopped(Proof::AnswerLost);
-    settle(context, batch, off.iter().map(|(slot, _)| (stopped, *slot))).await?;
+        .partition(|(_, reading)| reading.state.under(action) == Standing::There);
+    let done = Outcome::Done(Proof::AnswerLost);
+    settle(context, batch, there.iter().map(|(slot, _)| (done, *slot))).await?;
     Ok(rest.iter().map(|(slot, _)| *slot).collect())
 }
 
-/// Settles what is off already; the rest is followed.
+/// Settles what is there already; the rest is followed.
 async fn accepted(
     context: &Context,
     batch: &Batch,
     request: Request,
     seen: &[(Slot, Reading)],
 ) -> Result<Found, RunError> {
-    let servers = settle_off(context, batch, seen).await?;
+    let servers = settle_there(context, batch, seen).await?;
     let Request { attempt, fate, .. } = request;
     Ok(Found::Accepted(Request {
         attempt,
@@ -169,14 +175,14 @@ async fn not_accepted(
     let mut again = Vec::new();
     let mut settled = Vec::new();
     for ((slot, reading), sends) in seen.iter().zip(sends) {
-        let unfit = unfit(reading.state, reading.renamed);
+        let unfit = unfit(reading.state.under(context.plan.action), reading.renamed);
         let reason = match unfit.or(spoilt.get(slot).copied()) {
             None if forbidden.is_some_and(StopCause::leaves_unfinished) => continue,
             None if forbidden.is_none() && sends < SENDS_OF_A_SERVER => {
                 again.push(*slot);
                 continue;
             }
-            None => Reason::StillOn,
+            None => Reason::unmoved(context.plan.action),
             Some(reason) => reason,
         };
         settled.push((Outcome::Failed(reason), *slot));

@@ -7,17 +7,19 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::RunError;
-use crate::bms::{Evidence, StateClass};
+use crate::bms::Evidence;
 use crate::clock::Clock;
 use crate::event::{Event, Phase, Slots, Stamped, StopCause};
 use crate::journal::{Journal, Receipt};
 use crate::ledger::Ledger;
+use crate::power::{Action, StateClass};
 
 /// Is shown every event after it was recorded; must not block.
 pub type Observer = Box<dyn Fn(&Stamped) + Send + Sync>;
 
 /// Takes the events of one run.
 pub struct Recorder {
+    action: Action,
     clock: Clock,
     books: Mutex<Books>,
     journal: Option<Journal>,
@@ -40,7 +42,7 @@ enum Durability {
     WithNext,
 }
 
-fn durability(event: &Event) -> Durability {
+fn durability(action: Action, event: &Event) -> Durability {
     match event {
         Event::Began { .. }
         | Event::Resumed { .. }
@@ -52,30 +54,30 @@ fn durability(event: &Event) -> Durability {
         | Event::JobEnded { .. }
         | Event::Settled { .. }
         | Event::SendingStopped { .. } => Durability::Soon,
-        // A server that is seen stopping may be on again before anything else is written.
+        // A server that is seen on its way may be back before anything else is written.
         Event::Observed {
             phase: Phase::After,
             states,
             ..
-        } if stopping(states) => Durability::Soon,
+        } if moving(action, states) => Durability::Soon,
         Event::Observed { .. } | Event::Waiting { .. } => Durability::WithNext,
     }
 }
 
-fn stopping(states: &[(StateClass, Slots)]) -> bool {
-    states
-        .iter()
-        .any(|(state, _)| *state == StateClass::Stopping)
+fn moving(action: Action, states: &[(StateClass, Slots)]) -> bool {
+    states.iter().any(|(state, _)| *state == action.passage())
 }
 
 impl Recorder {
     /// A recorder for a run of which `ledger` tells what is known; without a journal nothing is kept.
     pub fn new(ledger: Ledger, clock: Clock, journal: Option<Journal>, observer: Observer) -> Self {
+        let action = ledger.action();
         let books = Mutex::new(Books {
             ledger,
             unwritten: Vec::new(),
         });
         Self {
+            action,
             clock,
             books,
             journal,
@@ -85,7 +87,7 @@ impl Recorder {
 
     /// Records one event; when this returns, every reader can know of it.
     pub async fn record(&self, event: Event) -> Result<(), RunError> {
-        let durability = durability(&event);
+        let durability = durability(self.action, &event);
         // What is said of a run that is over cannot keep it from being over.
         let over = event == Event::ReportMisplaced;
         let receipt = self.enter(event, durability)?;

@@ -1,6 +1,6 @@
-//! Sending the stop requests of one batch.
+//! Sending the requests of one batch.
 //!
-//! Owns the loop around the stop call: portions of the batch that are to be sent, and requests whose
+//! Owns the loop around the power call: portions of the batch that are to be sent, and requests whose
 //! fate is to be found out. Invariant: every request is repeated, halved or given up only as `reaction`
 //! and `reconcile` allow, and a batch takes at most 24 requests that the cloud looked at.
 
@@ -14,7 +14,7 @@ use super::deliver::{Delivered, Parcel, deliver};
 use super::reaction::{History, Reaction, react};
 use super::reconcile::{Found, reconcile, taken};
 use super::{Context, RunError, accepted_before};
-use crate::bms::{Evidence, StopAnswer, StopSlot};
+use crate::bms::{Evidence, PowerAnswer, PowerSlot};
 use crate::clock::Moment;
 use crate::event::{Attempt, SendAnswer, Slot, Slots, StopCause};
 use crate::ids::JobId;
@@ -28,7 +28,7 @@ const SENDS_OF_A_BATCH: usize = 24;
 /// How often readings that have grown old are made anew before a request.
 const RENEWALS: usize = 2;
 
-/// A stop request that was, or may have been, accepted.
+/// A power request that was, or may have been, accepted.
 #[derive(Debug)]
 pub(super) struct Request {
     /// Its number within the batch.
@@ -39,7 +39,7 @@ pub(super) struct Request {
     pub(super) fate: Fate,
 }
 
-/// What became of a stop request.
+/// What became of a power request.
 #[derive(Debug)]
 pub(super) enum Fate {
     /// A job was named.
@@ -53,8 +53,8 @@ pub(super) enum Fate {
 pub(super) struct Dispatched {
     /// Requests that were accepted.
     pub(super) requests: Vec<Request>,
-    /// Servers that turned out to be powering off already.
-    pub(super) stopping: Vec<Suspense>,
+    /// Servers that turned out to be on their way already.
+    pub(super) under_way: Vec<Suspense>,
 }
 
 /// A part of the batch that is to be sent in one request.
@@ -93,7 +93,7 @@ pub(super) async fn dispatch(
         batch,
         tasks: lost.into_iter().filter_map(find_out).collect(),
         dispatched: Dispatched {
-            stopping: ready.stopping,
+            under_way: ready.under_way,
             ..Dispatched::default()
         },
     };
@@ -126,7 +126,7 @@ impl Sending<'_> {
         match reconcile(self.context, self.batch, request, at).await? {
             Found::Accepted(request) => self.dispatched.requests.push(request),
             Found::NotAccepted(slots) => {
-                // These were seen on just now; the workflow's checks decide whether that ages.
+                // These were seen unmoved just now; the workflow's checks decide whether that ages.
                 let checked = self.context.plan.checks.before;
                 let read_at = checked.then(|| self.context.clock.elapsed());
                 let portion = Portion {
@@ -151,7 +151,7 @@ impl Sending<'_> {
                 .settle(&portion, Outcome::Failed(Reason::Rejected))
                 .await;
         }
-        let quota = self.context.client.stop_slot().await;
+        let quota = self.context.client.power_slot().await;
         // The wait for the quota may have been long; the readings are made anew with the place kept.
         // A cloud that cannot tell all states within their age would keep a batch waiting for ever.
         for _ in 0..RENEWALS {
@@ -183,7 +183,7 @@ impl Sending<'_> {
     async fn deliver(
         &self,
         portion: &Portion,
-        quota: StopSlot,
+        quota: PowerSlot,
     ) -> Result<(Attempt, Delivered), RunError> {
         let attempt = self.attempts().saturating_add(1);
         let servers = portion.slots.clone();
@@ -199,9 +199,9 @@ impl Sending<'_> {
     }
 
     /// Counts the answer in, and decides the next step.
-    fn react(&self, portion: &mut Portion, answer: StopAnswer, evidence: &Evidence) -> Reaction {
+    fn react(&self, portion: &mut Portion, answer: PowerAnswer, evidence: &Evidence) -> Reaction {
         let now = self.context.clock.elapsed();
-        if matches!(answer, StopAnswer::NotSent | StopAnswer::Throttled { .. }) {
+        if matches!(answer, PowerAnswer::NotSent | PowerAnswer::Throttled { .. }) {
             portion.refusals += 1;
             portion.refused_since.get_or_insert(now);
         }
@@ -284,7 +284,7 @@ impl Sending<'_> {
         Ok(())
     }
 
-    /// Reads states anew and keeps what is on.
+    /// Reads states anew and keeps what is to be sent.
     async fn sift(&mut self, portion: &mut Portion, how: How) -> Result<(), RunError> {
         if portion.doubtful && self.taken_after_all(portion).await? {
             return Ok(());
@@ -292,11 +292,11 @@ impl Sending<'_> {
         let ready = sift(self.context, self.batch, &portion.slots, how).await?;
         portion.slots = ready.send;
         portion.read_at = portion.read_at.and(ready.read_at);
-        self.dispatched.stopping.extend(ready.stopping);
+        self.dispatched.under_way.extend(ready.under_way);
         Ok(())
     }
 
-    /// Whether servers of a request that seemed not to have been taken are off or stopping after all:
+    /// Whether servers of a request that seemed not to have been taken are there or on their way after all:
     /// then it was, for all of them, and they are followed.
     async fn taken_after_all(&mut self, portion: &mut Portion) -> Result<bool, RunError> {
         let Some(servers) = taken(self.context, self.batch, &portion.slots).await? else {

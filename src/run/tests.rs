@@ -212,8 +212,8 @@ async fn servers_that_are_on_are_stopped_and_the_others_left_alone() {
     .run()
     .await;
     assert_eq!(told.sizes(), [1, 1000, 499, 999]);
-    assert_eq!(told.count(OutcomeKind::Stopped), 2499);
-    assert_eq!(told.count(OutcomeKind::AlreadyOff), 1);
+    assert_eq!(told.count(OutcomeKind::Done), 2499);
+    assert_eq!(told.count(OutcomeKind::Already), 1);
     assert!(told.stats.accepted.values().all(|count| *count == 1));
     assert_eq!(told.ledger.exit(), Exit::Success);
 }
@@ -226,7 +226,7 @@ async fn without_checks_nothing_is_read() {
         .await;
     assert_eq!(told.sizes(), [1000, 1]);
     assert_eq!((told.stats.requests.list, told.stats.requests.show), (0, 0));
-    assert_eq!(told.count(OutcomeKind::Stopped), 1001);
+    assert_eq!(told.count(OutcomeKind::Done), 1001);
 }
 
 #[tokio::test]
@@ -252,12 +252,12 @@ async fn every_target_is_settled_whatever_its_state() {
             Outcome::Failed(Reason::ErrorState),
             Outcome::Failed(Reason::Locked),
             Outcome::Failed(Reason::Busy),
-            Outcome::AlreadyOff,
-            Outcome::AlreadyOff,
+            Outcome::Already,
+            Outcome::Already,
             Outcome::Failed(Reason::JobFailed),
             Outcome::Failed(Reason::StillOn),
-            Outcome::Stopped(Proof::Job),
-            Outcome::Stopped(Proof::Job),
+            Outcome::Done(Proof::Job),
+            Outcome::Done(Proof::Job),
         ]
         .map(Some)
     );
@@ -277,7 +277,7 @@ async fn an_intent_precedes_every_answer_and_every_request_is_recorded() {
         .filter(|s| matches!(s.event, Event::SendIntended { .. }));
     assert_eq!(intents.count(), told.stats.stops.len());
     assert_eq!(told.sizes(), [20, 20, 20, 20]);
-    assert_eq!(told.count(OutcomeKind::Stopped), 20);
+    assert_eq!(told.count(OutcomeKind::Done), 20);
     assert!(told.stats.double_stops.is_empty());
 }
 
@@ -296,8 +296,8 @@ fn small_fleet() -> Rehearsal {
 fn assert_same_but_for_lost_answers(told: &Told, undisturbed: &[Option<Outcome>], about: &str) {
     for (outcome, expected) in told.outcomes().iter().zip(undisturbed) {
         let same = outcome == expected;
-        let lost = *outcome == Some(Outcome::Stopped(Proof::AnswerLost))
-            && *expected == Some(Outcome::Stopped(Proof::Job));
+        let lost = *outcome == Some(Outcome::Done(Proof::AnswerLost))
+            && *expected == Some(Outcome::Done(Proof::Job));
         let failed_job = *expected == Some(Outcome::Failed(Reason::JobFailed))
             && *outcome == Some(Outcome::Failed(Reason::StillOn));
         assert!(
@@ -358,7 +358,7 @@ async fn a_lost_answer_is_found_out_by_states_alone() {
             .run()
             .await;
         assert_eq!(told.sizes(), [20], "{fault}");
-        let lost = Some(Outcome::Stopped(Proof::AnswerLost));
+        let lost = Some(Outcome::Done(Proof::AnswerLost));
         assert!(
             told.outcomes().iter().all(|outcome| *outcome == lost),
             "{fault}"
@@ -374,7 +374,7 @@ async fn a_request_that_was_not_taken_is_sent_again_after_the_grace_time() {
         .run()
         .await;
     assert_eq!(told.sizes(), [0, 0, 20]);
-    assert_eq!(told.count(OutcomeKind::Stopped), 20);
+    assert_eq!(told.count(OutcomeKind::Done), 20);
     let sent = |at: usize| told.stats.stops[at].at;
     assert!(sent(1).duration_since(sent(0)).as_secs() >= 120);
     assert!(told.stats.accepted.values().all(|count| *count == 1));

@@ -1,18 +1,18 @@
-//! What a state that was read before the stop means for a target. Pure.
+//! What a state that was read before the request means for a target. Pure.
 //!
-//! Owns the table of design §7, step 1. Invariant: only a server that is on, or in error where the
-//! workflow says so, is ever to be sent.
+//! Owns the table of design §7, step 1. Invariant: only a server that is in the state from which it is to be
+//! taken, or in error where the workflow says so, is ever to be sent.
 
-use crate::bms::StateClass;
 use crate::outcome::{Outcome, Reason};
+use crate::power::Standing;
 use crate::workflow::{FailOrSkip, FailSkipOrSend, OnState};
 
 /// What to do with a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Step {
-    /// Put it into the stop request.
+    /// Put it into the request.
     Send,
-    /// It is powering off already: follow its state.
+    /// It is on its way already: follow its state.
     Follow,
     /// It is at work: read again.
     Wait,
@@ -20,19 +20,19 @@ pub(super) enum Step {
     Settle(Outcome),
 }
 
-/// The step for a target in `state` whose live name differs from the inventory's if `renamed`.
-pub(super) fn triage(state: StateClass, renamed: bool, on_state: OnState) -> Step {
+/// The step for a target that stands so, and whose live name differs from the inventory's if `renamed`.
+pub(super) fn triage(standing: Standing, renamed: bool, on_state: OnState) -> Step {
     if renamed {
         return Step::Settle(Outcome::Failed(Reason::NameMismatch));
     }
-    match state {
-        StateClass::On => Step::Send,
-        StateClass::Off => Step::Settle(Outcome::AlreadyOff),
-        StateClass::Stopping => Step::Follow,
-        StateClass::Busy => Step::Wait,
-        StateClass::Gone => Step::Settle(fail_or_skip(on_state.missing, Reason::Missing)),
-        StateClass::Locked => Step::Settle(fail_or_skip(on_state.locked, Reason::Locked)),
-        StateClass::Error => match on_state.error {
+    match standing {
+        Standing::Opposite => Step::Send,
+        Standing::There => Step::Settle(Outcome::Already),
+        Standing::UnderWay => Step::Follow,
+        Standing::Busy => Step::Wait,
+        Standing::Gone => Step::Settle(fail_or_skip(on_state.missing, Reason::Missing)),
+        Standing::Locked => Step::Settle(fail_or_skip(on_state.locked, Reason::Locked)),
+        Standing::Error => match on_state.error {
             FailSkipOrSend::Fail => Step::Settle(Outcome::Failed(Reason::ErrorState)),
             FailSkipOrSend::Skip => Step::Settle(Outcome::Skipped(Reason::ErrorState)),
             FailSkipOrSend::Send => Step::Send,
@@ -59,31 +59,31 @@ mod tests {
     };
 
     #[rstest]
-    #[case(StateClass::On, Step::Send, Step::Send)]
-    #[case(StateClass::Stopping, Step::Follow, Step::Follow)]
-    #[case(StateClass::Busy, Step::Wait, Step::Wait)]
+    #[case(Standing::Opposite, Step::Send, Step::Send)]
+    #[case(Standing::UnderWay, Step::Follow, Step::Follow)]
+    #[case(Standing::Busy, Step::Wait, Step::Wait)]
     #[case(
-        StateClass::Off,
-        Step::Settle(Outcome::AlreadyOff),
-        Step::Settle(Outcome::AlreadyOff)
+        Standing::There,
+        Step::Settle(Outcome::Already),
+        Step::Settle(Outcome::Already)
     )]
     #[case(
-        StateClass::Gone,
+        Standing::Gone,
         Step::Settle(Outcome::Failed(Reason::Missing)),
         Step::Settle(Outcome::Skipped(Reason::Missing))
     )]
     #[case(
-        StateClass::Locked,
+        Standing::Locked,
         Step::Settle(Outcome::Failed(Reason::Locked)),
         Step::Settle(Outcome::Skipped(Reason::Locked))
     )]
     #[case(
-        StateClass::Error,
+        Standing::Error,
         Step::Settle(Outcome::Failed(Reason::ErrorState)),
         Step::Settle(Outcome::Skipped(Reason::ErrorState))
     )]
     fn each_state_by_default_and_with_skip(
-        #[case] state: StateClass,
+        #[case] state: Standing,
         #[case] by_default: Step,
         #[case] skipping: Step,
     ) {
@@ -97,13 +97,16 @@ mod tests {
             error: FailSkipOrSend::Send,
             ..OnState::default()
         };
-        assert_eq!(triage(StateClass::Error, false, on_state), Step::Send);
+        assert_eq!(triage(Standing::Error, false, on_state), Step::Send);
     }
 
     #[test]
     fn a_renamed_server_is_never_sent() {
         let mismatch = Step::Settle(Outcome::Failed(Reason::NameMismatch));
-        assert_eq!(triage(StateClass::On, true, OnState::default()), mismatch);
-        assert_eq!(triage(StateClass::Off, true, SKIP), mismatch);
+        assert_eq!(
+            triage(Standing::Opposite, true, OnState::default()),
+            mismatch
+        );
+        assert_eq!(triage(Standing::There, true, SKIP), mismatch);
     }
 }

@@ -1,23 +1,21 @@
 //! What became of a target, from what its job says and what its state shows afterwards. Pure.
 //!
 //! Owns the table of design §7, step 4. State decides over the job. Invariant: a target counts as
-//! stopped only if it was seen off, or if its sub-job says so and the workflow wants no reading.
+//! stopped or started only if it was seen so, or if its sub-job says so and the workflow wants no
+//! reading.
 
 use std::time::Duration;
 
-use crate::bms::StateClass;
 use crate::outcome::{Outcome, Proof, Reason};
-
-/// Error code of a server that was off when its stop was tried.
-pub(super) const ALREADY_OFF: &str = "BMS.0039";
+use crate::power::{Action, Standing};
 
 /// What is known of a target before its state is read again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Told {
     /// Its sub-job succeeded.
     Succeeded,
-    /// Its sub-job failed because it was off already.
-    FoundOff,
+    /// Its sub-job failed because it was there already.
+    FoundThere,
     /// Its sub-job failed.
     Failed,
     /// The job ended well and says nothing of it.
@@ -26,10 +24,10 @@ pub(super) enum Told {
     Unfinished,
     /// The cloud does not know the job.
     JobGone,
-    /// Its stop request was accepted, though the answer was lost.
+    /// Its request was accepted, though the answer was lost.
     Lost,
-    /// It was powering off before the run came to it, and was never sent.
-    StoppingBefore,
+    /// It was on its way before the run came to it, and was never sent.
+    UnderWayBefore,
 }
 
 /// How much time has passed at the reading since the job ended.
@@ -39,7 +37,7 @@ pub(super) struct Timing {
     pub(super) passed: Duration,
     /// How long a state may lag.
     pub(super) grace: Duration,
-    /// How long powering off may take.
+    /// How long powering off or on may take.
     pub(super) limit: Duration,
 }
 
@@ -55,16 +53,16 @@ pub(super) enum Verdict {
 /// The verdict without any reading, where the workflow wants none and none is needed.
 pub(super) fn by_job_alone(told: Told) -> Option<Outcome> {
     match told {
-        Told::Succeeded => Some(Outcome::Stopped(Proof::Job)),
-        Told::FoundOff => Some(Outcome::AlreadyOff),
+        Told::Succeeded => Some(Outcome::Done(Proof::Job)),
+        Told::FoundThere => Some(Outcome::Already),
         Told::Failed => Some(Outcome::Failed(Reason::JobFailed)),
         Told::Nothing | Told::Unfinished => Some(Outcome::Unknown(Reason::JobUnfinished)),
-        Told::JobGone | Told::Lost | Told::StoppingBefore => None,
+        Told::JobGone | Told::Lost | Told::UnderWayBefore => None,
     }
 }
 
-/// The verdict on a target that is in `state`.
-pub(super) fn judge(told: Told, state: StateClass, timing: Timing) -> Verdict {
+/// The verdict on a target of `action` that stands so.
+pub(super) fn judge(action: Action, told: Told, standing: Standing, timing: Timing) -> Verdict {
     let within = |allowed: Duration, outcome: Outcome| {
         if timing.passed < allowed {
             Verdict::TooEarly
@@ -72,38 +70,39 @@ pub(super) fn judge(told: Told, state: StateClass, timing: Timing) -> Verdict {
             Verdict::Settled(outcome)
         }
     };
-    match state {
-        StateClass::Off => Verdict::Settled(seen_off(told)),
-        StateClass::Stopping => within(timing.limit, too_long_stopping(told)),
-        StateClass::On | StateClass::Locked => match told {
-            Told::Failed | Told::Unfinished => Verdict::Settled(seen_on(told)),
-            Told::Lost => within(timing.limit, seen_on(told)),
+    let unmoved = unmoved(action, told);
+    match standing {
+        Standing::There => Verdict::Settled(seen_there(told)),
+        Standing::UnderWay => within(timing.limit, too_long(action, told)),
+        Standing::Opposite | Standing::Locked => match told {
+            Told::Failed | Told::Unfinished => Verdict::Settled(unmoved),
+            Told::Lost => within(timing.limit, unmoved),
             Told::Succeeded
-            | Told::FoundOff
+            | Told::FoundThere
             | Told::Nothing
             | Told::JobGone
-            | Told::StoppingBefore => within(timing.grace, seen_on(told)),
+            | Told::UnderWayBefore => within(timing.grace, unmoved),
         },
-        StateClass::Busy => within(timing.grace, seen_otherwise(told, Reason::Busy)),
-        StateClass::Error => Verdict::Settled(seen_otherwise(told, Reason::ErrorState)),
-        StateClass::Gone => Verdict::Settled(seen_otherwise(told, Reason::Missing)),
+        Standing::Busy => within(timing.grace, seen_otherwise(told, Reason::Busy)),
+        Standing::Error => Verdict::Settled(seen_otherwise(told, Reason::ErrorState)),
+        Standing::Gone => Verdict::Settled(seen_otherwise(told, Reason::Missing)),
     }
 }
 
-fn seen_off(told: Told) -> Outcome {
+fn seen_there(told: Told) -> Outcome {
     match told {
         Told::Succeeded | Told::Failed | Told::Nothing | Told::Unfinished | Told::JobGone => {
-            Outcome::Stopped(Proof::Job)
+            Outcome::Done(Proof::Job)
         }
-        Told::FoundOff | Told::StoppingBefore => Outcome::AlreadyOff,
-        Told::Lost => Outcome::Stopped(Proof::AnswerLost),
+        Told::FoundThere | Told::UnderWayBefore => Outcome::Already,
+        Told::Lost => Outcome::Done(Proof::AnswerLost),
     }
 }
 
-fn seen_on(told: Told) -> Outcome {
+fn unmoved(action: Action, told: Told) -> Outcome {
     match told {
-        Told::Succeeded | Told::FoundOff | Told::Nothing | Told::Lost | Told::StoppingBefore => {
-            Outcome::Failed(Reason::StillOn)
+        Told::Succeeded | Told::FoundThere | Told::Nothing | Told::Lost | Told::UnderWayBefore => {
+            Outcome::Failed(Reason::unmoved(action))
         }
         Told::Failed => Outcome::Failed(Reason::JobFailed),
         Told::Unfinished => Outcome::Unknown(Reason::JobUnfinished),
@@ -111,14 +110,16 @@ fn seen_on(told: Told) -> Outcome {
     }
 }
 
-fn too_long_stopping(told: Told) -> Outcome {
+fn too_long(action: Action, told: Told) -> Outcome {
     match told {
-        Told::Succeeded | Told::FoundOff | Told::Failed | Told::Nothing | Told::StoppingBefore => {
-            Outcome::Failed(Reason::StuckStopping)
-        }
+        Told::Succeeded
+        | Told::FoundThere
+        | Told::Failed
+        | Told::Nothing
+        | Told::UnderWayBefore => Outcome::Failed(Reason::stuck(action)),
         Told::Unfinished => Outcome::Unknown(Reason::JobUnfinished),
         Told::JobGone => Outcome::Unknown(Reason::JobGone),
-        Told::Lost => Outcome::Failed(Reason::StillOn),
+        Told::Lost => Outcome::Failed(Reason::unmoved(action)),
     }
 }
 
@@ -127,11 +128,11 @@ fn seen_otherwise(told: Told, reason: Reason) -> Outcome {
         Told::Failed => Outcome::Failed(Reason::JobFailed),
         Told::Unfinished => Outcome::Unknown(Reason::JobUnfinished),
         Told::Succeeded
-        | Told::FoundOff
+        | Told::FoundThere
         | Told::Nothing
         | Told::JobGone
         | Told::Lost
-        | Told::StoppingBefore => Outcome::Failed(reason),
+        | Told::UnderWayBefore => Outcome::Failed(reason),
     }
 }
 
@@ -141,26 +142,29 @@ mod tests {
     use proptest::prelude::*;
     use rstest::rstest;
 
+    use crate::workflow::StopType;
+
+    const STOP: Action = Action::Stop(StopType::Hard);
     const GRACE: Duration = Duration::from_secs(120);
     const LIMIT: Duration = Duration::from_secs(1800);
     const TOLD: [Told; 8] = [
         Told::Succeeded,
-        Told::FoundOff,
+        Told::FoundThere,
         Told::Failed,
         Told::Nothing,
         Told::Unfinished,
         Told::JobGone,
         Told::Lost,
-        Told::StoppingBefore,
+        Told::UnderWayBefore,
     ];
-    const STATES: [StateClass; 7] = [
-        StateClass::On,
-        StateClass::Off,
-        StateClass::Stopping,
-        StateClass::Gone,
-        StateClass::Error,
-        StateClass::Locked,
-        StateClass::Busy,
+    const STATES: [Standing; 7] = [
+        Standing::Opposite,
+        Standing::There,
+        Standing::UnderWay,
+        Standing::Gone,
+        Standing::Error,
+        Standing::Locked,
+        Standing::Busy,
     ];
 
     fn at(passed: Duration) -> Timing {
@@ -172,30 +176,30 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Told::Succeeded, StateClass::Off, Outcome::Stopped(Proof::Job))]
-    #[case(Told::FoundOff, StateClass::Off, Outcome::AlreadyOff)]
-    #[case(Told::Failed, StateClass::Off, Outcome::Stopped(Proof::Job))]
-    #[case(Told::Lost, StateClass::Off, Outcome::Stopped(Proof::AnswerLost))]
-    #[case(Told::StoppingBefore, StateClass::Off, Outcome::AlreadyOff)]
-    #[case(Told::Failed, StateClass::On, Outcome::Failed(Reason::JobFailed))]
+    #[case(Told::Succeeded, Standing::There, Outcome::Done(Proof::Job))]
+    #[case(Told::FoundThere, Standing::There, Outcome::Already)]
+    #[case(Told::Failed, Standing::There, Outcome::Done(Proof::Job))]
+    #[case(Told::Lost, Standing::There, Outcome::Done(Proof::AnswerLost))]
+    #[case(Told::UnderWayBefore, Standing::There, Outcome::Already)]
+    #[case(Told::Failed, Standing::Opposite, Outcome::Failed(Reason::JobFailed))]
     #[case(
         Told::Unfinished,
-        StateClass::On,
+        Standing::Opposite,
         Outcome::Unknown(Reason::JobUnfinished)
     )]
-    #[case(Told::Succeeded, StateClass::Gone, Outcome::Failed(Reason::Missing))]
+    #[case(Told::Succeeded, Standing::Gone, Outcome::Failed(Reason::Missing))]
     #[case(
         Told::Unfinished,
-        StateClass::Error,
+        Standing::Error,
         Outcome::Unknown(Reason::JobUnfinished)
     )]
     fn what_is_clear_at_once(
         #[case] told: Told,
-        #[case] state: StateClass,
+        #[case] state: Standing,
         #[case] outcome: Outcome,
     ) {
         assert_eq!(
-            judge(told, state, at(Duration::ZERO)),
+            judge(STOP, told, state, at(Duration::ZERO)),
             Verdict::Settled(outcome)
         );
     }
@@ -203,56 +207,59 @@ mod tests {
     #[rstest]
     #[case(
         Told::Succeeded,
-        StateClass::On,
+        Standing::Opposite,
         GRACE,
         Outcome::Failed(Reason::StillOn)
     )]
     #[case(
         Told::Succeeded,
-        StateClass::Locked,
+        Standing::Locked,
         GRACE,
         Outcome::Failed(Reason::StillOn)
     )]
-    #[case(Told::Lost, StateClass::On, LIMIT, Outcome::Failed(Reason::StillOn))]
+    #[case(
+        Told::Lost,
+        Standing::Opposite,
+        LIMIT,
+        Outcome::Failed(Reason::StillOn)
+    )]
     #[case(
         Told::JobGone,
-        StateClass::On,
+        Standing::Opposite,
         GRACE,
         Outcome::Unknown(Reason::JobGone)
     )]
+    #[case(Told::Succeeded, Standing::Busy, GRACE, Outcome::Failed(Reason::Busy))]
     #[case(
         Told::Succeeded,
-        StateClass::Busy,
-        GRACE,
-        Outcome::Failed(Reason::Busy)
-    )]
-    #[case(
-        Told::Succeeded,
-        StateClass::Stopping,
+        Standing::UnderWay,
         LIMIT,
         Outcome::Failed(Reason::StuckStopping)
     )]
     #[case(
-        Told::StoppingBefore,
-        StateClass::Stopping,
+        Told::UnderWayBefore,
+        Standing::UnderWay,
         LIMIT,
         Outcome::Failed(Reason::StuckStopping)
     )]
     #[case(
         Told::Lost,
-        StateClass::Stopping,
+        Standing::UnderWay,
         LIMIT,
         Outcome::Failed(Reason::StillOn)
     )]
     fn what_needs_time(
         #[case] told: Told,
-        #[case] state: StateClass,
+        #[case] state: Standing,
         #[case] allowed: Duration,
         #[case] outcome: Outcome,
     ) {
         let just_before = at(allowed - Duration::from_millis(1));
-        assert_eq!(judge(told, state, just_before), Verdict::TooEarly);
-        assert_eq!(judge(told, state, at(allowed)), Verdict::Settled(outcome));
+        assert_eq!(judge(STOP, told, state, just_before), Verdict::TooEarly);
+        assert_eq!(
+            judge(STOP, told, state, at(allowed)),
+            Verdict::Settled(outcome)
+        );
     }
 
     proptest! {
@@ -262,12 +269,12 @@ mod tests {
             state in prop::sample::select(STATES.as_slice()),
             seconds in 0u64..4000,
         ) {
-            let verdict = judge(told, state, at(Duration::from_secs(seconds)));
+            let verdict = judge(STOP, told, state, at(Duration::from_secs(seconds)));
             let off = matches!(
                 verdict,
-                Verdict::Settled(Outcome::Stopped(_) | Outcome::AlreadyOff)
+                Verdict::Settled(Outcome::Done(_) | Outcome::Already)
             );
-            prop_assert_eq!(off, state == StateClass::Off);
+            prop_assert_eq!(off, state == Standing::There);
         }
 
         #[test]
@@ -275,7 +282,7 @@ mod tests {
             told in prop::sample::select(TOLD.as_slice()),
             state in prop::sample::select(STATES.as_slice()),
         ) {
-            prop_assert_ne!(judge(told, state, at(LIMIT)), Verdict::TooEarly);
+            prop_assert_ne!(judge(STOP, told, state, at(LIMIT)), Verdict::TooEarly);
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::event::{Attempt, Mode, StopCause, WaitReason};
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::ledger::{BatchRecord, SendRecord, Totals};
 use crate::outcome::OutcomeKind;
-use crate::plan::{ACTION, Batch, Project, WorkflowSummary};
+use crate::plan::{Batch, Project, WorkflowSummary};
+use crate::power::Action;
 use crate::report::{Verdict, write_entries};
 use crate::state::{Holder, Switch};
 
@@ -107,16 +108,16 @@ impl Serialize for Instant {
 }
 
 /// Totals with those that have no outcome so far.
-struct Counts(Totals);
+struct Counts(Action, Totals);
 
 impl Serialize for Counts {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(2 + OutcomeKind::ALL.len()))?;
-        map.serialize_entry("targets", &self.0.targets())?;
+        map.serialize_entry("targets", &self.1.targets())?;
         for kind in OutcomeKind::ALL {
-            map.serialize_entry(kind.as_str(), &self.0.count(kind))?;
+            map.serialize_entry(kind.word(self.0), &self.1.count(kind))?;
         }
-        map.serialize_entry("pending", &self.0.pending())?;
+        map.serialize_entry("pending", &self.1.pending())?;
         map.end()
     }
 }
@@ -139,7 +140,7 @@ fn document<'a>(status: &'a Status<'a>) -> Document<'a> {
         schema: FORMAT,
         run_id: &around.run,
         mode: around.mode,
-        action: ACTION,
+        action: plan.action.word(),
         workflow: &plan.workflow,
         plan: PlanIdentity {
             digest: plan.digest,
@@ -157,12 +158,12 @@ fn document<'a>(status: &'a Status<'a>) -> Document<'a> {
         outcome: end.map(|facts| Verdict::of(facts.exit)),
         exit_code: end.map(|facts| facts.exit.code()),
         next: end.map_or_else(|| status.resume(), |facts| facts.next.clone()),
-        totals: Counts(ledger.totals()),
+        totals: Counts(plan.action, ledger.totals()),
         sends: status.sends(),
         groups: groups
             .map(|(group, totals)| Group {
                 name: &group.name,
-                totals: Counts(*totals),
+                totals: Counts(plan.action, *totals),
             })
             .collect(),
         batches: status
@@ -195,7 +196,7 @@ fn under_way<'a>(status: &Status<'a>, batch: &'a Batch, record: &'a BatchRecord)
         wave: batch.wave(),
         size: batch.servers().len(),
         pending: pending(record),
-        waiting_for: waiting_word(waiting(record)),
+        waiting_for: waiting_word(waiting(record), record.action()),
         sends: sends
             .filter(|(_, send)| !send.withdrawn)
             .map(send)
@@ -223,12 +224,15 @@ pub(super) fn state_word(life: Life) -> &'static str {
     }
 }
 
-pub(super) fn waiting_word(waiting: Waiting) -> &'static str {
+pub(super) fn waiting_word(waiting: Waiting, action: Action) -> &'static str {
     match waiting {
         Waiting::Said(WaitReason::Throttled) => "throttled",
         Waiting::Said(WaitReason::Unreachable) => "unreachable",
         Waiting::Said(WaitReason::Busy) => "busy",
-        Waiting::Said(WaitReason::Stopping) => "stopping",
+        Waiting::Said(WaitReason::Moving) => match action {
+            Action::Stop(_) => "stopping",
+            Action::Start => "starting",
+        },
         Waiting::Said(WaitReason::Grace) => "grace",
         Waiting::Said(WaitReason::Reconcile) => "reconcile",
         Waiting::Answer => "answer",

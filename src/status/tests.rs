@@ -121,7 +121,7 @@ fn half_way() -> Vec<Event> {
     vec![
         intended(0, 2),
         accepted(0, "job-a"),
-        settled(0, Outcome::Stopped(Proof::Job), 2),
+        settled(0, Outcome::Done(Proof::Job), 2),
         observed(1, 2),
         intended(1, 2),
         accepted(1, "job-\u{1b}b"),
@@ -133,9 +133,9 @@ fn half_way() -> Vec<Event> {
 
 fn finished() -> Vec<Event> {
     let mut events = half_way();
-    events.push(settled(1, Outcome::Stopped(Proof::Job), 2));
+    events.push(settled(1, Outcome::Done(Proof::Job), 2));
     events.push(settled(2, Outcome::Unknown(Reason::AnswerLost), 2));
-    events.push(settled(3, Outcome::AlreadyOff, 1));
+    events.push(settled(3, Outcome::Already, 1));
     events.push(settled(4, Outcome::Failed(Reason::Busy), 1));
     events.push(Event::Finished);
     events
@@ -270,7 +270,7 @@ fn every_wait_has_its_words() {
     let cases = [
         (vec![waits(0, WaitReason::Busy)], "busy"),
         (
-            vec![observed(0, 2), waits(0, WaitReason::Stopping)],
+            vec![observed(0, 2), waits(0, WaitReason::Moving)],
             "stopping",
         ),
         (vec![intended(0, 2)], "answer"),

@@ -12,6 +12,7 @@ use crate::duration;
 use crate::event::{Mode, StopCause, WaitReason};
 use crate::ledger::{BatchRecord, SendRecord, Totals};
 use crate::plan::Batch;
+use crate::power::Action;
 use crate::report::{Verdict, count, grouped, words};
 use crate::untrusted::{for_terminal, shorten};
 
@@ -25,13 +26,17 @@ const LONGEST: usize = 300;
 impl Status<'_> {
     /// The status as text, the final line end included. `now` tells how long ago things were.
     pub fn to_text(&self, now: Timestamp) -> String {
+        let action = self.plan.action;
         let mut lines = vec![title(self), format!("  state: {}", state(self))];
         lines.extend(advice(self));
         lines.extend(times(self, now));
         lines.extend(switch(self));
-        lines.push(format!("  targets: {}", tally(&self.ledger.totals())));
+        lines.push(format!(
+            "  targets: {}",
+            tally(&self.ledger.totals(), action)
+        ));
         lines.extend(groups(self));
-        lines.push(format!("  stop requests: {}", sends(self)));
+        lines.push(format!("  {} requests: {}", action.noun(), sends(self)));
         lines.extend(under_way(self, now));
         lines.push(String::new());
         lines.join("\n")
@@ -54,7 +59,10 @@ fn state(status: &Status<'_>) -> String {
         Life::Running => running(status),
         Life::Finished => match &status.end {
             Some(facts) => {
-                let (phrase, code) = (Verdict::of(facts.exit).phrase(), facts.exit.code());
+                let (phrase, code) = (
+                    Verdict::of(facts.exit).phrase(status.plan.action),
+                    facts.exit.code(),
+                );
                 format!("over: {phrase} (exit code {code})")
             }
             None => "over".to_owned(),
@@ -137,15 +145,21 @@ fn groups(status: &Status<'_>) -> Vec<String> {
     let groups = status.plan.groups.iter().zip(status.ledger.groups());
     let mut lines: Vec<String> = groups
         .take(GROUPS)
-        .map(|(group, totals)| format!("    {}: {}", shown(&group.name), tally(totals)))
+        .map(|(group, totals)| {
+            format!(
+                "    {}: {}",
+                shown(&group.name),
+                tally(totals, status.plan.action)
+            )
+        })
         .collect();
     lines.extend(rest(status.plan.groups.len(), GROUPS));
     lines
 }
 
-fn tally(totals: &Totals) -> String {
+fn tally(totals: &Totals, action: Action) -> String {
     let settled =
-        outcomes(totals).map(|(kind, count)| format!("{} {}", grouped(count), words(kind)));
+        outcomes(totals).map(|(kind, count)| format!("{} {}", grouped(count), words(kind, action)));
     let pending = totals.pending();
     let pending = (pending > 0).then(|| format!("{} pending", grouped(pending)));
     let parts: Vec<String> = settled.chain(pending).collect();
@@ -179,10 +193,11 @@ fn under_way(status: &Status<'_>, now: Timestamp) -> Vec<String> {
         };
         lines.push(format!("  under way{were}:"));
     }
+    let noun = status.plan.action.noun();
     for (batch, record) in status.under_way().take(BATCHES) {
         lines.push(of_batch(status, batch, record));
         let sends = (1..).zip(record.sends());
-        lines.extend(sends.filter_map(|(attempt, send)| of_send(attempt, send, now)));
+        lines.extend(sends.filter_map(|(attempt, send)| of_send(noun, attempt, send, now)));
     }
     lines.extend(rest(all, BATCHES));
     lines
@@ -191,15 +206,15 @@ fn under_way(status: &Status<'_>, now: Timestamp) -> Vec<String> {
 fn of_batch(status: &Status<'_>, batch: &Batch, record: &BatchRecord) -> String {
     let group = shown(status.group_of(batch));
     let (left, size) = (grouped(pending(record)), grouped(batch.servers().len()));
-    let waits = waits_for(waiting(record));
+    let waits = waits_for(waiting(record), status.plan.action);
     format!(
         "    batch {} ({group}), {left} of {size} pending: {waits}",
         batch.index()
     )
 }
 
-/// A stop request that was accepted or has no answer yet.
-fn of_send(attempt: u32, send: &SendRecord, now: Timestamp) -> Option<String> {
+/// A request that was accepted or has no answer yet.
+fn of_send(noun: &str, attempt: u32, send: &SendRecord, now: Timestamp) -> Option<String> {
     let servers = count(send.servers.len(), "server");
     let what = match send.job() {
         Some(job) => format!("job {}", shown(job.as_str())),
@@ -208,24 +223,27 @@ fn of_send(attempt: u32, send: &SendRecord, now: Timestamp) -> Option<String> {
     };
     let sent = since(send.sent_at, now);
     Some(format!(
-        "      stop request {attempt}, {servers}, sent {sent}: {what}"
+        "      {noun} request {attempt}, {servers}, sent {sent}: {what}"
     ))
 }
 
-fn waits_for(waiting: Waiting) -> &'static str {
-    match waiting {
+fn waits_for(waiting: Waiting, action: Action) -> String {
+    let waits = match waiting {
         Waiting::Said(WaitReason::Throttled) => "the cloud throttles",
         Waiting::Said(WaitReason::Unreachable) => "the cloud cannot be reached",
         Waiting::Said(WaitReason::Busy) => "waits for servers that are at work",
-        Waiting::Said(WaitReason::Stopping) => "waits for servers that are powering off",
+        Waiting::Said(WaitReason::Moving) => {
+            return format!("waits for servers that are {}", action.powering());
+        }
         Waiting::Said(WaitReason::Grace) => "waits for states, which may lag behind the job",
         Waiting::Said(WaitReason::Reconcile) => {
             "an answer was lost, waits for states to tell whether it was accepted"
         }
-        Waiting::Answer => "waits for the answer to a stop request",
+        Waiting::Answer => return format!("waits for the answer to a {} request", action.noun()),
         Waiting::Job => "waits for the job",
         Waiting::States => "reads states",
-    }
+    };
+    waits.to_owned()
 }
 
 fn why(cause: StopCause) -> &'static str {

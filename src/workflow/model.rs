@@ -133,7 +133,7 @@ pub struct InventoryFile {
 }
 
 /// How the cloud is asked to stop a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum StopType {
     /// Power is cut.

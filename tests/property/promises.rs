@@ -6,15 +6,16 @@
 use std::path::Path;
 
 use lightsout::bms::{
-    Conflict, ReadFailure, StopAnswer, classify_read, classify_stop, parse_job, parse_page,
+    Conflict, PowerAnswer, ReadFailure, classify_power, classify_read, parse_job, parse_page,
     parse_server,
 };
 use lightsout::diagnostic::{Diagnostic, Severity, SourceFile, to_text};
 use lightsout::event::Stamped;
 use lightsout::http::Response;
 use lightsout::ids::ServerId;
+use lightsout::power::Action;
 use lightsout::untrusted::is_hidden;
-use lightsout::workflow::Inputs;
+use lightsout::workflow::{Inputs, StopType};
 use lightsout::{inventory, journal, workflow};
 
 /// A workflow is read, or every finding can be shown; what `render` gives means the same.
@@ -93,7 +94,7 @@ pub(crate) fn answer(bytes: &[u8]) {
         )],
         body: body.to_vec().into(),
     };
-    stop_answer(&response);
+    power_answer(&response);
     read_answer(&response);
     if let Some(page) = parse_page(body) {
         assert!(page.rows.len() <= page.listed);
@@ -108,22 +109,28 @@ pub(crate) fn answer(bytes: &[u8]) {
     }
 }
 
-fn stop_answer(response: &Response) {
-    let (class, evidence) = classify_stop(&Ok(response.clone()));
+fn power_answer(response: &Response) {
+    for action in [Action::Stop(StopType::Hard), Action::Start] {
+        of_action(action, response);
+    }
+}
+
+fn of_action(action: Action, response: &Response) {
+    let (class, evidence) = classify_power(action, &Ok(response.clone()));
     let status = response.status;
     assert_eq!(evidence.http_status, Some(status));
     match class {
-        StopAnswer::Accepted(job) => {
+        PowerAnswer::Accepted(job) => {
             assert!((200..300).contains(&status) && !job.as_str().is_empty());
         }
         // Somebody answered, so the request was sent.
-        StopAnswer::NotSent => panic!("{status} is an answer"),
-        StopAnswer::Ambiguous => {}
-        StopAnswer::Throttled { .. }
-        | StopAnswer::Conflict(Conflict::StoppingOrOff | Conflict::Other)
-        | StopAnswer::Credentials
-        | StopAnswer::RefusedForAll
-        | StopAnswer::Rejected { .. } => {
+        PowerAnswer::NotSent => panic!("{status} is an answer"),
+        PowerAnswer::Ambiguous => {}
+        PowerAnswer::Throttled { .. }
+        | PowerAnswer::Conflict(Conflict::There | Conflict::Other)
+        | PowerAnswer::Credentials
+        | PowerAnswer::RefusedForAll
+        | PowerAnswer::Rejected { .. } => {
             assert!((400..600).contains(&status), "{status} refuses nothing");
         }
     }

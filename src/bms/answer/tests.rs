@@ -5,13 +5,15 @@ use std::time::Duration;
 use rstest::rstest;
 
 use super::*;
+use crate::workflow::StopType;
 
-const OFF: StopAnswer = StopAnswer::Conflict(Conflict::StoppingOrOff);
-const OTHER: StopAnswer = StopAnswer::Conflict(Conflict::Other);
-const BUSY: StopAnswer = StopAnswer::Throttled { retry_after: None };
-const ALL: StopAnswer = StopAnswer::Rejected { one_server: false };
-const ONE: StopAnswer = StopAnswer::Rejected { one_server: true };
-use StopAnswer::{Ambiguous, Credentials, NotSent, RefusedForAll};
+const STOP: Action = Action::Stop(StopType::Hard);
+const OFF: PowerAnswer = PowerAnswer::Conflict(Conflict::There);
+const OTHER: PowerAnswer = PowerAnswer::Conflict(Conflict::Other);
+const BUSY: PowerAnswer = PowerAnswer::Throttled { retry_after: None };
+const ALL: PowerAnswer = PowerAnswer::Rejected { one_server: false };
+const ONE: PowerAnswer = PowerAnswer::Rejected { one_server: true };
+use PowerAnswer::{Ambiguous, Credentials, NotSent, RefusedForAll};
 
 fn answered(status: u16, body: &str) -> Result<Response, Failure> {
     Ok(Response {
@@ -21,9 +23,9 @@ fn answered(status: u16, body: &str) -> Result<Response, Failure> {
     })
 }
 
-fn with_code(status: u16, code: &str) -> StopAnswer {
+fn with_code(status: u16, code: &str) -> PowerAnswer {
     let body = format!(r#"{{"error":{{"code":"{code}","message":"m"}}}}"#);
-    classify_stop(&answered(status, &body)).0
+    classify_power(STOP, &answered(status, &body)).0
 }
 
 #[rstest]
@@ -68,7 +70,7 @@ fn with_code(status: u16, code: &str) -> StopAnswer {
 #[case("APIGW.0308", 429, BUSY)]
 #[case("APIGW.0705", 500, Ambiguous)]
 #[case("APIGW.0801", 503, BUSY)]
-fn each_documented_code(#[case] code: &str, #[case] status: u16, #[case] expected: StopAnswer) {
+fn each_documented_code(#[case] code: &str, #[case] status: u16, #[case] expected: PowerAnswer) {
     assert_eq!(with_code(status, code), expected);
     // A dedicated gateway spells the same codes with another prefix.
     let dedicated = code.replace("APIGW.", "APIG.");
@@ -83,7 +85,7 @@ fn each_documented_code(#[case] code: &str, #[case] status: u16, #[case] expecte
 #[case("BMS.0006", Ambiguous)]
 #[case("BMS.0032", Credentials)]
 #[case("BMS.0033", RefusedForAll)]
-fn the_code_counts_before_the_status(#[case] code: &str, #[case] expected: StopAnswer) {
+fn the_code_counts_before_the_status(#[case] code: &str, #[case] expected: PowerAnswer) {
     for status in [400, 401, 403, 404, 408, 409, 429, 500, 502, 503, 504] {
         assert_eq!(with_code(status, code), expected, "{status}");
     }
@@ -133,7 +135,7 @@ fn the_code_counts_before_the_status(#[case] code: &str, #[case] expected: StopA
 #[case(599, Ambiguous)]
 #[case(600, Ambiguous)]
 #[case(999, Ambiguous)]
-fn each_status_without_a_code(#[case] status: u16, #[case] expected: StopAnswer) {
+fn each_status_without_a_code(#[case] status: u16, #[case] expected: PowerAnswer) {
     for body in [
         "",
         "<html>an error page</html>",
@@ -141,7 +143,7 @@ fn each_status_without_a_code(#[case] status: u16, #[case] expected: StopAnswer)
         "{}",
         "{\"error\":",
     ] {
-        let (answer, evidence) = classify_stop(&answered(status, body));
+        let (answer, evidence) = classify_power(STOP, &answered(status, body));
         assert_eq!(answer, expected, "{body}");
         assert_eq!(evidence.http_status, Some(status));
     }
@@ -160,8 +162,8 @@ fn each_status_without_a_code(#[case] status: u16, #[case] expected: StopAnswer)
 )]
 #[case(201, r#"{"error_code":"BMS.0039","error_msg":"m","job_id":"7"}"#, "7")]
 fn a_success_with_a_job_is_accepted(#[case] status: u16, #[case] body: &str, #[case] job: &str) {
-    let (answer, evidence) = classify_stop(&answered(status, body));
-    assert_eq!(answer, StopAnswer::Accepted(job.parse().unwrap()));
+    let (answer, evidence) = classify_power(STOP, &answered(status, body));
+    assert_eq!(answer, PowerAnswer::Accepted(job.parse().unwrap()));
     let expected = Evidence {
         http_status: Some(status),
         request_id: Some("r-1".into()),
@@ -185,12 +187,12 @@ fn without_a_job_in_a_success_nothing_is_accepted_and_nothing_excluded(
     #[case] status: u16,
     #[case] body: &str,
 ) {
-    assert_eq!(classify_stop(&answered(status, body)).0, Ambiguous);
+    assert_eq!(classify_power(STOP, &answered(status, body)).0, Ambiguous);
 }
 
 #[test]
 fn an_odd_success_says_what_came_instead() {
-    let (_, evidence) = classify_stop(&answered(200, "<html>welcome</html>"));
+    let (_, evidence) = classify_power(STOP, &answered(200, "<html>welcome</html>"));
     assert_eq!(evidence.code.as_deref(), Some("unexpected-body"));
     assert_eq!(evidence.message.as_deref(), Some("<html>welcome</html>"));
 }
@@ -219,7 +221,7 @@ fn only_a_missing_connection_is_surely_not_sent() {
             "too-large",
         ),
     ] {
-        let (answer, evidence) = classify_stop(&Err(failure));
+        let (answer, evidence) = classify_power(STOP, &Err(failure));
         assert_eq!(answer, expected);
         assert_eq!(evidence.code.as_deref(), Some(code));
     }
@@ -238,7 +240,7 @@ fn a_throttled_answer_says_how_long_to_wait() {
             body: format!(r#"{{"error_code":"{code}","error_msg":"m"}}"#).into(),
         };
         let retry_after = expected.map(Duration::from_secs);
-        let (answer, _) = classify_stop(&Ok(response));
-        assert_eq!(answer, StopAnswer::Throttled { retry_after });
+        let (answer, _) = classify_power(STOP, &Ok(response));
+        assert_eq!(answer, PowerAnswer::Throttled { retry_after });
     }
 }

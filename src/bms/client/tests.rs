@@ -13,10 +13,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::credentials::{CredentialsChoice, Environment};
-use super::super::state::StateClass;
 use super::*;
 use crate::bms::signing::Authorization;
 use crate::http::{Reach, TransportSettings};
+use crate::power::StateClass;
+use crate::workflow::StopType;
 
 mod secrecy_kept;
 
@@ -162,16 +163,18 @@ fn server() -> ServerId {
     SERVER.parse().unwrap()
 }
 
-async fn stop(client: &Client) -> (StopAnswer, Evidence) {
-    let slot = client.stop_slot().await;
-    client.stop(slot, StopType::Hard, &[server()]).await
+async fn stop(client: &Client) -> (PowerAnswer, Evidence) {
+    let slot = client.power_slot().await;
+    client
+        .power(slot, Action::Stop(StopType::Hard), &[server()])
+        .await
 }
 
 #[tokio::test]
 async fn a_stop_arrives_as_it_was_signed() {
     let cloud = Cloud::answering([(200, ACCEPTED)]).await;
     let (answer, evidence) = stop(&cloud.client(keys())).await;
-    assert_eq!(answer, StopAnswer::Accepted("job-1".parse().unwrap()));
+    assert_eq!(answer, PowerAnswer::Accepted("job-1".parse().unwrap()));
     assert_eq!(evidence.request_id.as_deref(), Some("r-200"));
 
     let received = cloud.received();
@@ -356,10 +359,10 @@ async fn a_refused_stop_is_left_to_the_caller() {
     let (_folder, credentials) = replaced_file();
     let cloud = Cloud::answering([(401, STALE), (200, ACCEPTED)]).await;
     let client = cloud.client(credentials);
-    assert_eq!(stop(&client).await.0, StopAnswer::Credentials);
+    assert_eq!(stop(&client).await.0, PowerAnswer::Credentials);
     assert_eq!(cloud.received().len(), 1);
     client.renew_credentials().unwrap();
-    assert!(matches!(stop(&client).await.0, StopAnswer::Accepted(_)));
+    assert!(matches!(stop(&client).await.0, PowerAnswer::Accepted(_)));
     assert_eq!(keys_used(&cloud), ["OLD", "NEW"]);
 }
 
@@ -370,7 +373,7 @@ async fn ten_megabytes_of_html_become_a_short_message() {
     let cloud = Cloud::answering([(502, &page), (502, &page)]).await;
     let client = cloud.client(keys());
     let (answer, evidence) = stop(&client).await;
-    assert_eq!(answer, StopAnswer::Ambiguous);
+    assert_eq!(answer, PowerAnswer::Ambiguous);
     let error = client.job(&"j".parse().unwrap()).await.unwrap_err();
     assert_eq!(error.class, ReadFailure::Retry { after: None });
     for evidence in [evidence, error.evidence] {
@@ -388,7 +391,7 @@ async fn a_silent_cloud_makes_a_stop_ambiguous_and_it_is_sent_once() {
     settings.clock = Clock::compressed(NonZeroU32::new(300).unwrap());
     let client = client(settings, keys());
     let (answer, evidence) = stop(&client).await;
-    assert_eq!(answer, StopAnswer::Ambiguous);
+    assert_eq!(answer, PowerAnswer::Ambiguous);
     assert_eq!(evidence.code.as_deref(), Some("timeout"));
     assert_eq!(cloud.received().len(), 1);
 }
@@ -402,7 +405,7 @@ async fn an_unreachable_cloud_is_surely_not_sent() {
     drop(listener);
     settings.endpoint = format!("http://{closed}").parse().unwrap();
     let (answer, evidence) = stop(&client(settings, keys())).await;
-    assert_eq!(answer, StopAnswer::NotSent);
+    assert_eq!(answer, PowerAnswer::NotSent);
     assert_eq!(evidence.code.as_deref(), Some("not-connected"));
 }
 
@@ -419,9 +422,9 @@ async fn each_kind_of_call_has_its_own_quota() {
     stop(&client).await;
     let ended = clock.elapsed();
     client.list_page(1).await.unwrap();
-    let waiting = clock.timeout(Duration::from_secs(20), client.stop_slot());
+    let waiting = clock.timeout(Duration::from_secs(20), client.power_slot());
     assert!(waiting.await.is_err());
-    assert!(matches!(stop(&client).await.0, StopAnswer::Accepted(_)));
+    assert!(matches!(stop(&client).await.0, PowerAnswer::Accepted(_)));
     assert!(clock.elapsed().since(ended) >= Duration::from_secs(60));
 }
 

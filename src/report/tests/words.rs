@@ -14,14 +14,16 @@ fn reasons() -> Vec<Reason> {
             ErrorState => Locked,
             Locked => Busy,
             Busy => StuckStopping,
-            StuckStopping => NameMismatch,
+            StuckStopping => StuckStarting,
+            StuckStarting => NameMismatch,
             NameMismatch => Rejected,
             Rejected => Throttled,
             Throttled => Unreachable,
             Unreachable => Credentials,
             Credentials => JobFailed,
             JobFailed => StillOn,
-            StillOn => AnswerLost,
+            StillOn => StillOff,
+            StillOff => AnswerLost,
             AnswerLost => JobUnfinished,
             JobUnfinished => JobGone,
             JobGone => StatesUnreadable,
@@ -76,12 +78,15 @@ fn schema_and_types_know_the_same_words() {
         words_of_schema("/$defs/server/properties/reason/enum"),
         reasons.collect::<Vec<_>>()
     );
-    let kinds = OutcomeKind::ALL
-        .into_iter()
-        .map(|kind| Value::from(kind.as_str()));
+    let good = [STOP, Action::Start].map(|action| {
+        let good = [OutcomeKind::Done, OutcomeKind::Already];
+        good.map(|kind| Value::from(kind.word(action)))
+    });
+    let others = OutcomeKind::ALL[2..].iter();
+    let others = others.map(|kind| Value::from(kind.word(STOP)));
     assert_eq!(
         words_of_schema("/$defs/server/properties/outcome/enum"),
-        kinds.collect::<Vec<_>>()
+        good.into_iter().flatten().chain(others).collect::<Vec<_>>()
     );
     let codes = exits().into_iter().map(|exit| Value::from(exit.code()));
     assert_eq!(

@@ -10,18 +10,21 @@ use std::time::Duration;
 
 use super::draw::Draw;
 use super::faults::{Befallen, Faults};
-use super::fleet::{Fleet, StopTerms};
+use super::fleet::{Fleet, Terms};
 use super::jobs::Job;
+use super::power::{PowerRequest, power_request};
 use super::quota::{Kind, Meter, Quotas};
 use super::reply::{Refusal, Reply};
 use super::routes::{Call, Route};
 use super::rows::Rows;
 use super::rule::{Fault, Point};
-use super::stats::{Accepted, AnswerSeen, JobSeen, Record, Stats, StopSeen};
-use super::strict::{self, Received, StopRequest};
+use super::stats::{Accepted, AnswerSeen, JobSeen, PowerSeen, Record, Stats};
+use super::strict::{self, Received};
 use super::{Keys, Settings};
 use crate::clock::{Clock, Moment};
 use crate::ids::{ProjectId, ServerId};
+use crate::power::Action;
+use crate::workflow::StopType;
 
 /// The cloud behind the simulator's address.
 pub(super) struct Cloud {
@@ -132,7 +135,7 @@ impl Cloud {
             call: Call::Action, ..
         } = route
         {
-            let seen = self.stop_seen(None);
+            let seen = self.power_seen(None);
             self.state().record.stats.stops.push(seen);
         }
     }
@@ -153,24 +156,30 @@ impl Cloud {
             }
             Route::Api { project, call } => (project, call),
         };
-        let stop = (*call == Call::Action).then(|| strict::stop_request(received));
+        let asked = (*call == Call::Action).then(|| power_request(received));
         let mut state = self.state();
-        if let Some(stop) = &stop {
-            state
-                .record
-                .stats
-                .stops
-                .push(self.stop_seen(stop.as_ref().ok()));
+        let asked_for_power = asked.is_some();
+        // What is no request of either kind stands with the stops.
+        let action = match &asked {
+            Some(Ok(request)) => request.action,
+            Some(Err(_)) | None => Action::Stop(StopType::Hard),
+        };
+        if let Some(asked) = &asked {
+            let seen = self.power_seen(asked.as_ref().ok());
+            state.record.seen_mut(action).push(seen);
         }
         let struck = fault.is_some_and(|fault| fault.point() == Point::Before);
         let acted = self
             .admit(&mut state, received, project, call.kind())
-            .map(|()| (!struck).then(|| self.act(&mut state, received, call, stop)));
+            .map(|()| (!struck).then(|| self.act(&mut state, received, call, asked)));
         let (reply, delivery) = match acted {
             Err(refusal) => (Reply::refusal(refusal, request_id), Delivery::Whole),
             Ok(acted) => spoil(acted, fault, request_id),
         };
-        note(&mut state.record, call, &reply, delivery, fault);
+        note(&mut state.record, &reply, delivery);
+        if asked_for_power && let Some(seen) = state.record.seen_mut(action).last_mut() {
+            note_answer(seen, &reply, delivery, fault);
+        }
         (reply, delivery)
     }
 
@@ -199,12 +208,12 @@ impl Cloud {
         state: &mut State,
         received: &Received,
         call: &Call,
-        stop: Option<Result<StopRequest, Refusal>>,
+        asked: Option<Result<PowerRequest, Refusal>>,
     ) -> Result<Vec<u8>, Refusal> {
         let now = self.clock.elapsed();
         let lag = self.faults.state_lag.0;
-        match (call, stop) {
-            (Call::Action, Some(Ok(stop))) => self.stop(state, &stop, now),
+        match (call, asked) {
+            (Call::Action, Some(Ok(request))) => self.power(state, &request, now),
             (Call::Action, Some(Err(refusal))) => Err(refusal),
             (Call::Action, None) => Err(Refusal::unknown_path()),
             (Call::List, _) => strict::list_request(received)
@@ -218,8 +227,13 @@ impl Cloud {
         }
     }
 
-    fn stop(&self, state: &mut State, stop: &StopRequest, now: Moment) -> Result<Vec<u8>, Refusal> {
-        let terms = StopTerms {
+    fn power(
+        &self,
+        state: &mut State,
+        request: &PowerRequest,
+        now: Moment,
+    ) -> Result<Vec<u8>, Refusal> {
+        let terms = Terms {
             now,
             takes: self.job_duration,
             conflicts: self.faults.conflicts,
@@ -231,20 +245,24 @@ impl Cloud {
             jobs,
             ..
         } = state;
-        let sub_jobs = fleet.stop(stop, terms)?;
+        let action = request.action;
+        let sub_jobs = fleet.power(request, terms)?;
         for sub in &sub_jobs {
-            let started = |earlier| fleet.started_between(sub.server, earlier, now);
+            let turned = |earlier| fleet.turned_between(sub.server, action, (earlier, now));
             let accepted = Accepted {
                 at: now,
-                powers_off: sub.powers_off,
+                effective: sub.effective,
             };
-            record.accepted(sub.server, accepted, started);
+            match action {
+                Action::Stop(_) => record.accepted(sub.server, accepted, turned),
+                Action::Start => record.started(sub.server, accepted, turned),
+            }
         }
         let number = jobs.list.len() as u64;
         let id = Job::id_of(self.draw, number);
-        if let Some(seen) = record.stats.stops.last_mut() {
+        if let Some(seen) = record.seen_mut(action).last_mut() {
             seen.job_id = Some(id.clone());
-            seen.powers_off = sub_jobs.iter().filter(|sub| sub.powers_off).count();
+            seen.effective = sub_jobs.iter().filter(|sub| sub.effective).count();
         }
         jobs.places.insert(id.clone(), jobs.list.len());
         let body = serde_json::json!({"job_id": &id}).to_string();
@@ -295,11 +313,11 @@ impl Cloud {
         }
     }
 
-    fn stop_seen(&self, request: Option<&StopRequest>) -> StopSeen {
+    fn power_seen(&self, request: Option<&PowerRequest>) -> PowerSeen {
         let servers = request
             .map(|request| &request.servers[..])
             .unwrap_or_default();
-        StopSeen {
+        PowerSeen {
             at: self.clock.now(),
             size: servers.len(),
             servers: servers
@@ -308,7 +326,7 @@ impl Cloud {
                 .copied()
                 .collect(),
             job_id: None,
-            powers_off: 0,
+            effective: 0,
             http_status: None,
             code: None,
             answer: AnswerSeen::Lost,
@@ -318,7 +336,21 @@ impl Cloud {
     /// Starts a server that is off, as nobody asked over the API.
     pub(super) fn start_by_hand(&self, server: ServerId) -> bool {
         let now = self.clock.elapsed();
-        self.state().fleet.start_by_hand(server, now)
+        let mut state = self.state();
+        state
+            .fleet
+            .find_mut(server)
+            .is_some_and(|server| server.start(now))
+    }
+
+    /// Stops a server that is on, as nobody asked over the API.
+    pub(super) fn stop_by_hand(&self, server: ServerId) -> bool {
+        let now = self.clock.elapsed();
+        let mut state = self.state();
+        state
+            .fleet
+            .find_mut(server)
+            .is_some_and(|server| server.stop(now))
     }
 
     /// Everything seen so far.
@@ -414,25 +446,28 @@ fn server_error(status: u16, point: Point, request_id: &str) -> Reply {
     }
 }
 
-fn note(record: &mut Record, call: &Call, reply: &Reply, delivery: Delivery, fault: Option<Fault>) {
-    let told = matches!(delivery, Delivery::Whole | Delivery::Half);
-    if reply.status >= 400 && told {
+fn is_told(delivery: Delivery) -> bool {
+    matches!(delivery, Delivery::Whole | Delivery::Half)
+}
+
+fn note(record: &mut Record, reply: &Reply, delivery: Delivery) {
+    if reply.status >= 400 && is_told(delivery) {
         record.refused(reply.status, reply.code.as_deref());
     }
-    if *call == Call::Action
-        && let Some(seen) = record.stats.stops.last_mut()
-    {
-        let replaced = fault.is_some_and(|fault| match fault {
-            Fault::Error { point, .. } | Fault::Html(point) => point == Point::After,
-            Fault::Throttle { .. } | Fault::NotFound | Fault::Slow(_) => false,
-            Fault::Reset(_) | Fault::Hang(_) | Fault::BrokenBody => true,
-        });
-        seen.http_status = told.then_some(reply.status);
-        seen.code.clone_from(&reply.code);
-        seen.answer = if replaced {
-            AnswerSeen::Lost
-        } else {
-            AnswerSeen::Sent
-        };
-    }
+}
+
+/// Notes what became of the answer to a power request.
+fn note_answer(seen: &mut PowerSeen, reply: &Reply, delivery: Delivery, fault: Option<Fault>) {
+    let replaced = fault.is_some_and(|fault| match fault {
+        Fault::Error { point, .. } | Fault::Html(point) => point == Point::After,
+        Fault::Throttle { .. } | Fault::NotFound | Fault::Slow(_) => false,
+        Fault::Reset(_) | Fault::Hang(_) | Fault::BrokenBody => true,
+    });
+    seen.http_status = is_told(delivery).then_some(reply.status);
+    seen.code.clone_from(&reply.code);
+    seen.answer = if replaced {
+        AnswerSeen::Lost
+    } else {
+        AnswerSeen::Sent
+    };
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::disposition::StartFaults;
 use super::draw::{Draw, key_of};
-use super::model::{Condition, Fate};
+use super::model::Condition;
 use super::presets;
 use super::quota::{Kind, PerKind};
 use super::rule::{Fault, Rule, Span};
@@ -61,10 +62,14 @@ impl FaultsError {
 ///     - { fault: error, status: 504, accepted: true, first: 1 }
 ///   job:
 ///     - { fault: slow, delay: 800ms, every: 5 }
+///   show:
+///     - { fault: error, status: 502, only: 3 }
 /// servers:
 ///   off: { share: 0.1 }
 ///   busy: { ids: [616fb98f-46ca-475e-917e-2563e5a8cd19], for: 40s }
 ///   failing: { share: 0.05, code: BMS.1007 }
+///   starts:                    # what goes wrong when servers are started
+///     ignored: { share: 0.1 }
 /// jobs: { stuck: 0.1, forgotten: 0.1 }
 /// state_lag: 5s
 /// conflicts: subjob            # or reject
@@ -156,7 +161,7 @@ pub(super) struct Befallen {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CallFaults {
-    /// For stop requests.
+    /// For requests that stop or start.
     pub stop: Vec<Rule>,
     /// For job queries.
     pub job: Vec<Rule>,
@@ -209,11 +214,11 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    fn has(&self, draw: Draw, purpose: &str, id: ServerId) -> bool {
+    pub(super) fn has(&self, draw: Draw, purpose: &str, id: ServerId) -> bool {
         self.ids.contains(&id) || draw.hits(purpose, key_of(id), self.share.0)
     }
 
-    fn span(&self) -> Option<Duration> {
+    pub(super) fn span(&self) -> Option<Duration> {
         self.lasts.map(|span| span.0)
     }
 }
@@ -232,11 +237,11 @@ pub struct Failing {
 }
 
 impl Failing {
-    fn has(&self, draw: Draw, purpose: &str, id: ServerId) -> bool {
+    pub(super) fn has(&self, draw: Draw, purpose: &str, id: ServerId) -> bool {
         self.ids.contains(&id) || draw.hits(purpose, key_of(id), self.share.0)
     }
 
-    fn code_or(&self, usual: &str) -> String {
+    pub(super) fn code_or(&self, usual: &str) -> String {
         self.code.clone().unwrap_or_else(|| usual.to_owned())
     }
 }
@@ -270,6 +275,8 @@ pub struct ServerFaults {
     pub stuck: Chosen,
     /// Is started again by somebody else, so long after it has gone off.
     pub restarted: Chosen,
+    /// What goes wrong when it is started; all of the above is about stops.
+    pub starts: StartFaults,
 }
 
 impl ServerFaults {
@@ -291,31 +298,6 @@ impl ServerFaults {
             .into_iter()
             .find(|(purpose, chosen, _)| chosen.has(draw, purpose, id));
         hit.map(|(_, _, condition)| condition)
-    }
-
-    /// The code that a request to stop this server is refused with, if it is.
-    pub(super) fn refusal(&self, draw: Draw, id: ServerId) -> Option<String> {
-        let refused = self.refused.has(draw, "refused", id);
-        refused.then(|| self.refused.code_or("BMS.0360"))
-    }
-
-    /// What this server does with a stop.
-    pub(super) fn fate(&self, draw: Draw, id: ServerId) -> Fate {
-        if self.failing.has(draw, "failing", id) {
-            Fate::Fails(self.failing.code_or("BMS.1007"))
-        } else if self.ignored.has(draw, "ignored", id) {
-            Fate::Ignores
-        } else if self.stuck.has(draw, "stuck", id) {
-            Fate::Sticks(self.stuck.span())
-        } else {
-            Fate::Stops
-        }
-    }
-
-    /// How long after it has gone off somebody else starts it.
-    pub(super) fn restarted_after(&self, draw: Draw, id: ServerId) -> Option<Duration> {
-        let hit = self.restarted.has(draw, "restarted", id);
-        hit.then(|| self.restarted.span().unwrap_or_default())
     }
 
     /// Whether its live name differs from the expected one.
@@ -369,6 +351,7 @@ pub enum PartialFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::simulator::model::Fate;
     use rstest::rstest;
     use serde_json::{Value, json};
 
@@ -429,7 +412,12 @@ mod tests {
     fn a_share_falls_on_the_same_servers_each_time() {
         let faults = read(json!({"servers": {"ignored": {"share": 0.5}}}));
         let ignored = |seed| -> Vec<u8> {
-            let fate = |number: &u8| faults.servers.fate(Draw::new(seed), id(*number));
+            let fate = |number: &u8| {
+                faults
+                    .servers
+                    .when_stopped(Draw::new(seed), id(*number))
+                    .fate
+            };
             (0..100)
                 .filter(|number| fate(number) == Fate::Ignores)
                 .collect()

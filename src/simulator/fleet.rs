@@ -1,6 +1,6 @@
-//! All servers of the simulated project: found by ID, stopped together, shown page by page.
+//! All servers of the simulated project: found by ID, stopped and started together, shown page by page.
 //!
-//! Owns the order of the listing and which states forbid a stop. Knows nothing of HTTP. Invariant: a
+//! Owns the order of the listing and which states forbid what. Knows nothing of HTTP. Invariant: a
 //! request that is refused has changed no server, and a page costs only its own rows unless filtered.
 
 use std::collections::HashMap;
@@ -11,11 +11,14 @@ use super::draw::{Draw, key_of};
 use super::faults::{Conflicts, ServerFaults};
 use super::jobs::{Ending, SubJob};
 use super::model::{Fate, Phase, Server};
+use super::power::PowerRequest;
 use super::reply::Refusal;
 use super::rows::Rows;
-use super::strict::{ListRequest, StopRequest, StopType};
+use super::strict::ListRequest;
 use crate::clock::Moment;
 use crate::ids::ServerId;
+use crate::power::Action;
+use crate::workflow::StopType;
 
 /// The servers that the cloud knows, in listing order.
 #[derive(Debug)]
@@ -24,9 +27,9 @@ pub(super) struct Fleet {
     places: HashMap<ServerId, usize>,
 }
 
-/// How an accepted stop goes.
+/// How an accepted request goes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct StopTerms {
+pub(super) struct Terms {
     pub(super) now: Moment,
     pub(super) takes: Duration,
     pub(super) conflicts: Conflicts,
@@ -50,9 +53,8 @@ impl Fleet {
                 name
             };
             let mut server = Server::new(id, name, condition, now)?;
-            server.fate = faults.fate(draw, id);
-            server.refused = faults.refusal(draw, id);
-            server.restarted_after = faults.restarted_after(draw, id);
+            server.when_stopped = faults.when_stopped(draw, id);
+            server.when_started = faults.when_started(draw, id);
             Some(server)
         };
         let servers: Vec<Server> = given.into_iter().filter_map(met).collect();
@@ -71,31 +73,35 @@ impl Fleet {
         self.servers.get(*self.places.get(&id)?)
     }
 
-    /// Whether others started this server after `earlier` and by `now`.
-    pub(super) fn started_between(&self, id: ServerId, earlier: Moment, now: Moment) -> bool {
+    /// Whether this server began to go the other way than `action` after `earlier` and by `now`.
+    pub(super) fn turned_between(
+        &self,
+        id: ServerId,
+        action: Action,
+        (earlier, now): (Moment, Moment),
+    ) -> bool {
         self.find(id)
-            .is_some_and(|server| server.started_between(earlier, now))
+            .is_some_and(|server| server.turned_between(action, earlier, now))
     }
 
-    /// Starts a server that is off; whether there is one.
-    pub(super) fn start_by_hand(&mut self, id: ServerId, now: Moment) -> bool {
-        let place = self.places.get(&id).copied();
-        let server = place.and_then(|place| self.servers.get_mut(place));
-        server.is_some_and(|server| server.start(now))
+    /// The server with this ID, to be changed by hand.
+    pub(super) fn find_mut(&mut self, id: ServerId) -> Option<&mut Server> {
+        let place = self.places.get(&id).copied()?;
+        self.servers.get_mut(place)
     }
 
-    /// Stops the servers of `request`, or none of them.
-    pub(super) fn stop(
+    /// Stops or starts the servers of `request`, or none of them.
+    pub(super) fn power(
         &mut self,
-        request: &StopRequest,
-        terms: StopTerms,
+        request: &PowerRequest,
+        terms: Terms,
     ) -> Result<Vec<SubJob>, Refusal> {
         let mut obstacles = Vec::with_capacity(request.servers.len());
         for named in &request.servers {
             let id = named
                 .as_ref()
                 .map_err(|text| Obstacle::Unknown.refusal(text))?;
-            let obstacle = self.obstacle(*id, terms.now);
+            let obstacle = self.obstacle(*id, request.action, terms.now);
             match (&obstacle, terms.conflicts) {
                 (Some(obstacle), Conflicts::Reject) => {
                     return Err(obstacle.refusal(&id.to_string()));
@@ -103,40 +109,44 @@ impl Fleet {
                 (Some(_), Conflicts::Subjob) | (None, _) => obstacles.push((*id, obstacle)),
             }
         }
-        let stopped = obstacles.into_iter().map(|(id, obstacle)| match obstacle {
+        let sub_jobs = obstacles.into_iter().map(|(id, obstacle)| match obstacle {
             Some(obstacle) => obstacle.sub_job(id),
-            None => self.stop_one(id, request.stop_type, terms),
+            None => self.obey(id, request.action, terms),
         });
-        Ok(stopped.collect())
+        Ok(sub_jobs.collect())
     }
 
-    fn obstacle(&self, id: ServerId, now: Moment) -> Option<Obstacle> {
+    fn obstacle(&self, id: ServerId, action: Action, now: Moment) -> Option<Obstacle> {
         let Some(server) = self.find(id) else {
             return Some(Obstacle::Unknown);
         };
-        match server.phase(now) {
-            Phase::On if server.locked => Some(Obstacle::Locked),
-            // The documented precondition: the VM state is active or error.
-            Phase::On | Phase::Error => server.refused.clone().map(Obstacle::Refused),
-            Phase::Stopping => Some(Obstacle::PoweringOff),
-            Phase::Off => Some(Obstacle::Stopped),
-            Phase::Starting => Some(Obstacle::PoweringOn),
-            Phase::Rebooting => Some(Obstacle::Rebooting),
+        match (server.phase(now), action) {
+            (Phase::Stopping, _) => Some(Obstacle::PoweringOff),
+            (Phase::Starting, _) => Some(Obstacle::PoweringOn),
+            (Phase::Rebooting, _) => Some(Obstacle::Rebooting),
+            (Phase::Off, Action::Stop(_)) => Some(Obstacle::Stopped),
+            (Phase::On, Action::Start) => Some(Obstacle::Running),
+            _ if server.locked => Some(Obstacle::Locked),
+            // The documented precondition of a stop: the VM state is active or error. Of a start, none is.
+            (Phase::On | Phase::Off | Phase::Error, _) => {
+                server.when(action).refused.clone().map(Obstacle::Refused)
+            }
         }
     }
 
-    fn stop_one(&mut self, id: ServerId, stop_type: StopType, terms: StopTerms) -> SubJob {
+    fn obey(&mut self, id: ServerId, action: Action, terms: Terms) -> SubJob {
         // Sub-jobs end at different times, in the last quarter of the job's.
         let early = terms.draw.bits("takes", key_of(id)) % 256;
         let mut takes = terms.takes - terms.takes / 1024 * early as u32;
         let place = self.places.get(&id).copied();
-        let (ending, powers_off) = match place.and_then(|place| self.servers.get_mut(place)) {
+        let (ending, effective) = match place.and_then(|place| self.servers.get_mut(place)) {
             // Documented as invalid: it has no effect.
-            Some(_) if stop_type == StopType::Soft => (Ending::Success, false),
+            Some(_) if action == Action::Stop(StopType::Soft) => (Ending::Success, false),
             Some(server) => {
-                takes = server.takes(takes);
-                server.stop(terms.now, takes);
-                (ending_of(&server.fate), server.fate.powers_off())
+                takes = server.when(action).takes(takes);
+                server.obey(action, terms.now, takes);
+                let fate = &server.when(action).fate;
+                (ending_of(fate), fate.is_effective())
             }
             None => return Obstacle::Unknown.sub_job(id),
         };
@@ -144,7 +154,7 @@ impl Fleet {
             server: id,
             takes,
             ending,
-            powers_off,
+            effective,
         }
     }
 
@@ -192,7 +202,7 @@ fn meets(request: &ListRequest, server: &Server, now: Moment, lag: Duration) -> 
 
 fn ending_of(fate: &Fate) -> Ending {
     match fate {
-        Fate::Stops | Fate::Ignores | Fate::Sticks(Some(_)) => Ending::Success,
+        Fate::Obeys | Fate::Ignores | Fate::Sticks(Some(_)) => Ending::Success,
         Fate::Sticks(None) => Ending::Never,
         Fate::Fails(code) => Ending::Fail {
             code: code.clone(),
@@ -201,12 +211,13 @@ fn ending_of(fate: &Fate) -> Ending {
     }
 }
 
-/// What stands against a stop of a server.
+/// What stands against a stop or a start of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Obstacle {
     PoweringOn,
     PoweringOff,
     Rebooting,
+    Running,
     Stopped,
     Unknown,
     Locked,
@@ -220,6 +231,7 @@ impl Obstacle {
             Self::PoweringOn => ("BMS.0035", "is being powered on"),
             Self::PoweringOff => ("BMS.0036", "is being powered off"),
             Self::Rebooting => ("BMS.0037", "is being restarted"),
+            Self::Running => ("BMS.0038", "is running and cannot be started"),
             Self::Stopped => ("BMS.0039", "has been stopped"),
             Self::Unknown => ("BMS.0040", "does not exist"),
             Self::Locked => ("BMS.0605", "has been locked"),
@@ -239,7 +251,7 @@ impl Obstacle {
             server: id,
             takes: Duration::ZERO,
             ending: Ending::Fail { code, message },
-            powers_off: false,
+            effective: false,
         }
     }
 }
@@ -276,15 +288,21 @@ mod tests {
         )
     }
 
-    fn request(servers: &[u8]) -> StopRequest {
-        StopRequest {
-            stop_type: StopType::Hard,
+    const STOP: Action = Action::Stop(StopType::Hard);
+
+    fn request(servers: &[u8]) -> PowerRequest {
+        asking(STOP, servers)
+    }
+
+    fn asking(action: Action, servers: &[u8]) -> PowerRequest {
+        PowerRequest {
+            action,
             servers: servers.iter().map(|number| Ok(id(*number))).collect(),
         }
     }
 
-    fn terms(at: u64, conflicts: Conflicts) -> StopTerms {
-        StopTerms {
+    fn terms(at: u64, conflicts: Conflicts) -> Terms {
+        Terms {
             now: second(at),
             takes: Duration::from_secs(10),
             conflicts,
@@ -305,7 +323,7 @@ mod tests {
     ) {
         let mut strict = fleet(&[Condition::On, condition]);
         let refusal = strict
-            .stop(&request(&[0, 1]), terms(1, Conflicts::Reject))
+            .power(&request(&[0, 1]), terms(1, Conflicts::Reject))
             .unwrap_err();
         assert_eq!((refusal.status, &*refusal.code), (400, expected));
         assert_eq!(
@@ -316,7 +334,7 @@ mod tests {
 
         let mut lenient = fleet(&[Condition::On, condition]);
         let sub_jobs = lenient
-            .stop(&request(&[0, 1]), terms(1, Conflicts::Subjob))
+            .power(&request(&[0, 1]), terms(1, Conflicts::Subjob))
             .unwrap();
         assert_eq!(sub_jobs[0].ending, Ending::Success);
         assert!(matches!(&sub_jobs[1].ending, Ending::Fail { code, .. } if code == expected));
@@ -331,11 +349,11 @@ mod tests {
         let given = vec![SimulatedServer::new(id(0))];
         let mut fleet = Fleet::new(given, &faults.servers, Draw::new(1), Moment::default());
         let refusal = fleet
-            .stop(&request(&[0]), terms(1, Conflicts::Reject))
+            .power(&request(&[0]), terms(1, Conflicts::Reject))
             .unwrap_err();
         assert_eq!(refusal.code, code);
         let sub_jobs = fleet
-            .stop(&request(&[0]), terms(1, Conflicts::Subjob))
+            .power(&request(&[0]), terms(1, Conflicts::Subjob))
             .unwrap();
         assert!(matches!(&sub_jobs[0].ending, Ending::Fail { code: given, .. } if given == code));
         assert_eq!(
@@ -344,11 +362,30 @@ mod tests {
         );
     }
 
+    #[rstest]
+    #[case(Condition::On, "BMS.0038")]
+    #[case(Condition::Starting(None), "BMS.0035")]
+    #[case(Condition::Stopping(None), "BMS.0036")]
+    #[case(Condition::Rebooting(None), "BMS.0037")]
+    #[case(Condition::Missing, "BMS.0040")]
+    fn a_wrong_state_stands_against_a_start(#[case] condition: Condition, #[case] expected: &str) {
+        let mut fleet = fleet(&[Condition::Off, condition]);
+        let asked = asking(Action::Start, &[0, 1]);
+        let refusal = fleet
+            .power(&asked, terms(1, Conflicts::Reject))
+            .unwrap_err();
+        assert_eq!((refusal.status, &*refusal.code), (400, expected));
+        let sub_jobs = fleet.power(&asked, terms(1, Conflicts::Subjob)).unwrap();
+        assert_eq!(sub_jobs[0].ending, Ending::Success);
+        assert!(matches!(&sub_jobs[1].ending, Ending::Fail { code, .. } if code == expected));
+        assert_eq!(fleet.find(id(0)).unwrap().phase(second(60)), Phase::On);
+    }
+
     #[test]
     fn a_server_in_error_can_be_stopped() {
         let mut fleet = fleet(&[Condition::Error]);
         fleet
-            .stop(&request(&[0]), terms(1, Conflicts::Reject))
+            .power(&request(&[0]), terms(1, Conflicts::Reject))
             .unwrap();
         assert_eq!(fleet.find(id(0)).unwrap().phase(second(60)), Phase::Off);
     }
@@ -356,11 +393,8 @@ mod tests {
     #[test]
     fn a_soft_stop_succeeds_without_effect() {
         let mut fleet = fleet(&[Condition::On]);
-        let soft = StopRequest {
-            stop_type: StopType::Soft,
-            ..request(&[0])
-        };
-        let sub_jobs = fleet.stop(&soft, terms(1, Conflicts::Reject)).unwrap();
+        let soft = asking(Action::Stop(StopType::Soft), &[0]);
+        let sub_jobs = fleet.power(&soft, terms(1, Conflicts::Reject)).unwrap();
         assert_eq!(sub_jobs[0].ending, Ending::Success);
         assert_eq!(fleet.find(id(0)).unwrap().phase(second(60)), Phase::On);
     }
@@ -370,7 +404,7 @@ mod tests {
         let mut fleet = fleet(&[Condition::On; 20]);
         let all: Vec<u8> = (0..20).collect();
         let sub_jobs = fleet
-            .stop(&request(&all), terms(0, Conflicts::Reject))
+            .power(&request(&all), terms(0, Conflicts::Reject))
             .unwrap();
         let takes: Vec<Duration> = sub_jobs.iter().map(|sub| sub.takes).collect();
         assert!(

@@ -28,7 +28,7 @@ pub(super) struct SubJob {
     pub(super) takes: Duration,
     pub(super) ending: Ending,
     /// Whether it takes the server down: a success can be without effect.
-    pub(super) powers_off: bool,
+    pub(super) effective: bool,
 }
 
 /// One accepted request.
@@ -216,7 +216,7 @@ mod tests {
                 server: ServerId::from_bytes([place as u8; 16]),
                 takes: Duration::from_secs(8),
                 ending,
-                powers_off: true,
+                effective: true,
             });
         Job {
             id: Job::id_of(Draw::new(1), 0),

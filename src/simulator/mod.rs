@@ -7,11 +7,13 @@
 //! listened on.
 
 mod cloud;
+mod disposition;
 mod draw;
 mod faults;
 mod fleet;
 mod jobs;
 mod model;
+mod power;
 mod presets;
 mod quota;
 mod reply;
@@ -32,6 +34,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::ids::{Endpoint, InvalidId, ProjectId, ServerId};
 
+pub use disposition::StartFaults;
 pub use draw::invented_name;
 pub use faults::{
     CallFaults, Chosen, Conflicts, Failing, Faults, FaultsError, JobFaults, PartialFailure,
@@ -41,7 +44,7 @@ pub use model::Condition;
 pub use presets::names;
 pub use quota::{Kind, PerKind, Quotas};
 pub use rule::{Rule, Span};
-pub use stats::{AnswerSeen, JobSeen, Stats, StopSeen};
+pub use stats::{AnswerSeen, JobSeen, PowerSeen, Stats};
 
 use cloud::Cloud;
 use draw::Draw;
@@ -226,6 +229,11 @@ impl Simulator {
     /// Starts a server as an operator would, by hand; whether there is one that is off.
     pub fn start_by_hand(&self, server: ServerId) -> bool {
         self.cloud.start_by_hand(server)
+    }
+
+    /// Stops a server as an operator would, by hand; whether there is one that is on.
+    pub fn stop_by_hand(&self, server: ServerId) -> bool {
+        self.cloud.stop_by_hand(server)
     }
 
     /// What it has seen so far; the same as `GET /__stats`.

@@ -1,4 +1,4 @@
-//! One simulated server: what state it is in, at any moment, and what a stop does to it.
+//! One simulated server: what state it is in, at any moment, and what a stop or a start does to it.
 //!
 //! A server's life is a list of changes with their moments, some of them in the future, so nothing has
 //! to run for time to pass. Knows nothing of requests or jobs. Invariant: changes are in order of time,
@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use crate::clock::Moment;
 use crate::ids::ServerId;
+use crate::power::Action;
+use crate::workflow::StopType;
 
-/// How long a simulated server takes to come up again.
-const START_TAKES: Duration = Duration::from_secs(30);
+/// How long a simulated server takes to come up, or go down, where somebody does it by hand.
+const HAND_TAKES: Duration = Duration::from_secs(30);
 
 /// The condition of a server when the simulator starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,26 +36,46 @@ pub enum Condition {
     Rebooting(Option<Duration>),
 }
 
-/// What a server does with a stop that the cloud has accepted.
+/// What a server does with a stop or a start that the cloud has accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) enum Fate {
-    /// It goes off.
+    /// It goes off, or comes up.
     #[default]
-    Stops,
-    /// The cloud reports success, and it stays on: so do all with a SOFT stop.
+    Obeys,
+    /// The cloud reports success, and it stays as it is: so do all with a SOFT stop.
     Ignores,
-    /// It stays on, and its sub-job fails with this code.
+    /// It stays as it is, and its sub-job fails with this code.
     Fails(String),
-    /// Powering it off takes so much longer, or for ever.
+    /// It takes so much longer, or for ever.
     Sticks(Option<Duration>),
 }
 
 impl Fate {
-    /// Whether the server goes off, late or for good in between, and does not come up by itself.
-    pub(super) fn powers_off(&self) -> bool {
+    /// Whether the server moves, late or for good in between, and does not come back by itself.
+    pub(super) fn is_effective(&self) -> bool {
         match self {
-            Self::Stops | Self::Sticks(_) => true,
+            Self::Obeys | Self::Sticks(_) => true,
             Self::Ignores | Self::Fails(_) => false,
+        }
+    }
+}
+
+/// What becomes of a request for one action.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Disposition {
+    pub(super) fate: Fate,
+    /// The cloud refuses every request, with this code.
+    pub(super) refused: Option<String>,
+    /// Somebody else does the opposite, this long after it is done.
+    pub(super) undone_after: Option<Duration>,
+}
+
+impl Disposition {
+    /// How long it takes where others take `usual`.
+    pub(super) fn takes(&self, usual: Duration) -> Duration {
+        match self.fate {
+            Fate::Sticks(Some(longer)) => usual + longer,
+            Fate::Sticks(None) | Fate::Obeys | Fate::Ignores | Fate::Fails(_) => usual,
         }
     }
 }
@@ -110,11 +132,8 @@ pub(super) struct Server {
     pub(super) id: ServerId,
     pub(super) name: String,
     pub(super) locked: bool,
-    pub(super) fate: Fate,
-    /// The cloud refuses every request to stop it, with this code.
-    pub(super) refused: Option<String>,
-    /// Somebody else starts it this long after it has gone off.
-    pub(super) restarted_after: Option<Duration>,
+    pub(super) when_stopped: Disposition,
+    pub(super) when_started: Disposition,
     timeline: Vec<Change>,
 }
 
@@ -139,9 +158,8 @@ impl Server {
             id,
             name,
             locked: condition == Condition::Locked,
-            fate: Fate::default(),
-            refused: None,
-            restarted_after: None,
+            when_stopped: Disposition::default(),
+            when_started: Disposition::default(),
             timeline: Vec::with_capacity(1),
         };
         server.change(at, first);
@@ -163,61 +181,79 @@ impl Server {
         (seen.phase, seen.at)
     }
 
-    /// Whether somebody started or rebooted it after `earlier` and by `now`.
-    pub(super) fn started_between(&self, earlier: Moment, now: Moment) -> bool {
-        self.timeline.iter().any(|change| {
-            change.at > earlier && change.at <= now && change.phase == Phase::Starting
-        })
+    /// Whether it began to go the other way than `action` after `earlier` and by `now`.
+    pub(super) fn turned_between(&self, action: Action, earlier: Moment, now: Moment) -> bool {
+        let other = match action {
+            Action::Stop(_) => Phase::Starting,
+            Action::Start => Phase::Stopping,
+        };
+        self.timeline
+            .iter()
+            .any(|change| change.at > earlier && change.at <= now && change.phase == other)
     }
 
-    /// How long a stop takes that takes others `usual`.
-    pub(super) fn takes(&self, usual: Duration) -> Duration {
-        match self.fate {
-            Fate::Sticks(Some(longer)) => usual + longer,
-            Fate::Sticks(None) | Fate::Stops | Fate::Ignores | Fate::Fails(_) => usual,
+    /// What becomes of a request for `action`.
+    pub(super) fn when(&self, action: Action) -> &Disposition {
+        match action {
+            Action::Stop(_) => &self.when_stopped,
+            Action::Start => &self.when_started,
         }
     }
 
-    /// Takes a hard stop at `now` that needs `takes`, and goes the way of its fate.
-    pub(super) fn stop(&mut self, now: Moment, takes: Duration) {
+    /// Takes an accepted request at `now` that needs `takes`, and goes the way of its fate.
+    pub(super) fn obey(&mut self, action: Action, now: Moment, takes: Duration) {
+        let (passage, goal) = way(action);
+        let Disposition {
+            fate, undone_after, ..
+        } = self.when(action).clone();
         let done = now.after(takes);
-        match self.fate {
+        match fate {
             Fate::Ignores => {}
             Fate::Sticks(None) => {
                 self.forget_after(now);
-                self.change(now, Phase::Stopping);
+                self.change(now, passage);
             }
             Fate::Fails(_) => {
                 let before = self.phase(now);
                 self.forget_after(now);
-                self.change(now, Phase::Stopping);
+                self.change(now, passage);
                 self.change(done, before);
             }
-            Fate::Stops | Fate::Sticks(Some(_)) => {
+            Fate::Obeys | Fate::Sticks(Some(_)) => {
                 self.forget_after(now);
-                self.change(now, Phase::Stopping);
-                self.change(done, Phase::Off);
-                self.let_others_start(done);
+                self.change(now, passage);
+                self.change(done, goal);
+                if let Some(after) = undone_after {
+                    self.turn(opposite(action), done.after(after));
+                }
             }
         }
     }
 
-    /// Is started at `now` if it is off; whether it is.
+    /// Is started at `now` by hand if it is off; whether it is.
     pub(super) fn start(&mut self, now: Moment) -> bool {
-        let off = self.phase(now) == Phase::Off;
-        if off {
-            self.forget_after(now);
-            self.change(now, Phase::Starting);
-            self.change(now.after(START_TAKES), Phase::On);
-        }
-        off
+        self.by_hand(Action::Start, Phase::Off, now)
     }
 
-    fn let_others_start(&mut self, off: Moment) {
-        if let Some(after) = self.restarted_after {
-            self.change(off.after(after), Phase::Starting);
-            self.change(off.after(after).after(START_TAKES), Phase::On);
+    /// Is stopped at `now` by hand if it is on; whether it is.
+    pub(super) fn stop(&mut self, now: Moment) -> bool {
+        self.by_hand(Action::Stop(StopType::Hard), Phase::On, now)
+    }
+
+    fn by_hand(&mut self, action: Action, from: Phase, now: Moment) -> bool {
+        let idle = self.phase(now) == from;
+        if idle {
+            self.forget_after(now);
+            self.turn(action, now);
         }
+        idle
+    }
+
+    /// Somebody does `action` at this moment.
+    fn turn(&mut self, action: Action, at: Moment) {
+        let (passage, goal) = way(action);
+        self.change(at, passage);
+        self.change(at.after(HAND_TAKES), goal);
     }
 
     fn change(&mut self, at: Moment, phase: Phase) {
@@ -243,10 +279,27 @@ impl Server {
     }
 }
 
+/// Through which phase an action leads, and where to.
+fn way(action: Action) -> (Phase, Phase) {
+    match action {
+        Action::Stop(_) => (Phase::Stopping, Phase::Off),
+        Action::Start => (Phase::Starting, Phase::On),
+    }
+}
+
+fn opposite(action: Action) -> Action {
+    match action {
+        Action::Stop(_) => Action::Start,
+        Action::Start => Action::Stop(StopType::Hard),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use rstest::rstest;
+
+    const STOP: Action = Action::Stop(StopType::Hard);
 
     fn second(at: u64) -> Moment {
         Moment::default().after(Duration::from_secs(at))
@@ -260,7 +313,7 @@ mod tests {
     #[test]
     fn a_stop_passes_through_powering_off() {
         let mut server = server(Condition::On);
-        server.stop(second(10), Duration::from_secs(5));
+        server.obey(STOP, second(10), Duration::from_secs(5));
         let phases = [9, 10, 14, 15, 900].map(|at| server.phase(second(at)));
         use Phase::{Off, On, Stopping};
         assert_eq!(phases, [On, Stopping, Stopping, Off, Off]);
@@ -269,7 +322,7 @@ mod tests {
     #[test]
     fn what_is_seen_lags_behind_what_is_true() {
         let mut server = server(Condition::On);
-        server.stop(second(10), Duration::from_secs(5));
+        server.obey(STOP, second(10), Duration::from_secs(5));
         let lag = Duration::from_secs(3);
         let seen = [12, 13, 17, 18].map(|at| server.seen(second(at), lag).0);
         use Phase::{Off, On, Stopping};
@@ -277,14 +330,14 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Fate::Stops, Phase::Stopping, Phase::Off)]
+    #[case(Fate::Obeys, Phase::Stopping, Phase::Off)]
     #[case(Fate::Ignores, Phase::On, Phase::On)]
     #[case(Fate::Fails("BMS.1007".to_owned()), Phase::Stopping, Phase::On)]
     #[case(Fate::Sticks(None), Phase::Stopping, Phase::Stopping)]
     fn each_fate_has_its_way(#[case] fate: Fate, #[case] during: Phase, #[case] after: Phase) {
         let mut server = server(Condition::On);
-        server.fate = fate;
-        server.stop(second(1), Duration::from_secs(5));
+        server.when_stopped.fate = fate;
+        server.obey(STOP, second(1), Duration::from_secs(5));
         assert_eq!(server.phase(second(2)), during);
         assert_eq!(server.phase(second(60)), after);
     }
@@ -292,23 +345,23 @@ mod tests {
     #[test]
     fn somebody_else_may_start_it_again() {
         let mut server = server(Condition::On);
-        server.restarted_after = Some(Duration::from_secs(60));
-        server.stop(second(0), Duration::from_secs(5));
+        server.when_stopped.undone_after = Some(Duration::from_secs(60));
+        server.obey(STOP, second(0), Duration::from_secs(5));
         let phases = [5, 64, 65, 94, 95].map(|at| server.phase(second(at)));
         use Phase::{Off, On, Starting};
         assert_eq!(phases, [Off, Off, Starting, Starting, On]);
-        assert!(server.started_between(second(0), second(65)));
-        assert!(!server.started_between(second(0), second(64)));
-        assert!(!server.started_between(second(65), second(99)));
+        assert!(server.turned_between(STOP, second(0), second(65)));
+        assert!(!server.turned_between(STOP, second(0), second(64)));
+        assert!(!server.turned_between(STOP, second(65), second(99)));
     }
 
     #[test]
     fn only_a_server_that_is_off_can_be_started() {
         let mut server = server(Condition::On);
         assert!(!server.start(second(1)));
-        server.stop(second(1), Duration::from_secs(5));
+        server.obey(STOP, second(1), Duration::from_secs(5));
         assert!(server.start(second(10)));
-        assert!(server.started_between(second(1), second(10)));
+        assert!(server.turned_between(STOP, second(1), second(10)));
         let phases = [39, 40].map(|at| server.phase(second(at)));
         assert_eq!(phases, [Phase::Starting, Phase::On]);
     }
@@ -344,5 +397,35 @@ mod tests {
     fn a_missing_server_is_none() {
         let id = ServerId::from_bytes([1; 16]);
         assert!(Server::new(id, String::new(), Condition::Missing, second(0)).is_none());
+    }
+
+    #[rstest]
+    #[case(Fate::Obeys, Phase::Starting, Phase::On)]
+    #[case(Fate::Ignores, Phase::Off, Phase::Off)]
+    #[case(Fate::Fails("BMS.1007".to_owned()), Phase::Starting, Phase::Off)]
+    #[case(Fate::Sticks(None), Phase::Starting, Phase::Starting)]
+    fn a_start_has_a_fate_of_its_own(
+        #[case] fate: Fate,
+        #[case] during: Phase,
+        #[case] after: Phase,
+    ) {
+        let mut server = server(Condition::Off);
+        server.when_stopped.fate = Fate::Ignores;
+        server.when_started.fate = fate;
+        server.obey(Action::Start, second(1), Duration::from_secs(5));
+        assert_eq!(server.phase(second(2)), during);
+        assert_eq!(server.phase(second(60)), after);
+    }
+
+    #[test]
+    fn somebody_else_may_stop_it_again() {
+        let mut server = server(Condition::Off);
+        server.when_started.undone_after = Some(Duration::from_secs(60));
+        server.obey(Action::Start, second(0), Duration::from_secs(5));
+        let phases = [5, 64, 65, 95].map(|at| server.phase(second(at)));
+        use Phase::{Off, On, Stopping};
+        assert_eq!(phases, [On, On, Stopping, Off]);
+        assert!(server.turned_between(Action::Start, second(0), second(65)));
+        assert!(!server.turned_between(Action::Start, second(0), second(64)));
     }
 }

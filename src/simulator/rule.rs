@@ -33,6 +33,8 @@ impl Rule {
 enum When {
     Rate(f64),
     First(u64),
+    /// This one, counted from 1.
+    Only(u64),
     Every(u64),
 }
 
@@ -41,6 +43,7 @@ impl When {
         match self {
             Self::Rate(share) => draw.hits(purpose, number, share),
             Self::First(count) => number < count,
+            Self::Only(place) => number + 1 == place,
             Self::Every(count) => (number + 1).is_multiple_of(count),
         }
     }
@@ -99,6 +102,7 @@ struct RuleText {
     fault: FaultWord,
     rate: Option<f64>,
     first: Option<u64>,
+    only: Option<u64>,
     every: Option<u64>,
     status: Option<u16>,
     accepted: Option<bool>,
@@ -108,13 +112,14 @@ struct RuleText {
 
 impl RuleText {
     fn when(&self) -> Result<When, &'static str> {
-        match (self.rate, self.first, self.every) {
-            (Some(rate), None, None) if (0.0..=1.0).contains(&rate) => Ok(When::Rate(rate)),
-            (None, Some(first), None) => Ok(When::First(first)),
-            (None, None, Some(every)) if every > 0 => Ok(When::Every(every)),
-            (Some(_), None, None) => Err("`rate` is not a number from 0 to 1"),
-            (None, None, Some(_)) => Err("`every` is not at least 1"),
-            _ => Err("a rule has exactly one of `rate`, `first` and `every`"),
+        match (self.rate, self.first, self.every, self.only) {
+            (Some(rate), None, None, None) if (0.0..=1.0).contains(&rate) => Ok(When::Rate(rate)),
+            (None, Some(first), None, None) => Ok(When::First(first)),
+            (None, None, Some(every), None) if every > 0 => Ok(When::Every(every)),
+            (None, None, None, Some(place)) => Ok(When::Only(place)),
+            (Some(_), None, None, None) => Err("`rate` is not a number from 0 to 1"),
+            (None, None, Some(_), None) => Err("`every` is not at least 1"),
+            _ => Err("a rule has exactly one of `rate`, `first`, `only` and `every`"),
         }
     }
 

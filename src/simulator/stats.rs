@@ -1,7 +1,8 @@
 //! What the simulator saw: the record that tests and benchmarks compare a client's report with.
 //!
 //! Owns the shape of `GET /__stats` and the counting. It only listens; no answer depends on it.
-//! Invariant: every stop request that arrived is in `stops` once, in order, whatever became of it.
+//! Invariant: every power request that arrived is in `stops` or in `starts` once, in order, whatever
+//! became of it.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::quota::{Kind, PerKind};
 use crate::clock::Moment;
 use crate::ids::ServerId;
+use crate::power::Action;
 
 /// Everything that was seen since the start.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -28,15 +30,22 @@ pub struct Stats {
     pub double_stops: Vec<ServerId>,
     /// Servers accepted once more after a stop without effect, which left them on; one entry each time.
     pub repeated_stops: Vec<ServerId>,
-    /// Every stop request, in order of arrival.
-    pub stops: Vec<StopSeen>,
+    /// Every stop request, in order of arrival, and every power request that is none of either kind.
+    pub stops: Vec<PowerSeen>,
+    /// How many accepted start requests named each server.
+    pub started: BTreeMap<ServerId, u32>,
+    /// Servers whose start was accepted once more, though nobody had stopped them since; one entry each
+    /// time.
+    pub double_starts: Vec<ServerId>,
+    /// Every start request, in order of arrival.
+    pub starts: Vec<PowerSeen>,
     /// Every job, in order.
     pub jobs: Vec<JobSeen>,
 }
 
-/// One stop request.
+/// One stop or start request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StopSeen {
+pub struct PowerSeen {
     /// When it was handled, by the simulator's clock.
     pub at: Timestamp,
     /// How many servers it named; 0 if its body was not read.
@@ -45,8 +54,8 @@ pub struct StopSeen {
     pub servers: Vec<ServerId>,
     /// The job, if it was accepted.
     pub job_id: Option<String>,
-    /// How many of the servers it takes down; the others are refused one by one, or stay on.
-    pub powers_off: usize,
+    /// How many of the servers it moves; the others are refused one by one, or stay as they are.
+    pub effective: usize,
     /// The answer's HTTP status, if an answer was made.
     pub http_status: Option<u16>,
     /// The answer's error code, if it has one.
@@ -85,14 +94,15 @@ pub struct JobSeen {
 pub(super) struct Record {
     pub(super) stats: Stats,
     last_accepted: BTreeMap<ServerId, Accepted>,
+    last_started: BTreeMap<ServerId, Moment>,
 }
 
 /// The acceptance that a later one is compared with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Accepted {
     pub(super) at: Moment,
-    /// Whether it takes the server down, as far as nobody starts it again.
-    pub(super) powers_off: bool,
+    /// Whether it moves the server, as far as nobody moves it back.
+    pub(super) effective: bool,
 }
 
 impl Record {
@@ -121,12 +131,38 @@ impl Record {
         let Some(earlier) = earlier.filter(|earlier| !started_since(earlier.at)) else {
             return;
         };
-        if earlier.powers_off {
+        if earlier.effective {
             self.stats.double_stops.push(server);
             // It is down by the earlier one, whatever becomes of this one.
             self.last_accepted.insert(server, earlier);
         } else {
             self.stats.repeated_stops.push(server);
+        }
+    }
+
+    /// Counts an accepted start of `server`; `stopped_since` tells whether it was stopped after a moment.
+    /// A start without effect leaves the server off: another one is not counted as double.
+    pub(super) fn started(
+        &mut self,
+        server: ServerId,
+        accepted: Accepted,
+        stopped_since: impl Fn(Moment) -> bool,
+    ) {
+        *self.stats.started.entry(server).or_default() += 1;
+        let earlier = self.last_started.get(&server).copied();
+        if earlier.is_some_and(|earlier| !stopped_since(earlier)) {
+            self.stats.double_starts.push(server);
+        }
+        if accepted.effective {
+            self.last_started.insert(server, accepted.at);
+        }
+    }
+
+    /// The requests for `action`.
+    pub(super) fn seen_mut(&mut self, action: Action) -> &mut Vec<PowerSeen> {
+        match action {
+            Action::Stop(_) => &mut self.stats.stops,
+            Action::Start => &mut self.stats.starts,
         }
     }
 }
@@ -135,9 +171,9 @@ impl Record {
 mod tests {
     use super::*;
 
-    fn accepted(powers_off: bool) -> Accepted {
+    fn accepted(effective: bool) -> Accepted {
         let at = Moment::default();
-        Accepted { at, powers_off }
+        Accepted { at, effective }
     }
 
     #[test]
@@ -188,5 +224,18 @@ mod tests {
             ),
             (2, 1, 1)
         );
+    }
+
+    #[test]
+    fn a_second_start_is_double_unless_the_server_was_stopped_or_never_moved() {
+        let mut record = Record::default();
+        let server = ServerId::from_bytes([1; 16]);
+        record.started(server, accepted(false), |_| false);
+        record.started(server, accepted(true), |_| false);
+        record.started(server, accepted(true), |_| true);
+        assert_eq!(record.stats.double_starts, []);
+        record.started(server, accepted(true), |_| false);
+        assert_eq!(record.stats.double_starts, [server]);
+        assert_eq!(record.stats.started[&server], 4);
     }
 }

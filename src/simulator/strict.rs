@@ -1,7 +1,8 @@
 //! What a request must be to be let in: authenticated, of the right project, and exactly of the
 //! documented form.
 //!
-//! Owns the checks of credentials, bodies and query parameters; the state of servers is not looked at.
+//! Owns the checks of credentials and query parameters; bodies are the neighbour's, and the state of
+//! servers is not looked at.
 //! Pure. Invariant: every deviation is answered with a documented error, none is repaired.
 
 use std::collections::HashSet;
@@ -9,15 +10,13 @@ use std::collections::HashSet;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method};
 use jiff::Timestamp;
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::reply::Refusal;
 use super::{Keys, signature};
-use crate::ids::{ProjectId, ServerId};
+use crate::ids::ProjectId;
 
-/// Most servers in one stop request, and rows on one page.
-const MOST: usize = 1000;
+/// Most servers in one request, and rows on one page.
+pub(super) const MOST: usize = 1000;
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
@@ -72,120 +71,7 @@ pub(super) fn check_project(
     }
 }
 
-/// A stop request of the documented form.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct StopRequest {
-    pub(super) stop_type: StopType,
-    /// The IDs as given; a text that no server can have is kept, as it is an unknown server.
-    pub(super) servers: Vec<Result<ServerId, String>>,
-}
-
-/// How to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StopType {
-    Hard,
-    Soft,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StopBody {
-    #[serde(rename = "os-stop")]
-    stop: StopText,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct StopText {
-    #[serde(rename = "type")]
-    stop_type: Option<String>,
-    servers: Vec<ServerText>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ServerText {
-    id: String,
-}
-
-/// Reads the body of a stop request.
-pub(super) fn stop_request(received: &Received) -> Result<StopRequest, Refusal> {
-    check_media(received)?;
-    no_query(received)?;
-    let body: StopBody =
-        serde_json::from_slice(&received.body).map_err(|error| unreadable(&error))?;
-    objects_only(&received.body)?;
-    let StopText { stop_type, servers } = body.stop;
-    if servers.is_empty() || servers.len() > MOST {
-        let message = format!(
-            "The number of servers is {}, not 1 to {MOST}.",
-            servers.len()
-        );
-        return Err(Refusal::new(400, "BMS.0205", message));
-    }
-    let mut seen = HashSet::with_capacity(servers.len());
-    if let Some(twice) = servers
-        .iter()
-        .find(|server| !seen.insert(server.id.as_str()))
-    {
-        return Err(Refusal::parameter(format!(
-            "The server {} is given twice.",
-            twice.id
-        )));
-    }
-    Ok(StopRequest {
-        stop_type: stop_type_of(stop_type.as_deref())?,
-        servers: servers
-            .into_iter()
-            .map(|server| known_spelling(server.id))
-            .collect(),
-    })
-}
-
-/// Refuses arrays where objects belong, which serde takes for structs.
-fn objects_only(body: &[u8]) -> Result<(), Refusal> {
-    let body: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error))?;
-    let servers = body["os-stop"]["servers"].as_array();
-    let fine = servers.is_some_and(|servers| servers.iter().all(Value::is_object));
-    if fine {
-        Ok(())
-    } else {
-        Err(Refusal::parameter(
-            "The body is invalid: an array stands for an object.",
-        ))
-    }
-}
-
-fn unreadable(error: &serde_json::Error) -> Refusal {
-    match error.classify() {
-        serde_json::error::Category::Data => {
-            Refusal::parameter(format!("The body is invalid: {error}"))
-        }
-        serde_json::error::Category::Io
-        | serde_json::error::Category::Syntax
-        | serde_json::error::Category::Eof => {
-            Refusal::new(400, "BMS.0001", "The body of the request cannot be parsed.")
-        }
-    }
-}
-
-fn stop_type_of(word: Option<&str>) -> Result<StopType, Refusal> {
-    match word {
-        None | Some("HARD") => Ok(StopType::Hard),
-        Some("SOFT") => Ok(StopType::Soft),
-        Some(_) => Err(Refusal::parameter("The type is neither HARD nor SOFT.")),
-    }
-}
-
-/// The cloud compares IDs as texts, so an ID in upper case is none of its servers.
-fn known_spelling(text: String) -> Result<ServerId, String> {
-    match text.parse::<ServerId>() {
-        Ok(id) if id.encode(&mut [0; 36]) == text => Ok(id),
-        Ok(_) | Err(_) => Err(text),
-    }
-}
-
-fn check_media(received: &Received) -> Result<(), Refusal> {
+pub(super) fn check_media(received: &Received) -> Result<(), Refusal> {
     let media = received.header("content-type").unwrap_or_default();
     let essence = media.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
@@ -199,7 +85,7 @@ fn check_media(received: &Received) -> Result<(), Refusal> {
     }
 }
 
-fn no_query(received: &Received) -> Result<(), Refusal> {
+pub(super) fn no_query(received: &Received) -> Result<(), Refusal> {
     match received.query.as_deref() {
         None | Some("") => Ok(()),
         Some(_) => Err(Refusal::parameter("The call takes no query parameters.")),
@@ -304,9 +190,6 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    const ID: &str = "616fb98f-46ca-475e-917e-2563e5a8cd19";
-    const OTHER: &str = "726fb98f-46ca-475e-917e-2563e5a8cd20";
-
     fn post(body: &str) -> Received {
         let mut headers = HeaderMap::new();
         headers.insert(
@@ -328,87 +211,6 @@ mod tests {
             query: Some(query.to_owned()),
             ..post("")
         }
-    }
-
-    fn stop(stop_type: &str, ids: &[&str]) -> String {
-        let servers: Vec<_> = ids.iter().map(|id| serde_json::json!({"id": id})).collect();
-        serde_json::json!({"os-stop": {"type": stop_type, "servers": servers}}).to_string()
-    }
-
-    #[test]
-    fn the_documented_body_is_read() {
-        let request = stop_request(&post(&stop("HARD", &[ID, OTHER]))).unwrap();
-        assert_eq!(request.stop_type, StopType::Hard);
-        assert_eq!(
-            request.servers,
-            [Ok(ID.parse().unwrap()), Ok(OTHER.parse().unwrap())]
-        );
-        let soft = stop_request(&post(&stop("SOFT", &[ID]))).unwrap();
-        assert_eq!(soft.stop_type, StopType::Soft);
-    }
-
-    #[test]
-    fn an_id_in_upper_case_is_no_server() {
-        let upper = ID.to_ascii_uppercase();
-        let request = stop_request(&post(&stop("HARD", &[&upper]))).unwrap();
-        assert_eq!(request.servers, [Err(upper)]);
-    }
-
-    #[rstest]
-    #[case::not_json("{", "BMS.0001")]
-    #[case::empty("", "BMS.0001")]
-    #[case::array("[]", "BMS.0018")]
-    #[case::no_member("{}", "BMS.0018")]
-    #[case::start(r#"{"os-start":{"servers":[{"id":"x"}]}}"#, "BMS.0018")]
-    #[case::second_member(r#"{"os-stop":{"servers":[{"id":"x"}]},"x":1}"#, "BMS.0018")]
-    #[case::unknown_member(r#"{"os-stop":{"servers":[{"id":"x"}],"dry_run":true}}"#, "BMS.0018")]
-    #[case::unknown_in_server(r#"{"os-stop":{"servers":[{"id":"x","name":"y"}]}}"#, "BMS.0018")]
-    #[case::twice_a_key(r#"{"os-stop":{"servers":[{"id":"x"}],"servers":[]}}"#, "BMS.0018")]
-    #[case::bare_ids(r#"{"os-stop":{"servers":["x"]}}"#, "BMS.0018")]
-    #[case::arrays_for_objects(r#"[["HARD",[["x"]]]]"#, "BMS.0018")]
-    #[case::array_for_stop(r#"{"os-stop":["HARD",[{"id":"x"}]]}"#, "BMS.0018")]
-    #[case::array_for_server(r#"{"os-stop":{"servers":[["x"]]}}"#, "BMS.0018")]
-    #[case::number(r#"{"os-stop":{"servers":[{"id":1}]}}"#, "BMS.0018")]
-    #[case::no_servers(r#"{"os-stop":{"type":"HARD"}}"#, "BMS.0018")]
-    #[case::empty_servers(r#"{"os-stop":{"servers":[]}}"#, "BMS.0205")]
-    #[case::lower_type(r#"{"os-stop":{"type":"hard","servers":[{"id":"x"}]}}"#, "BMS.0018")]
-    #[case::duplicate(r#"{"os-stop":{"servers":[{"id":"x"},{"id":"x"}]}}"#, "BMS.0018")]
-    #[case::trailing(r#"{"os-stop":{"servers":[{"id":"x"}]}} {}"#, "BMS.0001")]
-    fn every_other_body_is_refused(#[case] body: &str, #[case] code: &str) {
-        let refusal = stop_request(&post(body)).unwrap_err();
-        assert_eq!(
-            (refusal.status, &*refusal.code),
-            (400, code),
-            "{}",
-            refusal.message
-        );
-    }
-
-    #[rstest]
-    #[case(1000, true)]
-    #[case(1001, false)]
-    fn a_thousand_servers_are_the_most(#[case] count: u64, #[case] fine: bool) {
-        let ids: Vec<String> = (0..count)
-            .map(|n| format!("00000000-0000-0000-0000-{n:012}"))
-            .collect();
-        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let answer = stop_request(&post(&stop("HARD", &ids)));
-        assert_eq!(answer.map_err(|refusal| refusal.code).is_ok(), fine);
-    }
-
-    #[rstest]
-    #[case(None)]
-    #[case(Some("text/plain"))]
-    #[case(Some("application/x-www-form-urlencoded"))]
-    fn another_media_type_is_refused(#[case] media: Option<&str>) {
-        let mut request = post(&stop("HARD", &[ID]));
-        request.headers.remove("content-type");
-        if let Some(media) = media {
-            request
-                .headers
-                .insert("content-type", media.parse().unwrap());
-        }
-        assert_eq!(stop_request(&request).unwrap_err().code, "BMS.0001");
     }
 
     #[rstest]

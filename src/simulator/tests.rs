@@ -83,7 +83,7 @@ fn a_stop_is_accepted_followed_and_recorded() {
     let stats = simulator.stats();
     assert_eq!(stats.accepted, [(id(0), 1), (id(2), 1)].into());
     assert_eq!(stats.stops.len(), 1);
-    let StopSeen {
+    let PowerSeen {
         size,
         http_status,
         answer,

@@ -291,7 +291,7 @@ impl Stage {
     pub(crate) fn crashed(&self) {
         self.crashed.set(true);
         self.find_runs();
-        self.accepted.set(self.stats().accepted.values().sum());
+        self.accepted.set(accepted(&self.stats()));
     }
 
     /// What the cloud saw so far.
@@ -342,7 +342,7 @@ impl Stage {
             stats: self.stats(),
             reports: reports(&runs),
         };
-        let accepted = ended.stats.accepted.values().sum();
+        let accepted = accepted(&ended.stats);
         let before = self.accepted.replace(accepted);
         checks::after_every_invocation(&ended);
         if self.interloper.is_none() && !self.crashed.get() {
@@ -383,6 +383,11 @@ impl Stage {
         }
         text
     }
+}
+
+/// How many servers were in accepted requests.
+fn accepted(stats: &Stats) -> u32 {
+    stats.accepted.values().chain(stats.started.values()).sum()
 }
 
 /// The reports of these runs.

@@ -7,7 +7,7 @@ use std::fs;
 use lightsout::event::{Event, SendAnswer, Stamped};
 use lightsout::ids::ServerId;
 use lightsout::journal;
-use lightsout::simulator::{Stats, StopSeen};
+use lightsout::simulator::{PowerSeen, Stats};
 use serde_json::Value;
 
 use crate::play::Scene;
@@ -87,15 +87,15 @@ fn is_unknowable(scene: &Scene, stats: &Stats, server: ServerId) -> bool {
         .iter()
         .filter_map(|stamped| job(&stamped.event))
         .collect();
-    let accepted = |stop: &&StopSeen| stop.job_id.is_some() && stop.servers.contains(&server);
-    let mut stops: Vec<&StopSeen> = stats.stops.iter().filter(accepted).collect();
+    let accepted = |stop: &&PowerSeen| stop.job_id.is_some() && stop.servers.contains(&server);
+    let mut stops: Vec<&PowerSeen> = stats.stops.iter().filter(accepted).collect();
     stops.pop();
     stops.iter().all(|stop| {
         let known = stop
             .job_id
             .as_deref()
             .is_some_and(|job| durable.contains(&job));
-        !known && stop.powers_off == 0
+        !known && stop.effective == 0
     })
 }
 

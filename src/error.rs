@@ -55,6 +55,9 @@ pub enum Error {
     /// A plan must not replace a file that is none.
     #[error("`{}` exists and is not a plan", .0.display())]
     NotAPlan(PathBuf),
+    /// A plan that starts servers is not run by itself.
+    #[error("the plan `{}` starts servers: it is that of an undo", .0.display())]
+    PlanOfUndo(PathBuf),
     /// There is no committed plan beside the workflow.
     #[error("there is no committed plan `{}`", .0.display())]
     NoCommittedPlan(PathBuf),
@@ -166,6 +169,7 @@ impl Error {
             | Self::Credentials(CredentialsError::KeysAndToken { .. }) => Exit::Invalid,
             Self::State(StateError::Locked(_)) | Self::Unsettled(..) => Exit::Locked,
             Self::Plan(..)
+            | Self::PlanOfUndo(_)
             | Self::NoCommittedPlan(_)
             | Self::NotCommitted { .. }
             | Self::State(StateError::Plan(..) | StateError::OtherPlan(_)) => Exit::PlanMismatch,
@@ -195,6 +199,9 @@ impl Error {
             Self::Plan(_, error) => error.hint().into(),
             Self::Report(_, error) => error.hint().into(),
             Self::NoSuchGroup(_, groups) => format!("its groups: {}", groups.join(", ")).into(),
+            Self::PlanOfUndo(_) => {
+                "`lightsout undo RUN_ID` makes and runs the way back; an undo that was broken off is taken up by `lightsout resume`".into()
+            }
             Self::NotAPlan(_) => "name another file for the plan".into(),
             Self::NoCommittedPlan(_) | Self::NotCommitted { .. } => {
                 "`lightsout plan FILE --write` makes it anew; have it reviewed and committed".into()

@@ -1,31 +1,25 @@
-//! `lightsout run --dry-run`: plan and report, and nothing else.
+//! `lightsout run --dry-run` and `lightsout undo --dry-run`: plan and report, and nothing else.
 //!
 //! Owns a run in which every target is `not_sent`, `dry_run`. Invariant: no connection is opened, no
 //! credentials are read, and nothing is written but what `--report` asks for.
 
-use super::args::RunFlags;
-use super::{Invocation, again, internal, run as real_run, runtime, sources};
+use super::fresh::Wish;
+use super::{Invocation, internal, narrowing, runtime, sources};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::event::{Launch, Mode};
 use crate::exit::Exit;
 use crate::ids::RunId;
 use crate::ledger::Ledger;
-use crate::plan::{self, Plan};
+use crate::plan;
 use crate::report::{Report, RunFacts, summary};
 use crate::run::{self, Recorder};
 use crate::state::ReportPlace;
 
-pub(super) fn dry_run(
-    invocation: &Invocation<'_>,
-    flags: &RunFlags,
-    plan: &Plan,
-) -> Result<Exit, Error> {
-    let place = flags
-        .report
-        .as_deref()
-        .map(ReportPlace::prove)
-        .transpose()?;
+pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exit, Error> {
+    let place = wish.report.map(ReportPlace::prove).transpose()?;
+    let plan = &wish.plan;
+    let (left_out, narrowed) = narrowing::narrowing(invocation, wish.narrowing, plan)?;
     let shown = plan::to_text(plan);
     invocation.printer.note(shown.trim_end_matches('\n'));
     let guards = sources::check_guards(plan);
@@ -36,13 +30,14 @@ pub(super) fn dry_run(
         // Never shown: a dry run has no folder that an ID could name.
         run: RunId::new(clock.now(), 0),
         mode: Mode::DryRun,
-        labels: real_run::labels(flags),
-        again: again::run(flags),
+        labels: wish.labels,
+        again: wish.again,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         warnings: Vec::new(),
-        narrowed: None,
+        narrowed,
+        undoes: wish.undoes,
     };
-    let ended = runtime()?.block_on(run::dry_run(launch, plan, &recorder));
+    let ended = runtime()?.block_on(run::dry_run(launch, plan, left_out, &recorder));
     ended.map_err(|error| internal("go through the plan", error))?;
     recorder.read(|ledger| match RunFacts::of(plan, ledger) {
         Some(facts) => deliver(invocation, &Report::build(plan, ledger, &facts), place),

@@ -12,6 +12,7 @@ mod confirm;
 mod dry_run;
 mod execution;
 mod faults;
+mod fresh;
 mod halt;
 mod help;
 mod logging;

@@ -324,6 +324,7 @@ mod tests {
                     version: "0.1.0".to_owned(),
                     warnings: Vec::new(),
                     narrowed: None,
+                    undoes: None,
                 },
                 plan: sample::fleet().digest,
                 left_out: Vec::new(),

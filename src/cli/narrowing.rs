@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::args::NarrowingFlags;
-use super::{server_list, sources};
+use super::{Invocation, server_list, settings, sources};
 use crate::error::Error;
 use crate::event::{Narrowed, Slots};
 use crate::ids::{BatchIndex, ServerId};
@@ -21,9 +21,9 @@ pub(super) type LeftOut = (Vec<(BatchIndex, Slots)>, Option<Narrowed>);
 
 /// What the flags leave out of `plan`.
 pub(super) fn narrowing(
+    invocation: &Invocation<'_>,
     flags: &NarrowingFlags,
     plan: &Plan,
-    state: &Path,
 ) -> Result<LeftOut, Error> {
     if flags.only.is_empty() && flags.exclude.is_none() && !flags.remaining {
         return Ok((Vec::new(), None));
@@ -40,7 +40,8 @@ pub(super) fn narrowing(
         None => HashSet::new(),
     };
     if flags.remaining {
-        without.extend(stopped_before(plan, state)?);
+        let state = settings::state_folder(&invocation.general, invocation.around)?;
+        without.extend(stopped_before(plan, &state)?);
     }
     let only = flags.only.iter().cloned().collect();
     let out = left_out(plan, &Narrowing { only, without });

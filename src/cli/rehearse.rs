@@ -48,6 +48,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         version: env!("CARGO_PKG_VERSION").to_owned(),
         warnings: Vec::new(),
         narrowed: None,
+        undoes: None,
     };
     let execution = Execution {
         plan: Arc::new(plan),

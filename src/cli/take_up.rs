@@ -115,7 +115,7 @@ pub(super) fn settle_earlier(
     invocation: &Invocation<'_>,
     engine: &mut Engine,
     state: &Path,
-    next: &super::run::Prepared,
+    next: &super::fresh::Prepared,
 ) -> Result<(), Error> {
     for run in unfinished(state)? {
         let unsettled =

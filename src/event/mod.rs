@@ -146,6 +146,9 @@ pub struct Launch {
     /// What the command line leaves out of the plan, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub narrowed: Option<Narrowed>,
+    /// The run that is undone, if this is an undo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undoes: Option<RunId>,
 }
 
 /// What a run leaves out of its plan, as it was asked for.

@@ -59,6 +59,7 @@ fn began(plan: &Plan) -> Event {
             version: "0.1.0".to_owned(),
             warnings: Vec::new(),
             narrowed: None,
+            undoes: None,
         },
         plan: plan.digest,
         left_out: Vec::new(),

@@ -215,16 +215,21 @@ async fn raised(stop: &mut StopSignal) -> StopCause {
 }
 
 /// Says of every target of a plan that a dry run sends nothing.
-pub async fn dry_run(launch: Launch, plan: &Plan, recorder: &Recorder) -> Result<(), RunError> {
+pub async fn dry_run(
+    launch: Launch,
+    plan: &Plan,
+    left_out: Vec<(BatchIndex, Slots)>,
+    recorder: &Recorder,
+) -> Result<(), RunError> {
     let began = Event::Began {
         launch,
         plan: plan.digest,
-        left_out: Vec::new(),
+        left_out,
     };
     recorder.record(began).await?;
     for batch in &plan.batches {
-        let all = Slots::all(batch.servers().len());
-        let outcomes = vec![(Outcome::NotSent(Reason::DryRun), all)];
+        let left = recorder.read(|ledger| pending(ledger, batch.index()));
+        let outcomes = vec![(Outcome::NotSent(Reason::DryRun), left)];
         recorder
             .record(Event::Settled {
                 batch: batch.index(),
@@ -233,6 +238,15 @@ pub async fn dry_run(launch: Launch, plan: &Plan, recorder: &Recorder) -> Result
             .await?;
     }
     recorder.record(Event::Finished).await
+}
+
+/// The targets of a batch that have no outcome.
+fn pending(ledger: &Ledger, index: BatchIndex) -> Slots {
+    let targets = ledger.batch(index).map_or(&[][..], BatchRecord::targets);
+    let open = (0..)
+        .zip(targets)
+        .filter(|(_, target)| target.outcome().is_none());
+    open.map(|(slot, _)| slot).collect()
 }
 
 /// The batches that may be under way together: those of one wave of one group.

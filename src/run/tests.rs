@@ -174,6 +174,7 @@ fn launch(cloud: &Cloud) -> Launch {
         version: "0.1.0".to_owned(),
         warnings: Vec::new(),
         narrowed: None,
+        undoes: None,
     }
 }
 

@@ -263,6 +263,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             warnings: Vec::new(),
             narrowed: None,
+            undoes: None,
         };
         Event::Began {
             launch,

@@ -54,6 +54,7 @@ fn ledger(plan: &Plan, events: Vec<Event>) -> Ledger {
             version: "0.1.0".to_owned(),
             warnings: Vec::new(),
             narrowed: None,
+            undoes: None,
         },
         plan: plan.digest,
         left_out: Vec::new(),

@@ -1,0 +1,153 @@
+//! From a plan to a run that begins: what `run` and `undo` share.
+//!
+//! Owns the order of what must be right before the first request: guards, clock, host, credentials,
+//! report place, consent, lock, stop switch, earlier runs. Invariant: whatever fails here, nothing has
+//! been sent.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::args::{CloudFlags, NarrowingFlags};
+use super::execution::{Beginning, Engine, Execution, perform};
+use super::{Invocation, cloud, confirm, narrowing, settings, sources, take_up};
+use crate::bms::Client;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::event::{Launch, Mode};
+use crate::exit::Exit;
+use crate::ids::RunId;
+use crate::plan::{Plan, PlanWarning};
+use crate::state::{Holder, Keep, Lock, ReportPlace, RunFolder, Switch};
+
+/// What is to be run, and how.
+pub(super) struct Wish<'a> {
+    pub(super) plan: Plan,
+    pub(super) cloud: &'a CloudFlags,
+    /// The further place for the report that the command line asks for.
+    pub(super) report: Option<&'a Path>,
+    pub(super) narrowing: &'a NarrowingFlags,
+    pub(super) labels: BTreeMap<String, String>,
+    /// The command that would start a real run of the same.
+    pub(super) again: String,
+    /// The run that is undone, if it is an undo.
+    pub(super) undoes: Option<RunId>,
+    pub(super) consent: Consent,
+}
+
+/// Whether somebody has agreed to the number of servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Consent {
+    Given,
+    /// On a terminal it is asked for.
+    ToBeAsked,
+}
+
+/// A plan that may be run, and whom to ask.
+pub(super) struct Prepared {
+    pub(super) plan: Plan,
+    pub(super) client: Client,
+    pub(super) clock: Clock,
+    warnings: Vec<PlanWarning>,
+    /// The further place that the command line asks for.
+    asked: Option<ReportPlace>,
+}
+
+/// Begins the run and follows it to its end. `last_look` is what else must be right, looked at under the
+/// lock and before anything is settled.
+pub(super) fn begin(
+    invocation: &Invocation<'_>,
+    wish: Wish<'_>,
+    last_look: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<Exit, Error> {
+    let mut prepared = prepare(invocation, &wish)?;
+    let state = settings::state_folder(&invocation.general, invocation.around)?;
+    if wish.consent == Consent::ToBeAsked {
+        let (left_out, _) = narrowing::narrowing(invocation, wish.narrowing, &prepared.plan)?;
+        let out: usize = left_out.iter().map(|(_, slots)| slots.len()).sum();
+        confirm::confirm(
+            invocation,
+            &prepared.plan,
+            prepared.plan.target_count() - out,
+        )?;
+    }
+    let mut lock = Lock::take(&state, &prepared.plan.project)?;
+    if let Some(switch) = Switch::in_force(&state, prepared.clock.now()) {
+        return Err(Error::Halted(switch));
+    }
+    last_look(&state)?;
+    prepared
+        .warnings
+        .extend(cloud::odd_state(invocation, &state));
+    let mut engine = Engine::start(invocation, prepared.clock)?;
+    take_up::settle_earlier(invocation, &mut engine, &state, &prepared)?;
+    let folder = RunFolder::create(&state, Keep::Runs, prepared.clock.now())?;
+    lock.name(&Holder::this(Some(folder.run().clone())))?;
+    let made = execution(invocation, wish, prepared, folder.clone(), &state);
+    let (execution, beginning) = match made {
+        Ok(made) => made,
+        Err(error) => {
+            folder.discard();
+            return Err(error);
+        }
+    };
+    perform(invocation, &mut engine, execution, beginning)
+}
+
+fn prepare(invocation: &Invocation<'_>, wish: &Wish<'_>) -> Result<Prepared, Error> {
+    let plan = wish.plan.clone();
+    sources::check_guards(&plan)?;
+    let clock = cloud::clock(invocation, &plan)?;
+    let (client, warnings) = cloud::client(invocation, wish.cloud, &plan, clock)?;
+    let asked = wish.report.map(ReportPlace::prove).transpose()?;
+    Ok(Prepared {
+        plan,
+        client,
+        clock,
+        warnings,
+        asked,
+    })
+}
+
+fn execution(
+    invocation: &Invocation<'_>,
+    wish: Wish<'_>,
+    prepared: Prepared,
+    folder: RunFolder,
+    state: &Path,
+) -> Result<(Execution, Beginning), Error> {
+    let Prepared {
+        plan,
+        client,
+        clock,
+        warnings,
+        asked,
+    } = prepared;
+    let templated = cloud::templated(&plan, folder.run(), clock.now())?;
+    let place = match (asked, templated) {
+        (Some(place), _) => Some(place),
+        (None, Some(path)) => Some(ReportPlace::prove(&path)?),
+        (None, None) => None,
+    };
+    let (left_out, narrowed) = narrowing::narrowing(invocation, wish.narrowing, &plan)?;
+    let launch = Launch {
+        run: folder.run().clone(),
+        mode: Mode::Run,
+        labels: wish.labels,
+        again: wish.again,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        warnings,
+        narrowed,
+        undoes: wish.undoes,
+    };
+    let execution = Execution {
+        crash: settings::crash(invocation.around, &plan.project.endpoint)?,
+        plan: Arc::new(plan),
+        client,
+        clock,
+        folder,
+        place,
+        switch: Some(state.to_owned()),
+    };
+    Ok((execution, Beginning::Fresh(Box::new(launch), left_out)))
+}

@@ -18,6 +18,8 @@ pub enum Exit {
     Refused = 3,
     /// Plans differ.
     PlansDiffer = 10,
+    /// Not now: this machine's clock is wrong.
+    NotNow = 20,
     /// Another run holds the lock, or an earlier run cannot be settled.
     Locked = 21,
     /// The plan does not match.
@@ -40,11 +42,12 @@ pub enum Exit {
 
 impl Exit {
     /// Every way, in the order of the numbers.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Success,
         Self::Invalid,
         Self::Refused,
         Self::PlansDiffer,
+        Self::NotNow,
         Self::Locked,
         Self::PlanMismatch,
         Self::Guard,
@@ -68,6 +71,7 @@ impl Exit {
             earned @ (Self::Invalid
             | Self::Refused
             | Self::PlansDiffer
+            | Self::NotNow
             | Self::Locked
             | Self::PlanMismatch
             | Self::Guard

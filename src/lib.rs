@@ -20,6 +20,7 @@ pub mod bms;
 pub mod cli;
 pub mod clock;
 pub mod diagnostic;
+pub mod doctor;
 pub(crate) mod document;
 pub mod duration;
 pub mod error;

@@ -25,7 +25,7 @@ const ORDER: &[&[&str]] = &[
     &["ledger"],
     &["journal"],
     &["state", "report"],
-    &["run", "status"],
+    &["run", "status", "doctor"],
     &["error"],
     &["cli"],
     &["main"],

@@ -14,6 +14,7 @@ use super::credentials::{Credentials, CredentialsError, Secrets};
 use super::detail::{self, ServerDetail};
 use super::job::{self, Job};
 use super::listing::{self, Page, ServerRow};
+use super::probe::{Between, Probe, Probed};
 use super::quota::{Quota, Slot};
 use super::read::{ReadError, ReadFailure, classify_read, unreadable};
 use super::request::{self, Call};
@@ -155,6 +156,29 @@ impl Client {
             Err(error) if error.class == ReadFailure::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Asks once, for whoever looks at more than the content of the answer.
+    pub async fn probe(&self, probe: &Probe) -> Probed {
+        let Shared {
+            settings, quotas, ..
+        } = &*self.shared;
+        let project = &settings.project;
+        let (call, quota) = match probe {
+            Probe::List => (request::list(project, 1), &quotas.list),
+            Probe::Show(server) => (request::show(project, *server), &quotas.show),
+            Probe::Job(job) => (request::job(project, job), &quotas.job),
+        };
+        let mut slot = quota.slot().await;
+        slot.begin();
+        let secrets = self.secrets();
+        let asked = settings.clock.now();
+        let result = self.shared.send(&call, Connection::Pooled, &secrets).await;
+        let heard = settings.clock.now();
+        drop(slot);
+        Probed::of(result, Between { asked, heard }, |evidence| {
+            redacted(evidence, &secrets)
+        })
     }
 
     /// Reads the credentials anew from where they came.

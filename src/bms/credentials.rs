@@ -112,6 +112,8 @@ impl fmt::Debug for Secrets {
 enum Source {
     /// They cannot change while the process lives.
     Fixed,
+    /// Neither can these; the variable that names them.
+    Environment(&'static str),
     File(PathBuf),
     TokenFile(PathBuf),
 }
@@ -134,6 +136,13 @@ impl Credentials {
         }
     }
 
+    fn of_variable(name: &'static str, secrets: Secrets) -> Self {
+        Self {
+            source: Source::Environment(name),
+            ..Self::fixed(secrets)
+        }
+    }
+
     /// Reads what `choice` names.
     pub fn load(
         choice: &CredentialsChoice,
@@ -143,12 +152,10 @@ impl Credentials {
             CredentialsChoice::File(path) => Source::File(path.clone()),
             CredentialsChoice::TokenFile(path) => Source::TokenFile(path.clone()),
             CredentialsChoice::Environment => {
-                return from_environment(environment)?
-                    .map(Self::fixed)
-                    .ok_or(CredentialsError::NotInEnvironment);
+                return from_environment(environment)?.ok_or(CredentialsError::NotInEnvironment);
             }
             CredentialsChoice::Usual => match from_environment(environment)? {
-                Some(secrets) => return Ok(Self::fixed(secrets)),
+                Some(found) => return Ok(found),
                 None => Source::File(usual_file(environment)?),
             },
         };
@@ -181,24 +188,47 @@ impl Credentials {
 
     /// Reads the source anew; what comes from the environment stays.
     pub fn renew(&mut self) -> Result<(), CredentialsError> {
-        if self.source != Source::Fixed {
-            self.secrets = self.source.read()?;
+        match self.source {
+            Source::Fixed | Source::Environment(_) => {}
+            Source::File(_) | Source::TokenFile(_) => self.secrets = self.source.read()?,
         }
         Ok(())
+    }
+
+    /// Of which kind they are and where they were found; never what they are.
+    pub fn describe(&self) -> String {
+        let kind = match &self.secrets {
+            Secrets::Token(_) => "a token",
+            Secrets::Keys {
+                security_token: None,
+                ..
+            } => "a key pair",
+            Secrets::Keys {
+                security_token: Some(_),
+                ..
+            } => "a temporary key pair with its security token",
+        };
+        match &self.source {
+            Source::Fixed => kind.to_owned(),
+            Source::Environment(name) => format!("{kind} from the environment (`{name}`)"),
+            Source::File(path) | Source::TokenFile(path) => {
+                format!("{kind} from `{}`", path.display())
+            }
+        }
     }
 }
 
 impl Source {
     fn path(&self) -> Option<&Path> {
         match self {
-            Self::Fixed => None,
+            Self::Fixed | Self::Environment(_) => None,
             Self::File(path) | Self::TokenFile(path) => Some(path),
         }
     }
 
     fn read(&self) -> Result<Secrets, CredentialsError> {
         match self {
-            Self::Fixed => Err(CredentialsError::NotInEnvironment),
+            Self::Fixed | Self::Environment(_) => Err(CredentialsError::NotInEnvironment),
             Self::File(path) => file::read_keys(path),
             Self::TokenFile(path) => file::read_token(path),
         }
@@ -227,14 +257,20 @@ fn usual_file(environment: &Environment) -> Result<PathBuf, CredentialsError> {
 }
 
 /// The credentials of the environment; `None` if it names none.
-fn from_environment(environment: &Environment) -> Result<Option<Secrets>, CredentialsError> {
+fn from_environment(environment: &Environment) -> Result<Option<Credentials>, CredentialsError> {
     let named = KEY_VARIABLES
         .iter()
         .find(|names| names.iter().any(|name| set(environment, name).is_some()));
     match (named, set(environment, TOKEN_VARIABLE)) {
         (None, None) => Ok(None),
-        (None, Some(token)) => secret(token, TOKEN_VARIABLE).map(|it| Some(Secrets::Token(it))),
-        (Some(names), None) => keys_from(environment, names).map(Some),
+        (None, Some(token)) => {
+            let secrets = Secrets::Token(secret(token, TOKEN_VARIABLE)?);
+            Ok(Some(Credentials::of_variable(TOKEN_VARIABLE, secrets)))
+        }
+        (Some(names), None) => {
+            let secrets = keys_from(environment, names)?;
+            Ok(Some(Credentials::of_variable(names[0], secrets)))
+        }
         (Some([access_key, _, _]), Some(_)) => Err(CredentialsError::KeysAndToken {
             keys: access_key,
             token: TOKEN_VARIABLE,

@@ -26,7 +26,8 @@ pub(super) fn retry_after(response: &Response) -> Option<Duration> {
     Some(asked.min(LONGEST))
 }
 
-fn date(text: &str) -> Option<Timestamp> {
+/// A date as HTTP spells it.
+pub(super) fn date(text: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new()
         .relaxed_weekday(true)
         .parse_timestamp(text)

@@ -20,7 +20,7 @@ use crate::duration;
 use crate::exit::Exit;
 use crate::ids::RunId;
 
-pub(super) use accounts::{AccountFormat, HaltFlags, ReportFlags, StatusFlags};
+pub(super) use accounts::{AccountFormat, DoctorFlags, HaltFlags, ReportFlags, StatusFlags};
 
 /// Power off fleets of Huawei Cloud Bare Metal Servers from a reviewed YAML file.
 #[derive(Debug, Parser)]
@@ -115,6 +115,9 @@ pub(super) enum Verb {
     /// Show the report of a run again.
     #[command(after_help = help::REPORT, long_about = help::REPORT_LONG)]
     Report(ReportFlags),
+    /// Tell whether everything that a run needs is in order; sends nothing.
+    #[command(after_help = help::DOCTOR, long_about = help::DOCTOR_LONG)]
+    Doctor(DoctorFlags),
     /// Forbid sending to every run, or allow it again.
     #[command(after_help = help::HALT, long_about = help::HALT_LONG)]
     Halt(HaltFlags),

@@ -31,8 +31,20 @@ pub(super) fn client(
     plan: &Plan,
     clock: Clock,
 ) -> Result<(Client, Vec<PlanWarning>), Error> {
-    let credentials = credentials(invocation, flags, plan)?;
+    permit(invocation, plan)?;
+    let credentials = load_credentials(invocation, flags)?;
     let warnings = warnings(invocation, &credentials);
+    let client = connect(flags, plan, clock, credentials)?;
+    Ok((client, warnings))
+}
+
+/// A client with these credentials, which may go where the plan's calls go.
+pub(super) fn connect(
+    flags: &CloudFlags,
+    plan: &Plan,
+    clock: Clock,
+    credentials: Credentials,
+) -> Result<Client, Error> {
     let endpoint = plan.project.endpoint.clone();
     let ca_file = flags.ca_file.as_deref().map(CaFile::read);
     let transport = Transport::new(TransportSettings {
@@ -46,20 +58,24 @@ pub(super) fn client(
         rate: plan.rate,
         clock,
     };
-    let client = Client::new(settings, transport.map_err(Error::Http)?, credentials);
-    Ok((client, warnings))
+    let transport = transport.map_err(Error::Http)?;
+    Ok(Client::new(settings, transport, credentials))
 }
 
-/// The credentials, if they may go where the plan's calls go.
-fn credentials(
-    invocation: &Invocation<'_>,
-    flags: &CloudFlags,
-    plan: &Plan,
-) -> Result<Credentials, Error> {
+/// Refuses a plan whose calls go where no credentials may go.
+pub(super) fn permit(invocation: &Invocation<'_>, plan: &Plan) -> Result<(), Error> {
     let variables = &invocation.around.variables;
     let named = variables.get("LIGHTSOUT_ENDPOINTS");
     let named = named_hosts(named.map_or("", String::as_str));
-    permitted(&plan.project.endpoint, &named).map_err(Error::Host)?;
+    permitted(&plan.project.endpoint, &named).map_err(Error::Host)
+}
+
+/// The credentials that the flags and the environment name.
+pub(super) fn load_credentials(
+    invocation: &Invocation<'_>,
+    flags: &CloudFlags,
+) -> Result<Credentials, Error> {
+    let variables = &invocation.around.variables;
     let choice = flags.credentials.clone().unwrap_or_default();
     Credentials::load(&choice, variables).map_err(Error::Credentials)
 }

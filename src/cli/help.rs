@@ -9,8 +9,9 @@ Exit codes:
    2  usage, workflow or place invalid    30  some targets failed or were not sent
    3  refused, or cloud out of reach      33  some outcomes are unknown
   10  plans differ                        34  interrupted; can be resumed
-  21  locked by another run               40  report not written where asked
-  22  the plan does not match             70  internal error
+  20  not now: the clock is wrong         40  report not written where asked
+  21  locked by another run               70  internal error
+  22  the plan does not match
   23  a guard forbids it
 2 to 29: nothing was accepted by the cloud. 30 to 40: something may have been.";
 
@@ -26,6 +27,7 @@ Exit codes:
    2  wrong usage, or the workflow, inventory or report place is invalid
    3  credentials, permission or project refused, or the cloud cannot be reached
   10  plans differ (`plan --check`, `--exit-code`)
+  20  not now: this machine's clock is wrong (`doctor`)
   21  another run holds the lock, or an earlier run cannot be settled
   22  the plan does not match
   23  a guard forbids it
@@ -130,6 +132,22 @@ Examples:
   lightsout report reports/tonight.json
 Ends with 0 whatever became of the run, which the report tells.";
 
+pub(super) const DOCTOR_LONG: &str = "\
+Tell whether everything that a run needs is in order; sends nothing.
+
+Looks at the workflow and its committed plan, the state folder, where credentials would go and where they \
+are found, and then asks the cloud for the first page of its servers, for one server and for a job that does not \
+exist: whether it can be reached, whether its clock agrees, whether it knows the credentials and the project, \
+and whether each read is allowed. Whether servers may be stopped can only be known by stopping one, so that \
+is told as unknown. Writes nothing, and never shows a credential.";
+
+pub(super) const DOCTOR: &str = "\
+Examples:
+  lightsout doctor workflows/weekly-stop.yaml
+  lightsout doctor workflows/weekly-stop.yaml --credentials file:/etc/lightsout/credentials --format json
+Ends with 0 if all that can be known is in order, 2 for files, 3 for credentials, permissions and the network, \
+20 for the clock, 22 and 23 as a run would.";
+
 pub(super) const HALT_LONG: &str = "\
 Forbid sending to every run, or allow it again.
 
@@ -193,6 +211,7 @@ mod tests {
             RUN,
             STATUS,
             REPORT,
+            DOCTOR,
             HALT,
             REHEARSE,
             SIMULATE,
@@ -220,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_exit_code_is_explained() {
-        for code in [0, 2, 3, 10, 21, 22, 23, 24, 30, 33, 34, 40, 70] {
+        for code in [0, 2, 3, 10, 20, 21, 22, 23, 24, 30, 33, 34, 40, 70] {
             let entry = format!("{code:>4}  ");
             assert!(ALL.contains(&entry), "{code}");
             assert!(EXIT_CODES.contains(&entry), "{code}");

@@ -9,6 +9,7 @@ mod binding;
 mod chosen;
 mod cloud;
 mod confirm;
+mod doctor;
 mod dry_run;
 mod execution;
 mod faults;
@@ -82,6 +83,7 @@ fn dispatch(invocation: &Invocation<'_>, verb: Verb) -> Result<Exit, Error> {
         Verb::Settle(flags) => resume::settle(invocation, &flags),
         Verb::Status(flags) => status::status(invocation, &flags),
         Verb::Report(flags) => report::report(invocation, &flags),
+        Verb::Doctor(flags) => doctor::doctor(invocation, &flags),
         Verb::Halt(flags) => halt::halt(invocation, &flags),
         Verb::Rehearse(flags) => rehearse::rehearse(invocation, &flags),
         Verb::Simulate(flags) => simulate::simulate(invocation, &flags),

@@ -88,7 +88,9 @@ fn next(launch: &Launch, exit: Exit) -> Option<String> {
         (Mode::Rehearsal | Mode::DryRun, _) => None,
         (Mode::Run, Exit::Resumable) => of_run("resume"),
         (Mode::Run, Exit::SomeUnknown) => of_run("settle"),
-        (Mode::Run, Exit::Refused | Exit::Halted | Exit::SomeFailed) => Some(launch.again.clone()),
+        (Mode::Run, Exit::Refused | Exit::NotNow | Exit::Halted | Exit::SomeFailed) => {
+            Some(launch.again.clone())
+        }
         (
             Mode::Run,
             Exit::Success

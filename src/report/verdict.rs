@@ -41,7 +41,7 @@ impl Verdict {
             Exit::SomeUnknown => Self::SomeUnknown,
             Exit::Refused => Self::Refused,
             Exit::Guard => Self::Forbidden,
-            Exit::Halted | Exit::Locked => Self::Halted,
+            Exit::Halted | Exit::Locked | Exit::NotNow => Self::Halted,
             Exit::Resumable => Self::Unfinished,
             Exit::Invalid | Exit::PlansDiffer | Exit::PlanMismatch => Self::Invalid,
             Exit::Internal => Self::InternalError,

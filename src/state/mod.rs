@@ -24,7 +24,7 @@ pub use atomic::{write_new, write_over};
 pub use lock::{Holder, Lock, live_holders};
 pub use recorded::{Glimpse, Recorded, digest_of, find, latest, project_of, runs, unfinished};
 pub use report_place::ReportPlace;
-pub use root::{Wishes, is_on_network, is_usable, locate};
+pub use root::{Wishes, can_be_used, is_on_network, is_usable, locate};
 pub use run_folder::{Keep, RunFolder};
 pub use switch::Switch;
 

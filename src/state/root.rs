@@ -68,6 +68,16 @@ fn is_network(magic: u32) -> bool {
     NETWORK.contains(&magic)
 }
 
+/// Whether a run could keep things in `folder`, or make it; found out without writing.
+pub fn can_be_used(folder: &Path) -> bool {
+    let absolute = std::path::absolute(folder).unwrap_or_default();
+    let nearest = absolute
+        .ancestors()
+        .find(|it| it.symlink_metadata().is_ok());
+    let wanted = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+    nearest.is_some_and(|it| it.is_dir() && rustix::fs::access(it, wanted).is_ok())
+}
+
 /// Whether `folder` is there and this process can write in it.
 pub fn is_usable(folder: &Path) -> bool {
     folder.is_dir() && atomic::prove(&folder.join("probe")).is_ok()
@@ -127,6 +137,16 @@ mod tests {
         let wishes = [None, Some(""), Some("state"), Some("/home/me")];
         let expected = Some("/home/me/.local/state/lightsout".to_owned());
         assert_eq!(place(wishes, false), expected);
+    }
+
+    #[test]
+    fn a_folder_can_be_used_if_it_could_be_made() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(can_be_used(&folder.path().join("a/b")));
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        assert!(!can_be_used(&folder.path().join("file")));
+        assert!(!can_be_used(&folder.path().join("file/below")));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod conflicts;
 mod crash;
 mod damage;
 mod disk;
+mod doctor;
 mod exit_codes;
 mod forge;
 mod hostile_files;

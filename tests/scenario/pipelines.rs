@@ -34,10 +34,7 @@ fn is_runner() -> bool {
     let found = |program: &&str| Command::new(program).arg("--version").output().is_ok();
     let all = ["bash", "git", "curl", "jq"].iter().all(found);
     if !all {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "needs bash, git, curl and jq"
-        );
+        assert!(option_env!("CI").is_none(), "needs bash, git, curl and jq");
         println!("skipped: needs bash, git, curl and jq");
     }
     all

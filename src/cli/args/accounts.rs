@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::{CloudFlags, VariableFlags};
 use crate::cli::chosen::{Choice, Subject};
 use crate::duration;
 
@@ -40,6 +41,19 @@ pub(in crate::cli) enum AccountFormat {
     Text,
     /// For machines.
     Json,
+}
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct DoctorFlags {
+    /// The workflow.
+    pub(in crate::cli) file: PathBuf,
+    #[command(flatten)]
+    pub(in crate::cli) variables: VariableFlags,
+    #[command(flatten)]
+    pub(in crate::cli) cloud: CloudFlags,
+    /// How the checkup is shown.
+    #[arg(long, value_enum, default_value_t)]
+    pub(in crate::cli) format: AccountFormat,
 }
 
 #[derive(Debug, Args)]

@@ -1,0 +1,214 @@
+//! `lightsout doctor`: whether everything that a run of a workflow needs is in order.
+//!
+//! Owns the order of looking: files, places, host, credentials, and then three reads of the cloud. Invariant:
+//! nothing is sent but those reads, nothing is written, and no credentials go where a run may not send them.
+
+use std::path::Path;
+
+use super::args::{AccountFormat, DoctorFlags};
+use super::{Invocation, binding, cloud, runtime, settings, sources, tell};
+use crate::bms::{Client, Credentials, Page, Probe, Probed, parse_page};
+use crate::clock::Clock;
+use crate::doctor::{self, Check, Checkup};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::ids::{JobId, ServerId};
+use crate::plan::Plan;
+use crate::state::{Switch, can_be_used, is_on_network};
+
+/// A job that no cloud has: whether jobs may be asked for shows by what is said of it.
+const NO_JOB: &str = "00000000-0000-4000-8000-000000000000";
+
+pub(super) fn doctor(invocation: &Invocation<'_>, flags: &DoctorFlags) -> Result<Exit, Error> {
+    let mut checkup = Checkup {
+        file: flags.file.display().to_string(),
+        checks: Vec::new(),
+    };
+    look(invocation, flags, &mut checkup.checks)?;
+    let printed = invocation.printer.data(|out| match flags.format {
+        AccountFormat::Text => out.write_all(checkup.to_text().as_bytes()),
+        AccountFormat::Json => writeln!(out, "{:#}", checkup.to_json()),
+    });
+    printed.map_err(Error::Stdout)?;
+    Ok(checkup.exit())
+}
+
+fn look(
+    invocation: &Invocation<'_>,
+    flags: &DoctorFlags,
+    checks: &mut Vec<Check>,
+) -> Result<(), Error> {
+    let inputs = sources::inputs(invocation, &flags.variables, &[])?;
+    let plan = match sources::expand(&flags.file, &inputs) {
+        Ok((_, plan)) => plan,
+        Err(error) => {
+            if matches!(error, Error::Findings(..)) {
+                tell(&invocation.printer, &error);
+            }
+            checks.push(failed("workflow", &error));
+            checks.push(Check::skipped(
+                "rest",
+                "everything else depends on the workflow",
+            ));
+            return Ok(());
+        }
+    };
+    let targets = plan.target_count();
+    let plural = if targets == 1 { "" } else { "s" };
+    checks.push(Check::ok(
+        "workflow",
+        format!("valid, {targets} target{plural}"),
+    ));
+    checks.push(sources::check_guards(&plan).map_or_else(
+        |error| failed("guards", &error),
+        |()| Check::ok("guards", "none is broken"),
+    ));
+    checks.push(committed(&flags.file, &plan));
+    checks.push(state_folder(invocation));
+    let Some(credentials) = credentials(invocation, flags, &plan, checks) else {
+        checks.push(Check::skipped("cloud", "nothing was asked"));
+        checks.push(doctor::stop());
+        return Ok(());
+    };
+    let clock = cloud::clock(invocation, &plan)?;
+    match cloud::connect(&flags.cloud, &plan, clock, credentials) {
+        Ok(client) => runtime()?.block_on(ask(&client, &plan, checks)),
+        Err(error) => {
+            checks.push(failed("connection", &error));
+            checks.push(doctor::stop());
+        }
+    }
+    Ok(())
+}
+
+/// The reads, each as far as the one before makes it worth while.
+async fn ask(client: &Client, plan: &Plan, checks: &mut Vec<Check>) {
+    let listed = client.probe(&Probe::List).await;
+    checks.push(doctor::connection(&listed));
+    checks.push(doctor::clock(&listed));
+    checks.push(doctor::sign_in(&listed));
+    checks.push(doctor::project(&listed, &plan.project.id));
+    checks.push(doctor::list(&listed));
+    let is_reached = !checks
+        .iter()
+        .any(|check| check.name == "connection" && check.is_problem());
+    if is_reached {
+        checks.push(match known_server(plan, &listed) {
+            Some(server) => {
+                let shown = client.probe(&Probe::Show(server)).await;
+                doctor::show(&shown, server)
+            }
+            None => Check::unknown("bms:servers:get", "there is no server to ask for"),
+        });
+        if let Ok(job) = NO_JOB.parse::<JobId>() {
+            checks.push(doctor::job_query(&client.probe(&Probe::Job(job)).await));
+        }
+    }
+    checks.push(doctor::stop());
+}
+
+/// A target, or else any server of the project.
+fn known_server(plan: &Plan, listed: &Probed) -> Option<ServerId> {
+    let targets = plan.batches.first().map(|batch| batch.servers());
+    let target = targets.and_then(|servers| servers.first()).copied();
+    let any = || {
+        let page: Page = parse_page(listed.result.as_ref().ok()?)?;
+        page.rows.first().map(|row| row.id)
+    };
+    target.or_else(any)
+}
+
+/// Whether the plan that was reviewed is still the workflow's.
+fn committed(file: &Path, plan: &Plan) -> Check {
+    const NAME: &str = "committed-plan";
+    let path = binding::place(file);
+    match binding::committed(file) {
+        Err(Error::NoCommittedPlan(_)) => {
+            let message = format!("there is none; `run --locked` needs `{}`", path.display());
+            Check::skipped(NAME, message)
+        }
+        Err(error) => failed(NAME, &error),
+        Ok(committed) if committed.digest == plan.digest => Check::ok(
+            NAME,
+            format!("`{}` is that of the workflow", path.display()),
+        ),
+        Ok(_) => {
+            let message = format!(
+                "`{}` is not that of the workflow: `run --locked` would end with 22",
+                path.display()
+            );
+            Check::warning(NAME, message).with_hint(
+                "`lightsout plan FILE --write` makes it anew; have it reviewed and committed",
+            )
+        }
+    }
+}
+
+/// Whether runs can be kept, and whether any is forbidden.
+fn state_folder(invocation: &Invocation<'_>) -> Check {
+    const NAME: &str = "state-folder";
+    let folder = match settings::state_folder(&invocation.general, invocation.around) {
+        Ok(folder) => folder,
+        Err(error) => return failed(NAME, &error),
+    };
+    let shown = folder.display();
+    if !can_be_used(&folder) {
+        let message = format!("`{shown}` cannot be written");
+        let hint = "check who may write there, or name another with `--state-dir`";
+        return Check::problem(NAME, Exit::Invalid, message).with_hint(hint);
+    }
+    if let Some(switch) = Switch::in_force(&folder, Clock::real().now()) {
+        let message = format!("`{shown}`: the stop switch is set: {}", switch.reason);
+        return Check::warning(NAME, message)
+            .with_hint("runs send nothing until it is lifted: `lightsout halt --clear`");
+    }
+    if is_on_network(&folder) {
+        let message = format!("`{shown}` is on a network file system");
+        return Check::warning(NAME, message).with_hint("its lock may not keep other runs away");
+    }
+    Check::ok(NAME, format!("`{shown}` can be written"))
+}
+
+/// The credentials, if there are any that may be used.
+fn credentials(
+    invocation: &Invocation<'_>,
+    flags: &DoctorFlags,
+    plan: &Plan,
+    checks: &mut Vec<Check>,
+) -> Option<Credentials> {
+    let host = plan.project.endpoint.authority();
+    if let Err(error) = cloud::permit(invocation, plan) {
+        checks.push(failed("endpoint", &error));
+        checks.push(Check::skipped(
+            "credentials",
+            "not looked for, as none may go there",
+        ));
+        return None;
+    }
+    checks.push(Check::ok(
+        "endpoint",
+        format!("credentials may go to `{host}`"),
+    ));
+    match cloud::load_credentials(invocation, &flags.cloud) {
+        Ok(found) => {
+            checks.push(Check::ok("credentials", found.describe()));
+            checks.extend(found.warnings().iter().map(|message| {
+                Check::warning("credentials-file", message)
+                    .with_hint("whoever can read them can cut the power too")
+            }));
+            Some(found)
+        }
+        Err(error) => {
+            checks.push(failed("credentials", &error));
+            None
+        }
+    }
+}
+
+fn failed(name: &'static str, error: &Error) -> Check {
+    let check = Check::problem(name, error.exit(), error.message());
+    match error.hint() {
+        Some(hint) => check.with_hint(hint),
+        None => check,
+    }
+}

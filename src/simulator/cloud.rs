@@ -71,7 +71,12 @@ impl Cloud {
         let draw = Draw::new(settings.seed);
         let (clock, faults) = (settings.clock, settings.faults);
         let now = clock.elapsed();
-        let fleet = Fleet::new(settings.servers, &faults.servers, draw, now);
+        let fleet = Fleet::new(
+            settings.servers,
+            (&faults.servers, &faults.movements),
+            draw,
+            now,
+        );
         Self {
             rows: Rows::new(settings.project.as_str(), now, clock.now()),
             project: settings.project,
@@ -216,8 +221,11 @@ impl Cloud {
             (Call::Action, Some(Ok(request))) => self.power(state, &request, now),
             (Call::Action, Some(Err(refusal))) => Err(refusal),
             (Call::Action, None) => Err(Refusal::unknown_path()),
-            (Call::List, _) => strict::list_request(received)
-                .map(|request| state.fleet.page(&request, &self.rows, now, lag)),
+            (Call::List, _) => strict::list_request(received).map(|request| {
+                let page = state.fleet.page(&request, &self.rows, now, lag);
+                state.fleet.page_answered();
+                page
+            }),
             (Call::Show(id), _) => {
                 strict::bare_read(received).and_then(|()| self.show(state, id, now))
             }

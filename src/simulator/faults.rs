@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::disposition::StartFaults;
 use super::draw::{Draw, key_of};
 use super::model::Condition;
+use super::movement::Movement;
 use super::presets;
 use super::quota::{Kind, PerKind};
 use super::rule::{Fault, Rule, Span};
@@ -70,6 +71,8 @@ impl FaultsError {
 ///   failing: { share: 0.05, code: BMS.1007 }
 ///   starts:                    # what goes wrong when servers are started
 ///     ignored: { share: 0.1 }
+/// movements:                   # after so many list pages
+///   - { after_pages: 3, disappear: [616fb98f-46ca-475e-917e-2563e5a8cd19] }
 /// jobs: { stuck: 0.1, forgotten: 0.1 }
 /// state_lag: 5s
 /// conflicts: subjob            # or reject
@@ -86,6 +89,8 @@ pub struct Faults {
     pub calls: CallFaults,
     /// What is the matter with servers.
     pub servers: ServerFaults,
+    /// Which servers come and go.
+    pub movements: Vec<Movement>,
     /// What is the matter with jobs.
     pub jobs: JobFaults,
     /// How long readings of states lag behind the truth.

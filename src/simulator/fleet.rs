@@ -11,6 +11,7 @@ use super::draw::{Draw, key_of};
 use super::faults::{Conflicts, ServerFaults};
 use super::jobs::{Ending, SubJob};
 use super::model::{Fate, Phase, Server};
+use super::movement::{Absences, Movement};
 use super::power::PowerRequest;
 use super::reply::Refusal;
 use super::rows::Rows;
@@ -25,6 +26,7 @@ use crate::workflow::StopType;
 pub(super) struct Fleet {
     servers: Vec<Server>,
     places: HashMap<ServerId, usize>,
+    absences: Absences,
 }
 
 /// How an accepted request goes.
@@ -40,12 +42,17 @@ impl Fleet {
     /// The servers as given, with what `faults` makes of them.
     pub(super) fn new(
         given: Vec<SimulatedServer>,
-        faults: &ServerFaults,
+        (faults, movements): (&ServerFaults, &[Movement]),
         draw: Draw,
         now: Moment,
     ) -> Self {
         let met = |given: SimulatedServer| {
-            let SimulatedServer { id, name, initial } = given;
+            let SimulatedServer {
+                id,
+                name,
+                initial,
+                particulars,
+            } = given;
             let condition = faults.condition(draw, id).unwrap_or(initial);
             let name = if faults.is_renamed(draw, id) {
                 format!("{name}-renamed")
@@ -53,6 +60,7 @@ impl Fleet {
                 name
             };
             let mut server = Server::new(id, name, condition, now)?;
+            server.shown = particulars.written();
             server.when_stopped = faults.when_stopped(draw, id);
             server.when_started = faults.when_started(draw, id);
             Some(server)
@@ -64,13 +72,15 @@ impl Fleet {
             .map(|(place, server)| (server.id, place));
         Self {
             places: places.collect(),
+            absences: Absences::new(movements),
             servers,
         }
     }
 
     /// The server with this ID.
     pub(super) fn find(&self, id: ServerId) -> Option<&Server> {
-        self.servers.get(*self.places.get(&id)?)
+        let found = self.servers.get(*self.places.get(&id)?);
+        found.filter(|server| !self.absences.has(server.id))
     }
 
     /// Whether this server began to go the other way than `action` after `earlier` and by `now`.
@@ -158,6 +168,11 @@ impl Fleet {
         }
     }
 
+    /// A list page has been answered: perhaps servers come or go now.
+    pub(super) fn page_answered(&mut self) {
+        self.absences.page_answered();
+    }
+
     /// The body of the list answer: the page that `request` asks for.
     pub(super) fn page(
         &self,
@@ -167,11 +182,14 @@ impl Fleet {
         lag: Duration,
     ) -> Vec<u8> {
         let skip = (request.page - 1).saturating_mul(request.limit);
-        let filtered = request.name.is_some() || request.status.is_some();
+        let filtered =
+            request.name.is_some() || request.status.is_some() || !self.absences.is_empty();
         let (matching, page): (usize, Vec<&Server>) = if request.nothing_matches {
             (0, Vec::new())
         } else if filtered {
-            let meets = |server: &&Server| meets(request, server, now, lag);
+            let meets = |server: &&Server| {
+                meets(request, server, now, lag) && !self.absences.has(server.id)
+            };
             let matching: Vec<&Server> = self.servers.iter().filter(meets).collect();
             let page = matching.iter().skip(skip).take(request.limit).copied();
             (matching.len(), page.collect())
@@ -276,13 +294,13 @@ mod tests {
             .iter()
             .enumerate()
             .map(|(at, initial)| SimulatedServer {
-                id: id(at as u8),
                 name: format!("server-{at}"),
                 initial: *initial,
+                ..SimulatedServer::new(id(at as u8))
             });
         Fleet::new(
             given.collect(),
-            &ServerFaults::default(),
+            (&ServerFaults::default(), &[]),
             Draw::new(1),
             second(0),
         )
@@ -347,7 +365,12 @@ mod tests {
     fn a_server_can_be_refused_though_it_looks_well(#[case] refused: Value, #[case] code: &str) {
         let faults = Faults::from_value(json!({"servers": {"refused": refused}})).unwrap();
         let given = vec![SimulatedServer::new(id(0))];
-        let mut fleet = Fleet::new(given, &faults.servers, Draw::new(1), Moment::default());
+        let mut fleet = Fleet::new(
+            given,
+            (&faults.servers, &[]),
+            Draw::new(1),
+            Moment::default(),
+        );
         let refusal = fleet
             .power(&request(&[0]), terms(1, Conflicts::Reject))
             .unwrap_err();

@@ -13,6 +13,8 @@ mod faults;
 mod fleet;
 mod jobs;
 mod model;
+mod movement;
+mod particulars;
 mod power;
 mod presets;
 mod quota;
@@ -41,6 +43,8 @@ pub use faults::{
     ServerFaults, Share,
 };
 pub use model::Condition;
+pub use movement::Movement;
+pub use particulars::Particulars;
 pub use presets::names;
 pub use quota::{Kind, PerKind, Quotas};
 pub use rule::{Rule, Span};
@@ -89,6 +93,8 @@ pub struct SimulatedServer {
     pub name: String,
     /// Its condition at the start, unless a fault gives it another.
     pub initial: Condition,
+    /// What it is apart from its state.
+    pub particulars: Particulars,
 }
 
 impl SimulatedServer {
@@ -98,6 +104,7 @@ impl SimulatedServer {
             id,
             name: invented_name(id),
             initial: Condition::On,
+            particulars: Particulars::default(),
         }
     }
 }

@@ -4,8 +4,10 @@
 //! to run for time to pass. Knows nothing of requests or jobs. Invariant: changes are in order of time,
 //! and what is seen is what was true `lag` ago.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::particulars::{Particulars, Written};
 use crate::clock::Moment;
 use crate::ids::ServerId;
 use crate::power::Action;
@@ -132,6 +134,8 @@ pub(super) struct Server {
     pub(super) id: ServerId,
     pub(super) name: String,
     pub(super) locked: bool,
+    /// What it is apart from its state, as rows tell it.
+    pub(super) shown: Arc<Written>,
     pub(super) when_stopped: Disposition,
     pub(super) when_started: Disposition,
     timeline: Vec<Change>,
@@ -158,6 +162,7 @@ impl Server {
             id,
             name,
             locked: condition == Condition::Locked,
+            shown: Particulars::default().written(),
             when_stopped: Disposition::default(),
             when_started: Disposition::default(),
             timeline: Vec::with_capacity(1),

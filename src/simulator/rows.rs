@@ -10,7 +10,6 @@ use jiff::Timestamp;
 
 use super::model::{Phase, Server};
 use crate::clock::Moment;
-use crate::ids::ServerId;
 
 /// What all rows share: the project and the dates.
 #[derive(Debug)]
@@ -21,12 +20,9 @@ pub(super) struct Rows {
     started_at: Timestamp,
 }
 
-const FLAVOR: &str = r#""flavor":{"id":"physical.s4.medium","name":"physical.s4.medium","disk":"1200","vcpus":"32","ram":"262144"}"#;
-const FLAVOR_ID: &str = "physical.s4.medium";
-
-/// The flavor of every simulated server.
+/// The flavor that list calls may filter by.
 pub(super) fn flavor_id() -> &'static str {
-    FLAVOR_ID
+    "physical.s4.medium"
 }
 
 impl Rows {
@@ -54,7 +50,7 @@ impl Rows {
                     .unwrap_or(self.started_at),
             )
         };
-        self.write_identity(out, id, &server.name, &updated);
+        self.write_identity(out, id, server, &updated);
         write_state(out, phase, server.locked);
         if phase == Phase::Error {
             let message = "The power state of the node cannot be read.";
@@ -69,12 +65,12 @@ impl Rows {
                 ],
             );
         }
-        self.write_rest(out, id, server.id);
+        self.write_rest(out, id, server);
         out.push(b'}');
     }
 
-    fn write_identity(&self, out: &mut Vec<u8>, id: &str, name: &str, updated: &str) {
-        let name = serde_json::json!(name).to_string();
+    fn write_identity(&self, out: &mut Vec<u8>, id: &str, server: &Server, updated: &str) {
+        let name = serde_json::json!(server.name).to_string();
         push(
             out,
             &[
@@ -89,14 +85,14 @@ impl Rows {
                 r#"","updated":""#,
                 updated,
                 r#"","#,
-                FLAVOR,
+                &server.shown.flavor,
             ],
         );
     }
 
-    fn write_rest(&self, out: &mut Vec<u8>, id: &str, key: ServerId) {
+    fn write_rest(&self, out: &mut Vec<u8>, id: &str, server: &Server) {
         let mut buffer = [0; 36];
-        let bits = super::draw::key_of(key);
+        let bits = super::draw::key_of(server.id);
         let host = uuid::Uuid::from_u64_pair(bits, !bits)
             .simple()
             .encode_lower(&mut buffer);
@@ -109,7 +105,8 @@ impl Rows {
                 r#"","OS-EXT-SRV-ATTR:host":"bms.az1","OS-EXT-SRV-ATTR:hypervisor_hostname":""#,
                 id,
                 r#"","OS-EXT-SRV-ATTR:instance_name":"instance-0000","OS-EXT-SRV-ATTR:root_device_name":"/dev/sda","#,
-                r#""OS-EXT-AZ:availability_zone":"az1","OS-DCF:diskConfig":"MANUAL","OS-SRV-USG:launched_at":""#,
+                &server.shown.zone,
+                r#","OS-DCF:diskConfig":"MANUAL","OS-SRV-USG:launched_at":""#,
                 &self.created,
                 r#"","addresses":{"3e8e0f3f-7a4c-4b5c-9a4e-1f6c0f0e6d11":[{"version":"4","addr":""#,
                 &address,
@@ -118,7 +115,8 @@ impl Rows {
                 r#""}]},"image":{"id":"1f6c0f0e-6d11-4b5c-9a4e-3e8e0f3f7a4c"},"key_name":"KeyPair-ops","accessIPv4":"","accessIPv6":"","#,
                 r#""progress":0,"config_drive":"","security_groups":[{"id":"8a4e1f6c","name":"default"}],"#,
                 r#""metadata":{"chargingMode":"0","metering.resourcetype":"hws.resource.type.pm","metering.resourcespeccode":"physical.s4.medium.linux","op_svc_userid":"055d8f7a8a80d4b61f8bc0138c8e1a3d"},"#,
-                r#""host_status":"UP","description":"","os-extended-volumes:volumes_attached":[],"tags":["__type_baremetal"],"sys_tags":[{"key":"_sys_enterprise_project_id","value":"0"}],"enterprise_project_id":"0""#,
+                r#""host_status":"UP","description":"","os-extended-volumes:volumes_attached":[],"#,
+                &server.shown.tags,
             ],
         );
     }
@@ -159,6 +157,7 @@ fn stamp(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::ServerId;
     use crate::simulator::model::Condition;
     use serde_json::{Value, json};
 

@@ -10,11 +10,12 @@ use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
 
-use crate::bms::{CredentialsError, HostRefused};
+use crate::bms::{CredentialsError, HostRefused, Unanswered};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::exit::Exit;
 use crate::http::HttpError;
 use crate::ids::{Digest, RunId};
+use crate::inventory::ListingError;
 use crate::plan::PlanError;
 use crate::report::ReportError;
 use crate::simulator::{FaultsError, SimulatorError};
@@ -71,6 +72,31 @@ pub enum Error {
         /// The digest of what the workflow yields.
         made: Digest,
     },
+    /// The workflow asks other things of the listing than the committed plan was made for.
+    #[error("the workflow no longer selects as `{}` was made for", .0.display())]
+    OtherSelection(PathBuf),
+    /// The workflow selects, and no listing may be asked for.
+    #[error("the workflow selects servers, and a dry run opens no connection to look for them")]
+    NoListing,
+    /// The cloud does not list the project's servers.
+    #[error("cannot list the project's servers{}", said(.0))]
+    Listing(Unanswered),
+    /// A saved listing cannot be used.
+    #[error("cannot use the listing `{}`", .0.display())]
+    SavedListing(PathBuf, #[source] ListingError),
+    /// A saved listing is of other servers.
+    #[error("the listing `{}` is of the project {listed}, and the workflow is of {wanted}", .path.display())]
+    OtherListing {
+        /// The listing.
+        path: PathBuf,
+        /// Its project and endpoint.
+        listed: String,
+        /// The workflow's project and endpoint.
+        wanted: String,
+    },
+    /// A listing must not replace a file that is none.
+    #[error("`{}` exists and is not a listing", .0.display())]
+    NotAListing(PathBuf),
     /// The plan goes beyond a limit of the workflow.
     #[error("guard `{name}`: {actual} targets, and the limit is {limit}")]
     Guard {
@@ -158,6 +184,10 @@ impl Error {
             | Self::Crash(_)
             | Self::NoSuchGroup(..)
             | Self::NotAPlan(_)
+            | Self::NoListing
+            | Self::SavedListing(..)
+            | Self::OtherListing { .. }
+            | Self::NotAListing(_)
             | Self::NoUnfinished
             | Self::SeveralUnfinished(_)
             | Self::AlreadyFinished(_)
@@ -172,10 +202,12 @@ impl Error {
             | Self::PlanOfUndo(_)
             | Self::NoCommittedPlan(_)
             | Self::NotCommitted { .. }
+            | Self::OtherSelection(_)
             | Self::State(StateError::Plan(..) | StateError::OtherPlan(_)) => Exit::PlanMismatch,
             Self::State(_) => Exit::Invalid,
             Self::Guard { .. } => Exit::Guard,
             Self::Host(_)
+            | Self::Listing(_)
             | Self::Http(HttpError::Setup(_))
             | Self::Credentials(
                 CredentialsError::NotInEnvironment
@@ -202,8 +234,22 @@ impl Error {
             Self::PlanOfUndo(_) => {
                 "`lightsout undo RUN_ID` makes and runs the way back; an undo that was broken off is taken up by `lightsout resume`".into()
             }
+            Self::NoListing => {
+                "`--locked` takes them from the committed plan; `lightsout plan FILE` looks for them".into()
+            }
+            Self::Listing(Unanswered::GaveUp(_)) => {
+                "try again later; `plan --inventory` works with a saved listing".into()
+            }
+            Self::Listing(Unanswered::NotFound(_) | Unanswered::Refused(_)) => {
+                "check credentials, project and the permission `bms:servers:list`".into()
+            }
+            Self::SavedListing(_, error) => error.hint().into(),
+            Self::OtherListing { .. } => {
+                "`lightsout inventory FILE --out LISTING` makes one for this workflow".into()
+            }
+            Self::NotAListing(_) => "name another file for the listing".into(),
             Self::NotAPlan(_) => "name another file for the plan".into(),
-            Self::NoCommittedPlan(_) | Self::NotCommitted { .. } => {
+            Self::NoCommittedPlan(_) | Self::NotCommitted { .. } | Self::OtherSelection(_) => {
                 "`lightsout plan FILE --write` makes it anew; have it reviewed and committed".into()
             }
             Self::Guard { .. } => {
@@ -271,6 +317,15 @@ fn list(runs: &[RunId]) -> String {
     runs.join(", ")
 }
 
+/// What the cloud or the network said, as the end of a message.
+fn said(unanswered: &Unanswered) -> String {
+    let (Unanswered::GaveUp(evidence)
+    | Unanswered::NotFound(evidence)
+    | Unanswered::Refused(evidence)) = unanswered;
+    let parts = [&evidence.code, &evidence.message].into_iter().flatten();
+    parts.fold(String::new(), |text, part| text + ": " + part)
+}
+
 fn until(switch: &Switch) -> String {
     switch
         .until
@@ -290,6 +345,7 @@ fn errors(findings: &[Diagnostic]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bms::Evidence;
     use rstest::rstest;
 
     fn denied() -> io::Error {
@@ -302,6 +358,12 @@ mod tests {
     #[case(Error::State(StateError::Occupied("report.json".into())), 2)]
     #[case(Error::Report("r.json".into(), ReportError::Newer("lightsout/report/v2".to_owned())), 2)]
     #[case(Error::Clock, 2)]
+    #[case(Error::NoListing, 2)]
+    #[case(Error::SavedListing("l.json".into(), ListingError::Format), 2)]
+    #[case(Error::NotAListing("l.json".into()), 2)]
+    #[case(Error::OtherListing { path: "l.json".into(), listed: "a".to_owned(), wanted: "b".to_owned() }, 2)]
+    #[case(Error::Listing(Unanswered::Refused(Evidence::default())), 3)]
+    #[case(Error::OtherSelection("p.plan.json".into()), 22)]
     #[case(Error::Credentials(CredentialsError::KeysAndToken { keys: "AK", token: "TOKEN" }), 2)]
     #[case(Error::Credentials(CredentialsError::NotInEnvironment), 3)]
     #[case(Error::Host(HostRefused { host: "evil.example".to_owned() }), 3)]

@@ -7,8 +7,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// A pattern that can be matched.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Glob {
     text: String,
     parts: Vec<Part>,
@@ -84,6 +87,25 @@ impl Glob {
         }
     }
 
+    /// A name that the pattern fits, with `number` in place of its first `*`.
+    pub fn example(&self, number: u32) -> String {
+        let mut number = Some(number.to_string());
+        let mut name = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Any => name.push_str(&number.take().unwrap_or_default()),
+                Part::One => name.push('x'),
+                Part::Letter(letter) => name.push(*letter),
+                Part::Within(ranges) => name.extend(ranges.first().map(|(first, _)| *first)),
+                Part::Without(_) => {
+                    let mut letters = ('0'..='z').chain('À'..='ÿ');
+                    name.extend(letters.find(|letter| part.takes(*letter)));
+                }
+            }
+        }
+        name
+    }
+
     /// The pattern as it was written.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -117,6 +139,20 @@ impl FromStr for Glob {
         }
         let text = text.to_owned();
         Ok(Self { text, parts })
+    }
+}
+
+impl TryFrom<String> for Glob {
+    type Error = InvalidGlob;
+
+    fn try_from(text: String) -> Result<Self, InvalidGlob> {
+        text.parse()
+    }
+}
+
+impl From<Glob> for String {
+    fn from(glob: Glob) -> String {
+        glob.text
     }
 }
 
@@ -221,6 +257,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_pattern_fits_its_own_example(text in "([a-c*?]|\\[!?[a-c]-[d-f]\\]){1,8}", number in 0_u32..1000) {
+            if let Ok(glob) = text.parse::<Glob>() {
+                let example = glob.example(number);
+                prop_assert!(glob.matches(&example), "{example}");
+            }
+        }
+
         #[test]
         fn a_name_fits_itself_and_what_is_left_open_of_it(name in "\\PC{1,12}", cut in 0usize..12) {
             let quoted: String = name.chars().flat_map(|letter| ['\\', letter]).collect();

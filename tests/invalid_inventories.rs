@@ -7,7 +7,7 @@
 use std::path::{Path, PathBuf};
 
 use lightsout::diagnostic::{SourceFile, to_text};
-use lightsout::inventory::{Folders, resolve};
+use lightsout::inventory::{Folders, Known, resolve};
 use lightsout::workflow::{Inputs, parse};
 
 fn fixtures() -> Vec<PathBuf> {
@@ -31,7 +31,8 @@ fn every_invalid_inventory_is_refused_at_its_place() {
             Ok(workflow) => workflow,
             Err(findings) => panic!("{reason}: {}", to_text(&findings, false)),
         };
-        let Err(errors) = resolve(&workflow, &Folders::of(&file).unwrap()) else {
+        let Err(errors) = resolve(&workflow, &Folders::of(&file).unwrap(), Known::Listing(&[]))
+        else {
             panic!("{reason} is accepted")
         };
         let placed = |error: &lightsout::diagnostic::Diagnostic| {

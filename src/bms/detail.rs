@@ -4,7 +4,7 @@
 //! none of them. Invariant: a page whose flavor or tags cannot be understood is no page, so that a
 //! server never passes for one without tags only because they were written in another way.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::listing::{Page, ServerRow, Wire, listed, single};
 use super::scalar::Scalar;
@@ -12,7 +12,8 @@ use crate::ids::ServerId;
 use crate::power::StateClass;
 
 /// One server as a listing or a single answer gives it. Every text is untrusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ServerDetail {
     /// Its ID.
     pub id: ServerId,

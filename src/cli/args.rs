@@ -97,9 +97,12 @@ pub(super) enum Verb {
     /// Print a workflow with its templates expanded.
     #[command(after_help = help::RENDER)]
     Render(RenderFlags),
-    /// Show what a run would do; opens no connection.
-    #[command(after_help = help::PLAN)]
+    /// Show what a run would do; sends nothing.
+    #[command(after_help = help::PLAN, long_about = help::PLAN_LONG)]
     Plan(PlanFlags),
+    /// Write the listing of a workflow's project, for `plan --inventory`.
+    #[command(after_help = help::INVENTORY, long_about = help::INVENTORY_LONG)]
+    Inventory(InventoryFlags),
     /// Stop the servers of a workflow or a plan.
     #[command(after_help = help::RUN, long_about = help::RUN_LONG)]
     Run(RunFlags),
@@ -210,6 +213,24 @@ pub(super) struct PlanFlags {
     /// With `--against`: end with 10 if anything changes.
     #[arg(long, requires = "against")]
     pub(super) exit_code: bool,
+    /// Look for what the workflow selects in this saved listing, and not in the cloud.
+    #[arg(long, value_name = "LISTING", conflicts_with_all = ["check", "credentials", "ca_file"])]
+    pub(super) inventory: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) cloud: CloudFlags,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InventoryFlags {
+    /// The workflow that names project and endpoint.
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) variables: VariableFlags,
+    /// Write the listing to this file, replacing an older one; else it goes to stdout.
+    #[arg(long, value_name = "LISTING")]
+    pub(super) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) cloud: CloudFlags,
 }
 
 /// How a plan is shown.
@@ -319,6 +340,9 @@ pub(super) struct RehearseFlags {
     /// A further place for the JSON report; must be free.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
+    /// Take the servers of the project from this saved listing, and do not invent them.
+    #[arg(long, value_name = "LISTING")]
+    pub(super) inventory: Option<PathBuf>,
     /// Let time pass as on the wall, not a minute a second.
     #[arg(long)]
     pub(super) real_time: bool,
@@ -348,7 +372,7 @@ pub(super) struct SimulateFlags {
         conflicts_with = "ids"
     )]
     pub(super) servers: u32,
-    /// File with the IDs of the servers, one a line.
+    /// File with the IDs of the servers, one a line; or a listing (`.json`) of whole servers.
     #[arg(long, value_name = "FILE")]
     pub(super) ids: Option<PathBuf>,
     #[command(flatten)]
@@ -378,6 +402,8 @@ pub(super) enum SchemaName {
     Report,
     /// What `status --format json` writes.
     Status,
+    /// What `inventory` writes.
+    Listing,
 }
 
 #[derive(Debug, Args)]

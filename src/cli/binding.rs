@@ -72,11 +72,15 @@ pub(super) fn require(
     plan: &Plan,
 ) -> Result<(), Error> {
     let committed = committed(workflow)?;
-    if committed.digest == plan.digest {
+    let asks_the_same = committed.asked().eq(plan.asked());
+    if committed.digest == plan.digest && asks_the_same {
         return Ok(());
     }
     let difference = Difference::between(&committed, plan);
     invocation.printer.problem(difference.to_text().trim_end());
+    if !asks_the_same {
+        return Err(Error::OtherSelection(place(workflow)));
+    }
     Err(Error::NotCommitted {
         path: place(workflow),
         committed: committed.digest,

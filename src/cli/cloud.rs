@@ -13,39 +13,83 @@ use crate::bms::{Client, ClientSettings, Credentials, named_hosts, permitted};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::http::{CaFile, Reach, Transport, TransportSettings};
-use crate::ids::RunId;
+use crate::ids::{Endpoint, ProjectId, RunId};
 use crate::plan::{Plan, PlanWarning};
 use crate::state::{Recorded, ReportPlace, is_on_network};
-use crate::workflow;
+use crate::workflow::{self, Rate, Workflow};
 
-/// The clock that a run of `plan` goes by.
-pub(super) fn clock(invocation: &Invocation<'_>, plan: &Plan) -> Result<Clock, Error> {
-    let factor = settings::compression(invocation.around, &plan.project.endpoint)?;
+/// Whom to ask, and how often.
+#[derive(Debug, Clone)]
+pub(super) struct Account {
+    endpoint: Endpoint,
+    project: ProjectId,
+    rate: Rate,
+}
+
+impl Account {
+    /// The account of a plan's servers.
+    pub(super) fn of_plan(plan: &Plan) -> Self {
+        Self {
+            endpoint: plan.project.endpoint.clone(),
+            project: plan.project.id.clone(),
+            rate: plan.rate,
+        }
+    }
+
+    /// The account of a workflow's servers.
+    pub(super) fn of_workflow(workflow: &Workflow) -> Self {
+        Self {
+            endpoint: workflow.endpoint.clone(),
+            project: workflow.project.clone(),
+            rate: workflow.rate,
+        }
+    }
+}
+
+/// A client for an account, its clock, and what is odd about its credentials.
+#[derive(Debug, Clone)]
+pub(super) struct Connected {
+    pub(super) client: Client,
+    pub(super) clock: Clock,
+    pub(super) warnings: Vec<PlanWarning>,
+}
+
+/// All that is needed to ask the cloud; nothing is asked yet.
+pub(super) fn connect(
+    invocation: &Invocation<'_>,
+    flags: &CloudFlags,
+    account: &Account,
+) -> Result<Connected, Error> {
+    let clock = clock(invocation, account)?;
+    permit(invocation, account)?;
+    let credentials = load_credentials(invocation, flags)?;
+    let warnings = warnings(invocation, &credentials);
+    let client = client(flags, account, clock, credentials)?;
+    Ok(Connected {
+        client,
+        clock,
+        warnings,
+    })
+}
+
+/// The clock that everything asked of an account goes by.
+pub(super) fn clock(invocation: &Invocation<'_>, account: &Account) -> Result<Clock, Error> {
+    let factor = settings::compression(invocation.around, &account.endpoint)?;
     Ok(factor.map_or_else(Clock::real, Clock::compressed))
 }
 
-/// A client for the plan's project, and what is odd about its credentials.
+/// A client with these credentials, which may go where the account's calls go.
 pub(super) fn client(
-    invocation: &Invocation<'_>,
     flags: &CloudFlags,
-    plan: &Plan,
-    clock: Clock,
-) -> Result<(Client, Vec<PlanWarning>), Error> {
-    permit(invocation, plan)?;
-    let credentials = load_credentials(invocation, flags)?;
-    let warnings = warnings(invocation, &credentials);
-    let client = connect(flags, plan, clock, credentials)?;
-    Ok((client, warnings))
-}
-
-/// A client with these credentials, which may go where the plan's calls go.
-pub(super) fn connect(
-    flags: &CloudFlags,
-    plan: &Plan,
+    account: &Account,
     clock: Clock,
     credentials: Credentials,
 ) -> Result<Client, Error> {
-    let endpoint = plan.project.endpoint.clone();
+    let Account {
+        endpoint,
+        project,
+        rate,
+    } = account.clone();
     let ca_file = flags.ca_file.as_deref().map(CaFile::read);
     let transport = Transport::new(TransportSettings {
         reach: Reach::of(&endpoint),
@@ -54,20 +98,20 @@ pub(super) fn connect(
     });
     let settings = ClientSettings {
         endpoint,
-        project: plan.project.id.clone(),
-        rate: plan.rate,
+        project,
+        rate,
         clock,
     };
     let transport = transport.map_err(Error::Http)?;
     Ok(Client::new(settings, transport, credentials))
 }
 
-/// Refuses a plan whose calls go where no credentials may go.
-pub(super) fn permit(invocation: &Invocation<'_>, plan: &Plan) -> Result<(), Error> {
+/// Refuses an account whose calls go where no credentials may go.
+pub(super) fn permit(invocation: &Invocation<'_>, account: &Account) -> Result<(), Error> {
     let variables = &invocation.around.variables;
     let named = variables.get("LIGHTSOUT_ENDPOINTS");
     let named = named_hosts(named.map_or("", String::as_str));
-    permitted(&plan.project.endpoint, &named).map_err(Error::Host)
+    permitted(&account.endpoint, &named).map_err(Error::Host)
 }
 
 /// The credentials that the flags and the environment name.

@@ -6,7 +6,8 @@
 use std::path::Path;
 
 use super::args::{AccountFormat, DoctorFlags};
-use super::{Invocation, binding, cloud, runtime, settings, sources, tell};
+use super::cloud::Account;
+use super::{Invocation, binding, cloud, runtime, selecting, settings, sources, tell};
 use crate::bms::{Client, Credentials, Page, Probe, Probed, parse_page};
 use crate::clock::Clock;
 use crate::doctor::{self, Check, Checkup};
@@ -39,8 +40,8 @@ fn look(
     checks: &mut Vec<Check>,
 ) -> Result<(), Error> {
     let inputs = sources::inputs(invocation, &flags.variables, &[])?;
-    let plan = match sources::expand(&flags.file, &inputs) {
-        Ok((_, plan)) => plan,
+    let plan = match selecting::offline(&flags.file, &inputs) {
+        Ok(plan) => plan,
         Err(error) => {
             if matches!(error, Error::Findings(..)) {
                 tell(&invocation.printer, &error);
@@ -70,8 +71,9 @@ fn look(
         checks.push(doctor::stop());
         return Ok(());
     };
-    let clock = cloud::clock(invocation, &plan)?;
-    match cloud::connect(&flags.cloud, &plan, clock, credentials) {
+    let account = Account::of_plan(&plan);
+    let clock = cloud::clock(invocation, &account)?;
+    match cloud::client(&flags.cloud, &account, clock, credentials) {
         Ok(client) => runtime()?.block_on(ask(&client, &plan, checks)),
         Err(error) => {
             checks.push(failed("connection", &error));
@@ -128,7 +130,7 @@ fn committed(file: &Path, plan: &Plan) -> Check {
             Check::skipped(NAME, message)
         }
         Err(error) => failed(NAME, &error),
-        Ok(committed) if committed.digest == plan.digest => Check::ok(
+        Ok(committed) if committed.promises_the_same(plan) => Check::ok(
             NAME,
             format!("`{}` is that of the workflow", path.display()),
         ),
@@ -177,7 +179,7 @@ fn credentials(
     checks: &mut Vec<Check>,
 ) -> Option<Credentials> {
     let host = plan.project.endpoint.authority();
-    if let Err(error) = cloud::permit(invocation, plan) {
+    if let Err(error) = cloud::permit(invocation, &Account::of_plan(plan)) {
         checks.push(failed("endpoint", &error));
         checks.push(Check::skipped(
             "credentials",

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::args::{CloudFlags, NarrowingFlags};
+use super::cloud::{Account, Connected};
 use super::execution::{Beginning, Engine, Execution, perform};
 use super::{Invocation, cloud, confirm, narrowing, settings, sources, take_up};
 use crate::bms::Client;
@@ -23,6 +24,8 @@ use crate::state::{Holder, Keep, Lock, ReportPlace, RunFolder, Switch};
 /// What is to be run, and how.
 pub(super) struct Wish<'a> {
     pub(super) plan: Plan,
+    /// How the cloud was reached for the plan, if it was.
+    pub(super) connected: Option<Connected>,
     pub(super) cloud: &'a CloudFlags,
     /// The further place for the report that the command line asks for.
     pub(super) report: Option<&'a Path>,
@@ -97,8 +100,15 @@ pub(super) fn begin(
 fn prepare(invocation: &Invocation<'_>, wish: &Wish<'_>) -> Result<Prepared, Error> {
     let plan = wish.plan.clone();
     sources::check_guards(&plan)?;
-    let clock = cloud::clock(invocation, &plan)?;
-    let (client, warnings) = cloud::client(invocation, wish.cloud, &plan, clock)?;
+    let connected = match &wish.connected {
+        Some(connected) => connected.clone(),
+        None => cloud::connect(invocation, wish.cloud, &Account::of_plan(&plan))?,
+    };
+    let Connected {
+        client,
+        clock,
+        warnings,
+    } = connected;
     let asked = wish.report.map(ReportPlace::prove).transpose()?;
     Ok(Prepared {
         plan,

@@ -59,7 +59,27 @@ Examples:
   lightsout plan workflows/weekly-stop.yaml --write
   lightsout plan workflows/weekly-stop.yaml --check
   lightsout plan workflows/weekly-stop.yaml --against old.plan.json --exit-code --format md
+  lightsout plan workflows/by-tag.yaml --inventory az1.listing.json
 Same inputs, same bytes. A plan that breaks a guard is shown whole and ends with 23.";
+
+pub(super) const PLAN_LONG: &str = "\
+Show what a run would do; sends nothing.
+
+Where a group has `select`, the project's listing is needed: it is asked of the cloud, or taken from \
+--inventory, and what it gives is frozen in the plan. Without `select` no connection is opened and no \
+credentials are needed; nor for --check, which takes what was found from the committed plan.";
+
+pub(super) const INVENTORY_LONG: &str = "\
+Write the listing of a workflow's project, for `plan --inventory`.
+
+All list pages are gone through until two passes in a row see the same servers. The file has one server \
+a line and no time, so it can be kept in git; a job that plans from it needs no credentials.";
+
+pub(super) const INVENTORY: &str = "\
+Examples:
+  lightsout inventory workflows/by-tag.yaml --out az1.listing.json
+  lightsout inventory workflows/by-tag.yaml --credentials file:credentials
+Reads only. Servers that came or went all the time draw the warning `listing-moved`.";
 
 pub(super) const RUN_LONG: &str = "\
 Stop the servers of a workflow or a plan.
@@ -208,6 +228,7 @@ mod tests {
             VALIDATE,
             RENDER,
             PLAN,
+            INVENTORY,
             RUN,
             STATUS,
             REPORT,

@@ -16,6 +16,7 @@ mod faults;
 mod fresh;
 mod halt;
 mod help;
+mod inventory;
 mod logging;
 mod narrate;
 mod narrowing;
@@ -27,10 +28,12 @@ mod render;
 mod report;
 mod resume;
 mod run;
+mod selecting;
 mod server_list;
 mod settings;
 mod signals;
 mod simulate;
+mod simulated;
 mod sources;
 mod status;
 mod take_up;
@@ -78,6 +81,7 @@ fn dispatch(invocation: &Invocation<'_>, verb: Verb) -> Result<Exit, Error> {
         Verb::Validate(flags) => validate::validate(invocation, &flags),
         Verb::Render(flags) => render::render(invocation, &flags),
         Verb::Plan(flags) => plan::plan(invocation, &flags),
+        Verb::Inventory(flags) => inventory::inventory(invocation, &flags),
         Verb::Run(flags) => run::run(invocation, &flags),
         Verb::Resume(flags) => resume::resume(invocation, &flags),
         Verb::Settle(flags) => resume::settle(invocation, &flags),
@@ -102,6 +106,7 @@ fn schema(name: SchemaName) -> &'static str {
         SchemaName::Plan => crate::plan::SCHEMA,
         SchemaName::Report => crate::report::SCHEMA,
         SchemaName::Status => crate::status::SCHEMA,
+        SchemaName::Listing => crate::inventory::LISTING_SCHEMA,
     }
 }
 

@@ -4,7 +4,8 @@
 //! whole all the same, and the exit code tells; no file that is not a plan is replaced by one.
 
 use super::args::{PlanFlags, PlanFormat};
-use super::{Invocation, binding, sources};
+use super::selecting::{Made, Source};
+use super::{Invocation, binding, selecting, sources};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::plan::{self, Plan};
@@ -12,7 +13,12 @@ use crate::state;
 
 pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exit, Error> {
     let inputs = sources::inputs(invocation, &flags.variables, &[])?;
-    let made = sources::plan_of(invocation, &flags.file, &inputs)?;
+    let source = match (flags.check, &flags.inventory) {
+        (true, _) => Source::Committed,
+        (false, Some(listing)) => Source::Saved(listing),
+        (false, None) => Source::Cloud(&flags.cloud),
+    };
+    let Made { plan: made, .. } = selecting::plan_of(invocation, &flags.file, &inputs, source)?;
     if let Some(path) = &flags.out {
         binding::check_replaceable(path)?;
     }

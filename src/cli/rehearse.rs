@@ -3,19 +3,21 @@
 //! Owns setting up the simulator with the plan's targets and pointing the engine at it. Invariant: no
 //! real credential is read, no proxy used and no host but this machine contacted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use super::args::RehearseFlags;
 use super::execution::{Beginning, Engine, Execution, perform};
-use super::{Invocation, again, faults, settings, sources};
-use crate::bms::{Client, ClientSettings, Credentials, Secrets};
+use super::selecting::{Made, Source};
+use super::{Invocation, again, faults, selecting, settings, simulated, sources};
+use crate::bms::{Client, ClientSettings, Credentials, Secrets, ServerDetail};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::event::{Launch, Mode};
 use crate::exit::Exit;
 use crate::http::{Reach, Transport, TransportSettings};
+use crate::ids::ServerId;
 use crate::plan::Plan;
 use crate::simulator::{Keys, Settings, SimulatedServer, Simulator};
 use crate::state::{Keep, ReportPlace, RunFolder};
@@ -28,10 +30,16 @@ const FACTOR: NonZeroU32 = match NonZeroU32::new(60) {
 
 pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Result<Exit, Error> {
     let inputs = sources::inputs(invocation, &flags.variables, &[])?;
-    let plan = sources::plan_of(invocation, &flags.file, &inputs)?;
-    sources::check_guards(&plan)?;
+    let source = match &flags.inventory {
+        Some(listing) => Source::Saved(listing),
+        None => Source::Invented,
+    };
+    let made = selecting::plan_of(invocation, &flags.file, &inputs, source)?;
+    sources::check_guards(&made.plan)?;
     let clock = clock(invocation, flags)?;
-    let simulator = Simulator::start(simulated(flags, &plan, clock)?).map_err(Error::Simulator)?;
+    let simulator =
+        Simulator::start(settings_of(flags, &made, clock)?).map_err(Error::Simulator)?;
+    let plan = made.plan;
     let client = client(&simulator, &plan, clock)?;
     let place = flags
         .report
@@ -72,9 +80,25 @@ fn clock(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Result<Clock, Er
     Ok(Clock::compressed(factor.unwrap_or(FACTOR)))
 }
 
-fn simulated(flags: &RehearseFlags, plan: &Plan, clock: Clock) -> Result<Settings, Error> {
+fn settings_of(flags: &RehearseFlags, made: &Made, clock: Clock) -> Result<Settings, Error> {
+    let Made { plan, listed, .. } = made;
+    let servers = match flags.inventory {
+        Some(_) => listed.iter().map(simulated::server).collect(),
+        None => invented(plan, listed),
+    };
+    let mut wanted = Settings::new(plan.project.id.clone(), servers);
+    wanted.faults = faults::chosen(&flags.faults)?;
+    wanted.seed = flags.faults.seed;
+    wanted.keys = Keys::from_seed(flags.faults.seed);
+    wanted.clock = clock;
+    Ok(wanted)
+}
+
+/// The servers of an invented listing, and the targets that the workflow names itself.
+fn invented(plan: &Plan, listed: &[ServerDetail]) -> Vec<SimulatedServer> {
+    let known: HashSet<ServerId> = listed.iter().map(|server| server.id).collect();
     let targets = plan.batches.iter().flat_map(|batch| batch.servers());
-    let servers = targets.map(|id| {
+    let own = targets.filter(|id| !known.contains(id)).map(|id| {
         let server = SimulatedServer::new(*id);
         match plan.name_of(*id) {
             Some(name) => SimulatedServer {
@@ -84,12 +108,7 @@ fn simulated(flags: &RehearseFlags, plan: &Plan, clock: Clock) -> Result<Setting
             None => server,
         }
     });
-    let mut wanted = Settings::new(plan.project.id.clone(), servers.collect());
-    wanted.faults = faults::chosen(&flags.faults)?;
-    wanted.seed = flags.faults.seed;
-    wanted.keys = Keys::from_seed(flags.faults.seed);
-    wanted.clock = clock;
-    Ok(wanted)
+    own.chain(listed.iter().map(simulated::server)).collect()
 }
 
 fn client(simulator: &Simulator, plan: &Plan, clock: Clock) -> Result<Client, Error> {

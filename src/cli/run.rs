@@ -8,17 +8,21 @@ use std::path::Path;
 
 use super::args::RunFlags;
 use super::fresh::{Consent, Wish, begin};
-use super::{Invocation, again, binding, dry_run, sources};
+use super::selecting::{Made, Source};
+use super::{Invocation, again, binding, dry_run, selecting, sources};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::plan::{self, Plan};
+use crate::plan;
 use crate::power::Action;
 use crate::untrusted::for_terminal;
 
 pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit, Error> {
-    let plan = planned(invocation, flags)?;
+    let Made {
+        plan, connected, ..
+    } = planned(invocation, flags)?;
     let wish = Wish {
         plan,
+        connected,
         cloud: &flags.cloud,
         report: flags.report.as_deref(),
         narrowing: &flags.narrowing,
@@ -46,7 +50,7 @@ fn labels(flags: &RunFlags) -> BTreeMap<String, String> {
     flags.label.iter().cloned().collect()
 }
 
-fn planned(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Plan, Error> {
+fn planned(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Made, Error> {
     match (&flags.plan, &flags.file) {
         (Some(path), _) => {
             let source = sources::read(path)?;
@@ -59,16 +63,21 @@ fn planned(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Plan, Error>
                 let message = for_terminal(&warning.message);
                 invocation.printer.note(format!("warning: {message}"));
             }
-            Ok(plan)
+            Ok(Made::offline(plan))
         }
         (None, file) => {
             let file = file.as_deref().unwrap_or(Path::new(""));
             let inputs = sources::inputs(invocation, &flags.variables, &flags.label)?;
-            let plan = sources::plan_of(invocation, file, &inputs)?;
+            let source = match (flags.locked, flags.dry_run) {
+                (true, _) => Source::Committed,
+                (false, true) => Source::Nowhere,
+                (false, false) => Source::Cloud(&flags.cloud),
+            };
+            let made = selecting::plan_of(invocation, file, &inputs, source)?;
             if flags.locked {
-                binding::require(invocation, file, &plan)?;
+                binding::require(invocation, file, &made.plan)?;
             }
-            Ok(plan)
+            Ok(made)
         }
     }
 }

@@ -7,22 +7,19 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::SimulateFlags;
-use super::{Invocation, faults, server_list, settings, sources};
+use super::{Invocation, faults, server_list, settings, simulated, sources};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::ids::{ProjectId, ServerId};
+use crate::inventory::Listing;
 use crate::simulator::{Keys, Settings, SimulatedServer, Simulator};
 
 /// The invented project.
 const PROJECT: &str = "0123456789abcdef0123456789abcdef";
 
 pub(super) fn simulate(invocation: &Invocation<'_>, flags: &SimulateFlags) -> Result<Exit, Error> {
-    let servers = match &flags.ids {
-        Some(path) => server_list::read(&sources::read(path)?, path)?,
-        None => (0..flags.servers).map(invented).collect(),
-    };
-    let simulator = Simulator::start(wanted(invocation, flags, servers)?);
+    let simulator = Simulator::start(wanted(invocation, flags)?);
     let simulator = simulator.map_err(Error::Simulator)?;
     let line = json!({
         "endpoint": simulator.endpoint(),
@@ -35,15 +32,30 @@ pub(super) fn simulate(invocation: &Invocation<'_>, flags: &SimulateFlags) -> Re
     Ok(Exit::Success)
 }
 
-fn wanted(
-    invocation: &Invocation<'_>,
-    flags: &SimulateFlags,
-    servers: Vec<ServerId>,
-) -> Result<Settings, Error> {
+/// The project and its servers: invented, of a list of IDs, or of a listing.
+fn fleet(flags: &SimulateFlags) -> Result<(ProjectId, Vec<SimulatedServer>), Error> {
     let project: ProjectId = PROJECT
         .parse()
         .map_err(|error| super::internal("invent a project", error))?;
-    let servers = servers.into_iter().map(SimulatedServer::new).collect();
+    let plain = |ids: Vec<ServerId>| ids.into_iter().map(SimulatedServer::new).collect();
+    let Some(path) = &flags.ids else {
+        return Ok((project, plain((0..flags.servers).map(invented).collect())));
+    };
+    let source = sources::read(path)?;
+    if path
+        .extension()
+        .is_some_and(|extension| extension == "json")
+    {
+        let listing = Listing::read(source.text());
+        let listing = listing.map_err(|error| Error::SavedListing(path.clone(), error))?;
+        let servers = listing.servers().iter().map(simulated::server).collect();
+        return Ok((listing.project, servers));
+    }
+    Ok((project, plain(server_list::read(&source, path)?)))
+}
+
+fn wanted(invocation: &Invocation<'_>, flags: &SimulateFlags) -> Result<Settings, Error> {
+    let (project, servers) = fleet(flags)?;
     let mut wanted = Settings::new(project, servers);
     wanted.faults = faults::chosen(&flags.faults)?;
     wanted.seed = flags.faults.seed;

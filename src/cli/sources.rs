@@ -7,9 +7,9 @@ use std::path::Path;
 
 use super::Invocation;
 use super::args::VariableFlags;
-use crate::diagnostic::{Diagnostic, SourceFile, to_text};
+use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::error::Error;
-use crate::inventory::{self, Folders};
+use crate::inventory::{self, Folders, Known};
 use crate::named_file;
 use crate::plan::{self, Plan};
 use crate::workflow::{self, Inputs, Workflow};
@@ -38,30 +38,24 @@ pub(super) fn inputs(
     })
 }
 
-/// The workflow in a file, and the plan that it makes.
-pub(super) fn expand(path: &Path, inputs: &Inputs) -> Result<(Workflow, Plan), Error> {
-    let found = |findings: Vec<Diagnostic>| Error::Findings(path.to_owned(), findings);
+/// The workflow in a file.
+pub(super) fn workflow(path: &Path, inputs: &Inputs) -> Result<Workflow, Error> {
     let source = read(path)?;
-    let workflow = workflow::parse(&source, inputs).map_err(found)?;
-    let folders = Folders::of(path).map_err(|error| Error::Unreadable(path.to_owned(), error))?;
-    let targets = inventory::resolve(&workflow, &folders).map_err(found)?;
-    let plan = plan::make(&workflow, targets);
-    Ok((workflow, plan))
+    let workflow = workflow::parse(&source, inputs);
+    workflow.map_err(|findings| Error::Findings(path.to_owned(), findings))
 }
 
-/// The plan that a workflow makes; its warnings are told.
-pub(super) fn plan_of(
-    invocation: &Invocation<'_>,
+/// The plan that a workflow makes with what is known of its project.
+pub(super) fn plan(
     path: &Path,
-    inputs: &Inputs,
+    workflow: &Workflow,
+    known: Known<'_>,
+    warning: Option<Diagnostic>,
 ) -> Result<Plan, Error> {
-    let (workflow, plan) = expand(path, inputs)?;
-    if !workflow.warnings.is_empty() {
-        let colour = invocation.printer.voice().colour_err;
-        let text = to_text(&workflow.warnings, colour);
-        invocation.printer.note(text.trim_end_matches('\n'));
-    }
-    Ok(plan)
+    let folders = Folders::of(path).map_err(|error| Error::Unreadable(path.to_owned(), error))?;
+    let targets = inventory::resolve(workflow, &folders, known);
+    let targets = targets.map_err(|findings| Error::Findings(path.to_owned(), findings))?;
+    Ok(plan::make(workflow, targets.warned(warning)))
 }
 
 /// The first guard that the plan breaks, as an error.

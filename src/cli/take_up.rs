@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::EarlierFlags;
+use super::cloud::{Account, Connected};
 use super::execution::{Beginning, Engine, Execution, Resumption, perform};
 use super::{Invocation, cloud, settings};
 use crate::clock::Clock;
@@ -53,8 +54,8 @@ pub(super) fn take_up(
     if aim != Aim::Settle && recorded.ledger.finished_at().is_some() {
         return Err(Error::AlreadyFinished(run));
     }
-    let clock = cloud::clock(invocation, &recorded.plan)?;
-    let (client, _warnings) = cloud::client(invocation, &flags.cloud, &recorded.plan, clock)?;
+    let account = Account::of_plan(&recorded.plan);
+    let Connected { client, clock, .. } = cloud::connect(invocation, &flags.cloud, &account)?;
     let asked = flags
         .report
         .as_deref()

@@ -10,6 +10,7 @@ use super::{Invocation, sources};
 use crate::diagnostic::{Diagnostic, Severity, SourceFile, to_github, to_json, to_sarif, to_text};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::inventory::Known;
 use crate::workflow::Inputs;
 
 pub(super) fn validate(invocation: &Invocation<'_>, flags: &ValidateFlags) -> Result<Exit, Error> {
@@ -53,7 +54,11 @@ fn anchored(findings: Vec<Diagnostic>, file: &Path) -> Vec<Diagnostic> {
 
 /// The findings of one file, and how many targets it has if there is no error among them.
 fn examine(path: &Path, inputs: &Inputs) -> (Vec<Diagnostic>, Option<usize>) {
-    match sources::expand(path, inputs) {
+    let made = sources::workflow(path, inputs).and_then(|workflow| {
+        let plan = sources::plan(path, &workflow, Known::Nothing, None)?;
+        Ok((workflow, plan))
+    });
+    match made {
         Ok((workflow, plan)) => {
             let mut findings = workflow.warnings.clone();
             findings.extend(sources::check_guards(&plan).err().map(broken_guard));

@@ -43,10 +43,14 @@ pub(crate) fn one_of<T: AsRef<str>>(words: &[T]) -> String {
     }
 }
 
-/// A key that needs another one beside it.
-pub(crate) fn needs(pointer: &str, key: &str, other: &str) -> Finding {
+/// A key that needs one of others beside it.
+pub(crate) fn needs(pointer: &str, key: &str, others: &[String]) -> Finding {
     let spot = Spot::Key(format!("{pointer}/{}", escape_token(key)));
-    Finding::error("missing-key", spot, format!("`{key}` needs `{other}`"))
+    Finding::error(
+        "missing-key",
+        spot,
+        format!("`{key}` needs {}", one_of(others)),
+    )
 }
 
 /// What messages call the mapping at `pointer` of a file that is called `noun`.
@@ -99,10 +103,11 @@ pub(crate) fn mismatch(
     (root, noun): (&Value, &str),
     origins: &Origins,
 ) -> Finding {
-    let is_empty = matches!(kind, Kind::MinItems { .. });
+    let no_items = matches!(kind, Kind::MinItems { .. });
+    let is_empty = no_items || matches!(kind, Kind::MinProperties { .. });
     let expected = match mismatch.pointer.as_str() {
         "" => "a mapping that starts with `version: 1`".to_owned(),
-        _ if is_empty => "a list with at least one item".to_owned(),
+        _ if no_items => "a list with at least one item".to_owned(),
         _ => expected(mismatch.schema, root),
     };
     let spot = Spot::Value(mismatch.pointer.clone());

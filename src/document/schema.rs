@@ -104,35 +104,13 @@ impl Errors<'_> {
                 self.unknown_key(error, &pointer, key);
             }
         } else if let Kind::Required { property } = error.kind() {
-            self.required(error, pointer, property.as_str().unwrap_or_default());
+            let property = property.as_str().unwrap_or_default().to_owned();
+            self.missing.push((pointer, vec![property]));
         } else if let Kind::PropertyNames { error: inner } = error.kind() {
             self.key_name(&pointer, inner);
         } else {
             self.mismatch(error, pointer);
         }
-    }
-
-    fn required(&mut self, error: &ValidationError<'_>, pointer: String, property: &str) {
-        match self.needed_by(error.schema_path().as_str(), &pointer, property) {
-            Some(key) => self.findings.push(messages::needs(&pointer, key, property)),
-            None => self.missing.push((pointer, vec![property.to_owned()])),
-        }
-    }
-
-    /// The key beside which `property` is required, where it is not always required.
-    fn needed_by(&self, path: &str, pointer: &str, property: &str) -> Option<&str> {
-        let rules = path
-            .ends_with("/dependentRequired")
-            .then(|| self.schema.pointer(path))??;
-        let mapping = self.root.pointer(pointer)?;
-        let asks = |needed: &Value| {
-            needed
-                .as_array()
-                .is_some_and(|all| all.contains(&property.into()))
-        };
-        let mut rules = rules.as_object()?.iter();
-        let rule = rules.find(|(key, needed)| mapping.get(key.as_str()).is_some() && asks(needed));
-        rule.map(|(key, _)| key.as_str())
     }
 
     fn alternatives(
@@ -142,7 +120,11 @@ impl Errors<'_> {
         branches: &[Vec<ValidationError<'static>>],
     ) {
         if let Some(keys) = all_required(branches) {
-            return self.missing.push((pointer.to_owned(), keys));
+            match key_beside(error.schema_path().as_str()) {
+                Some(key) => self.findings.push(messages::needs(pointer, key, &keys)),
+                None => self.missing.push((pointer.to_owned(), keys)),
+            }
+            return;
         }
         let meant: Vec<_> = branches.iter().filter(|b| !is_expression(b)).collect();
         let fits = |branch: &&&Vec<ValidationError<'static>>| {
@@ -239,6 +221,12 @@ fn all_required(branches: &[Vec<ValidationError<'static>>]) -> Option<Vec<String
         property.as_str().map(str::to_owned)
     };
     branches.iter().flatten().map(required).collect()
+}
+
+/// The key of the mapping beside which something is required, where it is not always required.
+fn key_beside(path: &str) -> Option<&str> {
+    let (_, rest) = path.rsplit_once("/dependentSchemas/")?;
+    rest.split('/').next()
 }
 
 fn is_expression(branch: &[ValidationError<'static>]) -> bool {

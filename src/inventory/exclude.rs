@@ -21,10 +21,13 @@ pub(super) struct Exclusions<'a> {
 
 impl<'a> Resolver<'a> {
     /// Every server that the group leaves out.
-    pub(super) fn excluded(&mut self, group: &'a Group) -> HashSet<ServerId> {
+    ///
+    /// `listed` are those that it lists.
+    pub(super) fn excluded(&mut self, group: &'a Group, listed: &[ServerId]) -> HashSet<ServerId> {
         let Exclude {
             servers,
             servers_from,
+            select,
             groups,
         } = &group.exclude;
         let mut excluded: HashSet<ServerId> = servers.iter().copied().collect();
@@ -42,6 +45,13 @@ impl<'a> Resolver<'a> {
                 self.warnings.push(warning.at(place));
             }
         }
+        if select.is_some() {
+            let selected = self.known.left_out(group, listed);
+            if selected.is_empty() && self.known.judges(group) {
+                self.warnings.push(self.selects_nothing(group));
+            }
+            excluded.extend(selected);
+        }
         for (at, name) in groups.iter().enumerate() {
             self.exclude_group(group, (at, name), &mut excluded);
         }
@@ -50,6 +60,17 @@ impl<'a> Resolver<'a> {
             .asked
             .extend(asked.map(|(at, server)| (*server, group, at)));
         excluded
+    }
+
+    fn selects_nothing(&self, group: &Group) -> Diagnostic {
+        let pointer = format!("{}/exclude/select", group.origin);
+        let message = format!(
+            "`exclude.select` of `{}` finds none of the servers that the group lists",
+            group.name
+        );
+        Diagnostic::warning("exclude-unmatched", message)
+            .at(locate(&self.workflow.source, &pointer))
+            .with_hint("check the criteria: a mistyped exclusion protects nothing")
     }
 
     /// Adds an earlier group: by its own name, or all parts of one that was split.
@@ -86,9 +107,15 @@ impl<'a> Resolver<'a> {
     /// Whether the workflow has this group before `group`, even if it could not be resolved.
     fn is_earlier(&self, group: &Group, name: &str) -> bool {
         let earlier = self.workflow.groups.iter();
-        earlier
-            .take_while(|other| other.name != group.name)
-            .any(|other| other.name == name)
+        let mut earlier = earlier.take_while(|other| other.name != group.name);
+        // The parts of a group whose servers are not known are not known either.
+        let may_be_part = |other: &Group| {
+            let part = name.strip_prefix(other.name.as_str());
+            other.split_by.is_some()
+                && !self.known.judges(other)
+                && part.is_some_and(|part| part.starts_with('-'))
+        };
+        earlier.any(|other| other.name == name || may_be_part(other))
     }
 
     /// Single exclusions that never took anything out: most likely a wrong ID, and its server is stopped.

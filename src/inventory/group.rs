@@ -14,6 +14,7 @@ use super::library::{Library, Loaded};
 use super::model::{TargetGroup, Targets};
 use super::overlap;
 use super::reading::{Entry, Reading, Sink, read};
+use super::selection::{self, Asked, Known, Picked, Selection};
 use super::split::{self, Part, Values};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::ids::ServerId;
@@ -24,8 +25,10 @@ pub(super) struct Resolver<'a> {
     pub(super) workflow: &'a Definition,
     pub(super) findings: Findings,
     pub(super) done: Vec<Resolved<'a>>,
+    pub(super) known: Known<'a>,
     library: Library<'a>,
     names: BTreeMap<ServerId, String>,
+    selections: Vec<Selection>,
     pub(super) warnings: Vec<Diagnostic>,
     pub(super) exclusions: Exclusions<'a>,
 }
@@ -45,13 +48,15 @@ pub(super) struct Listing {
 }
 
 impl<'a> Resolver<'a> {
-    pub(super) fn new(workflow: &'a Definition, folders: &'a Folders) -> Self {
+    pub(super) fn new(workflow: &'a Definition, folders: &'a Folders, known: Known<'a>) -> Self {
         Self {
             workflow,
             findings: Findings::default(),
             done: Vec::new(),
+            known,
             library: Library::new(folders, workflow.source.name()),
             names: BTreeMap::new(),
+            selections: Vec::new(),
             warnings: Vec::new(),
             exclusions: Exclusions::default(),
         }
@@ -64,12 +69,12 @@ impl<'a> Resolver<'a> {
         if self.findings.count() == errors {
             overlap::within_group(self, group, &listing.servers);
         }
-        let excluded = self.excluded(group);
+        let excluded = self.excluded(group, &listing.servers);
         if self.findings.count() > errors {
             return;
         }
         let finished = self.cut(group, listing, &excluded);
-        if self.findings.count() == errors {
+        if self.findings.count() == errors && self.known.judges(group) {
             self.check_expected(group, &finished);
         }
         let finished = finished.into_iter();
@@ -88,6 +93,7 @@ impl<'a> Resolver<'a> {
         Ok(Targets {
             groups: self.done.into_iter().map(|done| done.group).collect(),
             names: self.names,
+            selections: self.selections,
             warnings: self.warnings,
         })
     }
@@ -118,12 +124,21 @@ impl<'a> Resolver<'a> {
                 });
             }
         }
-        if group.split_by.is_some() && (!group.servers.is_empty() || group.servers_from.is_none()) {
+        let picked = self.known.picked(group);
+        for one in &picked {
+            listing.pick(one, group);
+        }
+        let in_file = group.servers.is_empty() && group.servers_from.is_some();
+        if group.split_by.is_some() && !in_file && group.select.is_none() {
             self.refuse(format!("{}/split_by", group.origin), |place| {
                 let message = "only servers of a `.csv` or `.json` inventory can be split";
                 Diagnostic::error("split-by-inline", message).at(place)
             });
         }
+        let left_out = self.known.left_out(group, &listing.servers);
+        let asked = Asked::by(group);
+        self.selections
+            .extend(asked.map(|asked| Selection::of(asked, &picked, &left_out)));
         listing
     }
 
@@ -216,7 +231,8 @@ impl<'a> Resolver<'a> {
         let names = names.into_iter();
         self.names
             .extend(names.filter(|(server, _)| !excluded.contains(server)));
-        if group.split_by.is_none() {
+        // What was found by other criteria has no values to split it by.
+        if group.split_by.is_none() || !self.known.judges(group) {
             return vec![target_group(group, group.name.clone(), servers, excluded)];
         }
         let mut finished = Vec::new();
@@ -231,6 +247,16 @@ impl<'a> Resolver<'a> {
 
     fn refuse_part(&mut self, group: &Group, part: &Part, error: Diagnostic) {
         let first = part.servers.first().copied();
+        let error = match first.filter(|_| part.value.is_empty() && group.select.is_some()) {
+            Some(server) => Diagnostic {
+                message: format!(
+                    "the server `{server}` has no value to split the group `{}` by",
+                    group.name
+                ),
+                ..error
+            },
+            None => error,
+        };
         let place = overlap::places(self, group, first.as_slice())
             .into_values()
             .flatten()
@@ -238,9 +264,7 @@ impl<'a> Resolver<'a> {
         self.refuse(
             format!("{}/split_by", group.origin),
             |split_by| match place {
-                Some(place) => error
-                    .at(place)
-                    .with_related(split_by, "split by this column"),
+                Some(place) => error.at(place).with_related(split_by, "split by this"),
                 None => error.at(split_by),
             },
         );
@@ -259,11 +283,12 @@ fn target_group(
     }
     let inline = (!group.servers.is_empty()).then(|| "inline".to_owned());
     let file = group.servers_from.as_ref().map(|from| from.file.clone());
+    let selected = group.select.as_ref().map(selection::criteria);
     TargetGroup {
         name,
         excluded: count(listed - servers.len()),
         targets: servers,
-        source: inline.into_iter().chain(file).collect(),
+        source: inline.into_iter().chain(file).chain(selected).collect(),
         batch_size: group.batch_size,
         in_flight: group.in_flight,
     }
@@ -287,6 +312,15 @@ pub(super) fn servers(count: u32) -> String {
 }
 
 impl Listing {
+    fn pick(&mut self, one: &Picked<'_>, group: &Group) {
+        self.servers.push(one.server);
+        let name = one.name.map(|name| (one.server, name.to_owned()));
+        self.names.extend(name);
+        if group.split_by.is_some() {
+            self.values.push(one.value.unwrap_or_default().into());
+        }
+    }
+
     fn push(&mut self, entry: Entry<'_>, group: &Group) {
         self.servers.push(entry.server);
         if let Some(name) = entry.name {

@@ -10,12 +10,15 @@ mod expect;
 mod findings;
 mod folders;
 mod group;
+mod invention;
 mod library;
 mod lines;
 mod listed;
+mod listing;
 mod model;
 mod overlap;
 mod reading;
+mod selection;
 mod split;
 mod survey;
 mod table;
@@ -23,20 +26,33 @@ mod table;
 mod tests;
 
 pub use folders::Folders;
+pub use invention::invented;
 pub use listed::listed;
+pub use listing::{FORMAT as LISTING_FORMAT, Listing, ListingError, SCHEMA as LISTING_SCHEMA};
 pub use model::{TargetGroup, Targets};
+pub use selection::{Asked, Found, Known, Selection, criteria, odd_selection};
 pub use survey::{Agreement, MOST_PASSES, Survey, survey};
 
 use crate::diagnostic::Diagnostic;
 use crate::workflow::{Definition, Workflow};
 
 /// Every target of `workflow`, or all that is wrong, in the order of the file and up to a limit.
-pub fn resolve(workflow: &Workflow, root: &Folders) -> Result<Targets, Vec<Diagnostic>> {
-    resolve_definition(workflow, root)
+///
+/// With [`Known::Nothing`] what groups select is not among the targets; everything else is checked.
+pub fn resolve(
+    workflow: &Workflow,
+    root: &Folders,
+    known: Known<'_>,
+) -> Result<Targets, Vec<Diagnostic>> {
+    resolve_definition(workflow, root, known)
 }
 
-fn resolve_definition(workflow: &Definition, root: &Folders) -> Result<Targets, Vec<Diagnostic>> {
-    let mut resolver = group::Resolver::new(workflow, root);
+fn resolve_definition(
+    workflow: &Definition,
+    root: &Folders,
+    known: Known<'_>,
+) -> Result<Targets, Vec<Diagnostic>> {
+    let mut resolver = group::Resolver::new(workflow, root, known);
     for group in &workflow.groups {
         resolver.add(group);
     }

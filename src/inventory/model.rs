@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::selection::Selection;
 use crate::diagnostic::Diagnostic;
 use crate::ids::ServerId;
 use crate::workflow::{BatchSize, InFlight};
@@ -14,6 +15,7 @@ use crate::workflow::{BatchSize, InFlight};
 pub struct Targets {
     pub(super) groups: Vec<TargetGroup>,
     pub(super) names: BTreeMap<ServerId, String>,
+    pub(super) selections: Vec<Selection>,
     pub(super) warnings: Vec<Diagnostic>,
 }
 
@@ -23,7 +25,7 @@ impl Targets {
         &self.groups
     }
 
-    /// The names that inventories give, for the targets that have one.
+    /// The names that inventories and the listing give, for the targets that have one.
     pub fn names(&self) -> &BTreeMap<ServerId, String> {
         &self.names
     }
@@ -33,19 +35,34 @@ impl Targets {
         &self.warnings
     }
 
+    /// The same targets with one more finding that does not forbid them.
+    #[must_use]
+    pub fn warned(mut self, warning: Option<Diagnostic>) -> Self {
+        self.warnings.extend(warning);
+        self
+    }
+
     /// Targets that no file named, for the tests of later stages.
     #[cfg(test)]
     pub(crate) fn for_tests(groups: Vec<TargetGroup>, names: BTreeMap<ServerId, String>) -> Self {
         Self {
             groups,
             names,
+            selections: Vec::new(),
             warnings: Vec::new(),
         }
     }
 
-    /// The groups and names, to be moved on into a plan.
-    pub fn into_parts(self) -> (Vec<TargetGroup>, BTreeMap<ServerId, String>) {
-        (self.groups, self.names)
+    /// The same targets with what groups found in a listing, for the tests of later stages.
+    #[cfg(test)]
+    pub(crate) fn selecting(mut self, selections: Vec<Selection>) -> Self {
+        self.selections = selections;
+        self
+    }
+
+    /// The groups, the names and what groups found in the listing, to be moved on into a plan.
+    pub fn into_parts(self) -> (Vec<TargetGroup>, BTreeMap<ServerId, String>, Vec<Selection>) {
+        (self.groups, self.names, self.selections)
     }
 }
 
@@ -58,7 +75,7 @@ pub struct TargetGroup {
     pub targets: Vec<ServerId>,
     /// How many servers `exclude` took out.
     pub excluded: u32,
-    /// Where the targets come from, for people: `inline`, or the inventory's path as written.
+    /// Where the targets come from, for people: `inline`, the inventory's path as written, what is selected.
     pub source: Vec<String>,
     /// Most targets in one request.
     pub batch_size: BatchSize,

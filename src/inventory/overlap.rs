@@ -11,7 +11,7 @@ use super::group::Resolver;
 use super::reading::{Entry, Reading, Sink, read};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::ids::ServerId;
-use crate::workflow::{Group, locate_all};
+use crate::workflow::{Group, locate, locate_all};
 
 /// Where servers stand, each at all its places in the order of the list.
 pub(super) type Places = HashMap<ServerId, Vec<Place>>;
@@ -133,19 +133,40 @@ fn in_order(servers: &mut Vec<ServerId>, list: &[ServerId]) {
         .collect();
 }
 
-/// Where a group lists these servers: first in the workflow, then in its inventory.
+/// Where a group lists these servers: in the workflow, in its inventory, by what it selects.
 pub(super) fn places(resolver: &mut Resolver<'_>, group: &Group, servers: &[ServerId]) -> Places {
     let wanted: HashSet<ServerId> = servers.iter().copied().collect();
     let room = resolver.findings.room();
     let mut places = inline_places(resolver, group, &wanted, room);
+    file_places(resolver, group, &wanted, &mut places);
+    let picked = resolver.known.picked(group).into_iter();
+    let picked: Vec<_> = picked.filter(|one| wanted.contains(&one.server)).collect();
+    if !picked.is_empty() {
+        let pointer = format!("{}/select", group.origin);
+        let place = locate(&resolver.workflow.source, &pointer);
+        for one in picked {
+            places.entry(one.server).or_default().push(place.clone());
+        }
+    }
+    places
+}
+
+/// Adds where the group's inventory lists these servers.
+fn file_places(
+    resolver: &mut Resolver<'_>,
+    group: &Group,
+    wanted: &HashSet<ServerId>,
+    places: &mut Places,
+) {
+    let room = resolver.findings.room();
     let Some(inventory) = &group.servers_from else {
-        return places;
+        return;
     };
     let Some(loaded) = resolver.open(inventory) else {
-        return places;
+        return;
     };
     let mut entry = |entry: Entry<'_>| {
-        if wanted.contains(&entry.server) && has_room(&places, &entry.server, room) {
+        if wanted.contains(&entry.server) && has_room(places, &entry.server, room) {
             let place = loaded.place(entry.bytes);
             places.entry(entry.server).or_default().push(place);
         }
@@ -159,7 +180,6 @@ pub(super) fn places(resolver: &mut Resolver<'_>, group: &Group, servers: &[Serv
         findings: &mut Findings::default(),
     };
     read(&loaded, reading, &mut sink);
-    places
 }
 
 fn inline_places(

@@ -51,22 +51,26 @@ impl Survey {
 
     /// The warning `listing-moved`, if the passes never agreed.
     pub fn warning(&self) -> Option<Diagnostic> {
-        match self.agreement {
-            Agreement::Agreed => None,
-            Agreement::Moved => {
-                let passes = self.passes;
-                let message = format!(
-                    "servers came or went during each of {passes} passes over the project's listing"
-                );
-                let hint = "what any pass saw is taken; look whether a server is missing, or try again when the project is at rest";
-                Some(Diagnostic::warning("listing-moved", message).with_hint(hint))
-            }
-        }
+        moved(self.agreement)
     }
 
     /// The servers, to be moved on.
     pub fn into_servers(self) -> Vec<ServerDetail> {
         self.servers
+    }
+}
+
+/// The warning about passes that never agreed.
+pub(super) fn moved(agreement: Agreement) -> Option<Diagnostic> {
+    match agreement {
+        Agreement::Agreed => None,
+        Agreement::Moved => {
+            let message = format!(
+                "servers came or went during each of {MOST_PASSES} passes over the project's listing"
+            );
+            let hint = "what any pass saw is taken; look whether a server is missing, or try again when the project is at rest";
+            Some(Diagnostic::warning("listing-moved", message).with_hint(hint))
+        }
     }
 }
 

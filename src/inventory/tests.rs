@@ -12,7 +12,7 @@ use rstest::rstest;
 use sha2::{Digest as _, Sha256};
 use tempfile::TempDir;
 
-use super::{Folders, Targets, resolve_definition};
+use super::{Folders, Known, Targets, resolve_definition};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::ids::{Endpoint, ServerId};
 use crate::workflow::{
@@ -50,7 +50,11 @@ impl Repository {
 
     fn resolve(&self, groups: Vec<Group>) -> Result<Targets, Vec<Diagnostic>> {
         let file = self.0.path().join("repo/workflows/weekly.yaml");
-        resolve_definition(&workflow(groups), &Folders::of(&file).unwrap())
+        resolve_definition(
+            &workflow(groups),
+            &Folders::of(&file).unwrap(),
+            Known::Listing(&[]),
+        )
     }
 
     fn targets(&self, groups: Vec<Group>) -> Vec<(String, Vec<String>)> {
@@ -107,6 +111,7 @@ fn group(name: &str, servers: &[&str]) -> Group {
         origin: "/groups/0".to_owned(),
         servers: servers.iter().map(|text| id(text)).collect(),
         servers_from: None,
+        select: None,
         split_by: None,
         expect: Expect::default(),
         exclude: Exclude::default(),

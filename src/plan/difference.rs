@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::model::{Plan, PlannedGroup};
 use super::words::settings;
 use crate::ids::{BatchIndex, Digest, ServerId};
+use crate::inventory::{Asked, criteria};
 
 /// The format that [`Difference::write_json`] writes.
 const FORMAT: &str = "lightsout/difference/v1";
@@ -23,7 +24,8 @@ pub struct Difference<'a> {
     pub old: Digest,
     /// Digest of the new plan.
     pub new: Digest,
-    /// Whether the digests are the same: a run would do the same.
+    /// Whether the digests are the same, so that a run would do the same, and groups ask the same of the
+    /// project's listing.
     pub same: bool,
     /// Servers that only the new plan names, in its order.
     pub added: Vec<Placed<'a>>,
@@ -103,11 +105,12 @@ impl<'a> Difference<'a> {
             .collect();
         let mut settings = changes(&named_settings(old), &named_settings(new));
         settings.extend(group_changes(old, new));
+        settings.extend(changes(&asked(old), &asked(new)));
         Self {
             schema: FORMAT,
             old: old.digest,
             new: new.digest,
-            same: old.digest == new.digest,
+            same: old.promises_the_same(new),
             added,
             removed,
             moved,
@@ -160,6 +163,26 @@ fn named_settings(plan: &Plan) -> Vec<(String, String)> {
     own.map(|(name, value)| (name.to_owned(), value))
         .chain(guards)
         .collect()
+}
+
+/// What groups ask of the project's listing, by name.
+fn asked(plan: &Plan) -> Vec<(String, String)> {
+    let of_group = |asked: &Asked| {
+        let Asked {
+            group,
+            select,
+            split_by,
+            exclude,
+        } = asked;
+        let own = [
+            ("select", select.as_ref().map(criteria)),
+            ("split_by", split_by.clone()),
+            ("exclude.select", exclude.as_ref().map(criteria)),
+        ];
+        let named = own.map(|(name, value)| Some((format!("{name} of {group}"), value?)));
+        named.into_iter().flatten().collect::<Vec<_>>()
+    };
+    plan.asked().flat_map(of_group).collect()
 }
 
 fn changes(old: &[(String, String)], new: &[(String, String)]) -> Vec<SettingChange> {

@@ -13,6 +13,7 @@ use super::model::{Batch, Contents, Guard, Plan, PlannedGroup};
 use super::written::{Read, ReadBatch, ReadGroup, WrittenRollout};
 use super::{FORMAT, digest};
 use crate::ids::ServerId;
+use crate::inventory::{Selection, odd_selection};
 use crate::power::Action;
 use crate::workflow::Rate;
 
@@ -78,6 +79,7 @@ fn assemble(read: Read, action: Action) -> Result<Contents, PlanError> {
     check_count("totals.targets", read.totals.targets, targets)?;
     check_guards(&read.guards, targets)?;
     check_names(&read.names, &batches)?;
+    check_selections(&read.selections)?;
     Ok(Contents {
         workflow: read.workflow,
         labels: read.labels,
@@ -87,6 +89,7 @@ fn assemble(read: Read, action: Action) -> Result<Contents, PlanError> {
         groups,
         batches,
         names: read.names,
+        selections: read.selections,
         guards: read.guards,
         rollout: read.rollout.settings(),
         jobs: read.jobs,
@@ -274,6 +277,13 @@ fn check_names(names: &BTreeMap<ServerId, String>, batches: &[Batch]) -> Result<
         Some(server) => shape(format!(
             "`names` names a server that is no target: `{server}`"
         )),
+        None => Ok(()),
+    }
+}
+
+fn check_selections(selections: &[Selection]) -> Result<(), PlanError> {
+    match odd_selection(selections) {
+        Some(group) => shape(format!("`selections` is not what `{group}` can have found")),
         None => Ok(()),
     }
 }

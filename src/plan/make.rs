@@ -22,7 +22,7 @@ pub fn make(workflow: &Workflow, targets: Targets) -> Plan {
 pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
     let mut warnings: Vec<_> = workflow.warnings.iter().map(warning).collect();
     warnings.extend(targets.warnings().iter().map(warning));
-    let (target_groups, names) = targets.into_parts();
+    let (target_groups, names, selections) = targets.into_parts();
     let mut groups = Vec::with_capacity(target_groups.len());
     let mut batches = Vec::new();
     for group in target_groups {
@@ -40,6 +40,7 @@ pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
         groups,
         batches,
         names,
+        selections,
         rollout: workflow.rollout,
         jobs: workflow.jobs,
         checks: workflow.checks,

@@ -9,6 +9,7 @@ use std::ops::Deref;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BatchIndex, Digest, Endpoint, ProjectId, ServerId};
+use crate::inventory::{Asked, Selection};
 use crate::power::Action;
 use crate::workflow::{Checks, InFlight, Jobs, Rate, Rollout};
 
@@ -29,6 +30,16 @@ impl Plan {
     /// The name that the workflow's inventories give a server.
     pub fn name_of(&self, server: ServerId) -> Option<&str> {
         self.names.get(&server).map(String::as_str)
+    }
+
+    /// What groups ask of the project's listing.
+    pub fn asked(&self) -> impl Iterator<Item = &Asked> {
+        self.selections.iter().map(|selection| &selection.asked)
+    }
+
+    /// Whether a run of the other plan would do the same, and groups ask the same of the listing.
+    pub fn promises_the_same(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.asked().eq(other.asked())
     }
 
     /// The batch at `index`, if the plan has one.
@@ -62,8 +73,10 @@ pub struct Contents {
     pub groups: Vec<PlannedGroup>,
     /// The batches in sending order; `batches[n].index()` is `n`.
     pub batches: Vec<Batch>,
-    /// Names that inventories give, compared at the run.
+    /// Names that inventories and the listing give, compared at the run.
     pub names: BTreeMap<ServerId, String>,
+    /// What groups asked of the project's listing and found there; not in the digest.
+    pub selections: Vec<Selection>,
     /// Limits, actual values and verdicts.
     pub guards: Vec<Guard>,
     /// How the groups are sent.

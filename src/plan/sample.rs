@@ -8,9 +8,9 @@ use super::Plan;
 use super::make::expand;
 use crate::diagnostic::SourceFile;
 use crate::ids::{Endpoint, ServerId};
-use crate::inventory::{TargetGroup, Targets};
+use crate::inventory::{Asked, Found, Selection, TargetGroup, Targets};
 use crate::workflow::{
-    BatchSize, Checks, Definition, Guards, InFlight, Jobs, Rate, Rollout, StopType,
+    BatchSize, Checks, Definition, Guards, InFlight, Jobs, Rate, Rollout, Select, StopType,
 };
 
 /// The server with this number; numbers do not follow the order of IDs.
@@ -64,6 +64,35 @@ pub(crate) fn plan(groups: Vec<TargetGroup>) -> Plan {
 /// The plan of any workflow for these groups.
 pub(crate) fn plan_of(workflow: &Definition, groups: Vec<TargetGroup>) -> Plan {
     expand(workflow, Targets::for_tests(groups, BTreeMap::new()))
+}
+
+/// The plan of any workflow for these groups, with a frozen selection that found servers 0 to 2.
+pub(crate) fn selecting(workflow: &Definition, groups: Vec<TargetGroup>) -> Plan {
+    let mut found: Vec<ServerId> = (0..3).map(server).collect();
+    found.sort_unstable();
+    let asked = Asked {
+        group: "a".to_owned(),
+        select: Some(Select {
+            name: Some("web-*".parse().unwrap()),
+            tags: BTreeMap::from([("rack".to_owned(), "b7".to_owned())]),
+            status: None,
+            flavor: None,
+            availability_zone: None,
+            enterprise_project_id: None,
+        }),
+        split_by: None,
+        exclude: None,
+    };
+    let selection = Selection {
+        asked,
+        found: vec![Found {
+            value: None,
+            servers: found,
+        }],
+        left_out: Vec::new(),
+    };
+    let targets = Targets::for_tests(groups, BTreeMap::new()).selecting(vec![selection]);
+    expand(workflow, targets)
 }
 
 /// A plan of three groups, 2,500 targets and 4 batches, with a name.

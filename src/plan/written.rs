@@ -13,6 +13,7 @@ use super::make::count;
 use super::model::{Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary};
 use crate::duration;
 use crate::ids::{BatchIndex, Digest, ServerId};
+use crate::inventory::Selection;
 use crate::workflow::{BatchSize, Checks, InFlight, Jobs, Rate, Rollout, StopType};
 
 /// Writes `plan.json`: pretty-printed, one server a line, with a line end after the last line.
@@ -36,6 +37,7 @@ struct Written<'a> {
     groups: Groups<'a>,
     batches: Batches<'a>,
     names: &'a BTreeMap<ServerId, String>,
+    selections: &'a [Selection],
     guards: &'a [Guard],
     rollout: WrittenRollout,
     window: Option<()>,
@@ -60,6 +62,7 @@ impl<'a> Written<'a> {
             groups: Groups(&plan.groups),
             batches: Batches(plan),
             names: &plan.names,
+            selections: &plan.selections,
             guards: &plan.guards,
             rollout: WrittenRollout::of(plan),
             window: None,
@@ -88,6 +91,7 @@ pub(super) struct Read {
     pub(super) groups: Vec<ReadGroup>,
     pub(super) batches: Vec<ReadBatch>,
     pub(super) names: BTreeMap<ServerId, String>,
+    pub(super) selections: Vec<Selection>,
     pub(super) guards: Vec<Guard>,
     pub(super) rollout: WrittenRollout,
     #[serde(rename = "window")]
@@ -271,7 +275,7 @@ mod tests {
         let mut group = sample::group("a", 0, 3);
         group.in_flight = InFlight::try_from(4).unwrap();
         group.excluded = 2;
-        sample::plan_of(&workflow, vec![group])
+        sample::selecting(&workflow, vec![group])
     }
 
     #[test]
@@ -307,10 +311,15 @@ mod tests {
         objects(&whole, String::new(), &mut paths);
         assert!(paths.len() > 10);
         for path in paths {
-            let free = ["/labels", "/names"].contains(&path.as_str());
+            let tags = path.ends_with("/tags");
+            let free = tags || ["/labels", "/names"].contains(&path.as_str());
             let mut more = whole.clone();
             more.pointer_mut(&path).unwrap()["extra"] = json!("x");
-            assert_eq!(validator.is_valid(&more), path == "/labels", "{path}");
+            assert_eq!(
+                validator.is_valid(&more),
+                tags || path == "/labels",
+                "{path}"
+            );
             let members = whole.pointer(&path).unwrap().as_object().unwrap();
             for member in members
                 .keys()

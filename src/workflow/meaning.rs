@@ -12,6 +12,7 @@ use crate::document::finding::{Finding, PLENTY, Spot};
 use crate::document::messages::{nearest, one_of};
 use crate::document::origins::{Origins, shorten};
 use crate::duration;
+use crate::glob::Glob;
 use crate::ids::Endpoint;
 
 /// Names that a `report` template may use.
@@ -141,6 +142,8 @@ impl<'a> Rules<'a> {
                 return;
             }
             self.expect(index, group);
+            self.patterns(index);
+            self.split_by(index, group);
             self.excluded_groups(index, group, &earlier, &split);
             let pointer = format!("/groups/{index}/name");
             let Some(name) = self.text(&pointer) else {
@@ -192,6 +195,47 @@ impl<'a> Rules<'a> {
                 &pointer,
                 "`min` is more than `max`".to_owned(),
             );
+        }
+    }
+
+    /// What the schema cannot say of a pattern for names.
+    fn patterns(&mut self, index: usize) {
+        for owner in ["select", "exclude/select"] {
+            let pointer = format!("/groups/{index}/{owner}/name");
+            let Some(text) = self.text(&pointer).filter(|text| !text.is_empty()) else {
+                continue;
+            };
+            if let Err(error) = text.parse::<Glob>() {
+                let shown = self.named(&pointer, text);
+                let message = format!("{shown} is no pattern for names: {error}");
+                self.error("invalid-value", &pointer, message);
+            }
+        }
+    }
+
+    /// What `select` finds is split by a tag, and nothing else can stand beside it then.
+    fn split_by(&mut self, index: usize, group: &Value) {
+        let pointer = format!("/groups/{index}/split_by");
+        let Some(text) = self
+            .text(&pointer)
+            .filter(|_| group.get("select").is_some())
+        else {
+            return;
+        };
+        if text.strip_prefix("tag:").is_none_or(str::is_empty) {
+            let message = "servers that `select` finds can only be split by a tag".to_owned();
+            let hint = match text {
+                "tag:" => "write the tag's key behind `tag:`".to_owned(),
+                key => format!("for the tag `{0}`, write `tag:{0}`", shorten(key)),
+            };
+            self.error("split-by-tag", &pointer, message).hint = Some(hint);
+        } else if let Some(other) = ["servers", "servers_from"]
+            .into_iter()
+            .find(|key| group.get(key).is_some())
+        {
+            let message = format!("a group that is split by a tag cannot have `{other}`");
+            let finding = self.error("split-by-tag", &pointer, message);
+            finding.hint = Some("put these servers into a group of their own".to_owned());
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::glob::Glob;
 use crate::ids::{Endpoint, ProjectId, ServerId};
 
 /// A workflow that passed every check. Only [`parse`](super::parse) makes one.
@@ -19,6 +20,14 @@ pub struct Workflow(Definition);
 impl Workflow {
     pub(super) fn new(definition: Definition) -> Self {
         Self(definition)
+    }
+}
+
+impl Definition {
+    /// Whether the project's listing is needed to know the targets.
+    pub fn selects(&self) -> bool {
+        let mut groups = self.groups.iter();
+        groups.any(|group| group.select.is_some() || group.exclude.select.is_some())
     }
 }
 
@@ -80,7 +89,9 @@ pub struct Group {
     pub servers: Vec<ServerId>,
     /// The file that lists more.
     pub servers_from: Option<InventoryFile>,
-    /// Column by whose values the group becomes several.
+    /// The servers of the project that are more.
+    pub select: Option<Select>,
+    /// Column by whose values the group becomes several; with `select`, `tag:` and the tag's key.
     pub split_by: Option<String>,
     /// How many targets there must be.
     pub expect: Expect,
@@ -109,8 +120,29 @@ pub struct Exclude {
     pub servers: Vec<ServerId>,
     /// The IDs of a file.
     pub servers_from: Option<InventoryFile>,
+    /// The servers of the project that meet these.
+    pub select: Option<Select>,
     /// Names of earlier groups whose targets are left out.
     pub groups: Vec<String>,
+}
+
+/// Which servers of a project are meant: those that meet every criterion given, at least one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Select {
+    /// Pattern for the whole name.
+    pub name: Option<Glob>,
+    /// Tags, each with its value; empty for a tag without one.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+    /// Status in the cloud's own word.
+    pub status: Option<String>,
+    /// ID of the flavor.
+    pub flavor: Option<String>,
+    /// Availability zone.
+    pub availability_zone: Option<String>,
+    /// ID of the enterprise project.
+    pub enterprise_project_id: Option<String>,
 }
 
 /// A file that lists servers, and how to read it.

@@ -12,10 +12,11 @@ use sha2::{Digest, Sha256};
 
 use super::model::{
     BatchSize, Checks, Definition, Exclude, Expect, Group, Guards, InFlight, InventoryFile, Jobs,
-    Rate, Rollout, StopType,
+    Rate, Rollout, Select, StopType,
 };
 use crate::diagnostic::SourceFile;
 use crate::document::origins::Origins;
+use crate::glob::Glob;
 use crate::ids::{Endpoint, ProjectId, ServerId};
 
 /// The expanded file as the schema describes it; `vars` is gone by now.
@@ -53,6 +54,7 @@ struct RawGroup {
     #[serde(default)]
     servers: Vec<ServerId>,
     servers_from: Option<Value>,
+    select: Option<RawSelect>,
     split_by: Option<String>,
     #[serde(default)]
     expect: Expect,
@@ -67,7 +69,33 @@ struct RawGroup {
 struct RawExclude {
     servers: Vec<ServerId>,
     servers_from: Option<Value>,
+    select: Option<RawSelect>,
     groups: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSelect {
+    name: Option<Glob>,
+    #[serde(default)]
+    tags: BTreeMap<String, Value>,
+    status: Option<String>,
+    flavor: Option<String>,
+    availability_zone: Option<String>,
+    enterprise_project_id: Option<Value>,
+}
+
+impl RawSelect {
+    fn criteria(self) -> Select {
+        Select {
+            name: self.name,
+            tags: texts(self.tags),
+            status: self.status,
+            flavor: self.flavor,
+            availability_zone: self.availability_zone,
+            enterprise_project_id: self.enterprise_project_id.map(text),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -127,6 +155,7 @@ fn read_group(raw: RawGroup, origin: String, rollout: &Rollout) -> Result<Group,
         name: raw.name,
         servers: raw.servers,
         servers_from: inventory(raw.servers_from, format!("{origin}/servers_from"))?,
+        select: raw.select.map(RawSelect::criteria),
         split_by: raw.split_by,
         expect: raw.expect,
         exclude: Exclude {
@@ -135,6 +164,7 @@ fn read_group(raw: RawGroup, origin: String, rollout: &Rollout) -> Result<Group,
                 raw.exclude.servers_from,
                 format!("{origin}/exclude/servers_from"),
             )?,
+            select: raw.exclude.select.map(RawSelect::criteria),
             groups: raw.exclude.groups,
         },
         batch_size: raw.batch_size.unwrap_or(rollout.batch_size),
@@ -206,16 +236,19 @@ fn whole(value: &mut Value) {
 
 /// Numbers and booleans count as the text that they are written with.
 fn texts(values: BTreeMap<String, Value>) -> BTreeMap<String, String> {
-    let text = |value| match value {
-        Value::String(text) => text,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            value.to_string()
-        }
-    };
     values
         .into_iter()
         .map(|(name, value)| (name, text(value)))
         .collect()
+}
+
+fn text(value: Value) -> String {
+    match value {
+        Value::String(text) => text,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            value.to_string()
+        }
+    }
 }
 
 /// The hash of the file's bytes, as hex digits.
@@ -276,6 +309,7 @@ mod tests {
             fields::<RawExclude>(),
             properties("/$defs/group/properties/exclude", &[])
         );
+        assert_eq!(fields::<RawSelect>(), properties("/$defs/select", &[]));
         assert_eq!(
             fields::<RawInventory>(),
             properties("/$defs/inventory", &[])

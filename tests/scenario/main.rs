@@ -36,6 +36,7 @@ mod reports;
 mod sameness;
 mod scenario;
 mod secrecy;
+mod selection;
 mod settle;
 mod signals;
 mod speech;

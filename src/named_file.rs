@@ -1,11 +1,13 @@
 //! Reading a file that a person named: workflow, plan, variables, credentials, certificates.
 //!
-//! Owns what counts as one. A pipe without a writer would block for ever, and a device may never end,
-//! so neither is opened. Invariant: reading ends, and takes no more memory than the limit.
+//! Owns what counts as one, and the work tree that reviewed files must lie in: a link in a pull request must
+//! not make an error message show a file of this machine. A pipe without a writer would block for ever, and
+//! a device may never end, so neither is opened. Invariant: reading ends, and takes no more memory than the
+//! limit; what [`locate`] returns lies in its work tree, with all links resolved.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
 /// Largest file that is read: six times a million IDs.
 const SIZE_LIMIT: u64 = 256 << 20;
@@ -13,6 +15,65 @@ const SIZE_LIMIT: u64 = 256 << 20;
 /// The content of a regular file.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     read_up_to(SIZE_LIMIT, path)
+}
+
+/// A file of a work tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The file, with links resolved.
+    pub file: PathBuf,
+    /// The git work tree that holds its name, else the folder that does; with links resolved.
+    pub tree: PathBuf,
+}
+
+/// Where a file is, if it lies in the git work tree that holds its name (in its own folder where there is
+/// none), and not among git's own files.
+pub fn locate(path: &Path) -> io::Result<Located> {
+    // The folders as they are spelled: one of them may be a link that the tree itself brings along.
+    let spelled = without_dots(&std::path::absolute(path)?);
+    let folder = spelled.parent().unwrap_or(&spelled);
+    let tree = folder
+        .ancestors()
+        .find(|above| above.join(GIT).exists())
+        .unwrap_or(folder);
+    let file = fs::canonicalize(path)?;
+    let tree = fs::canonicalize(tree)?;
+    match file.strip_prefix(&tree) {
+        Err(_) => Err(refused(
+            "a link leads out of the git work tree that holds it; name the file itself",
+        )),
+        Ok(inside) if is_gits(inside) => Err(refused("it is one of git's own files")),
+        Ok(_) => Ok(Located { file, tree }),
+    }
+}
+
+/// The content of a regular file of a work tree that must be UTF-8; see [`locate`].
+pub fn read_located(path: &Path) -> io::Result<String> {
+    read_text(&locate(path)?.file)
+}
+
+/// Git's own folder, or a file that names it.
+const GIT: &str = ".git";
+
+/// Whether a path leads into git's own folder.
+pub fn is_gits(path: &Path) -> bool {
+    let named = |part: Component<'_>| part.as_os_str().eq_ignore_ascii_case(GIT);
+    path.components().any(named)
+}
+
+/// The path with `.` and `..` worked out as text, so that nothing outside is even looked for.
+pub fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                plain.pop();
+            }
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// The content of a regular file that must be UTF-8.
@@ -55,6 +116,53 @@ mod tests {
         }
         let missing = read(&folder.path().join("b.yaml")).unwrap_err();
         assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn a_link_may_lead_about_in_its_work_tree_and_not_out_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for made in ["tree/.git", "tree/w/deep", "elsewhere"] {
+            fs::create_dir_all(at(made)).unwrap();
+        }
+        for file in ["tree/a.yaml", "tree/.git/config", "elsewhere/secret.yaml"] {
+            fs::write(at(file), "x").unwrap();
+        }
+        for (link, target) in [
+            ("tree/w/inside.yaml", "../a.yaml"),
+            ("tree/w/out.yaml", "../../elsewhere/secret.yaml"),
+            ("tree/w/git.yaml", "../.git/config"),
+            ("tree/folder", "../elsewhere"),
+            ("elsewhere/plain.yaml", "secret.yaml"),
+            ("elsewhere/up.yaml", "../tree/a.yaml"),
+        ] {
+            std::os::unix::fs::symlink(target, at(link)).unwrap();
+        }
+        let good = [
+            "tree/a.yaml",
+            "tree/w/../a.yaml",
+            "tree/w/inside.yaml",
+            "elsewhere/plain.yaml",
+        ];
+        for good in good {
+            assert_eq!(read_located(&at(good)).unwrap(), "x", "{good}");
+        }
+        let outside = [
+            "tree/w/out.yaml",
+            "tree/folder/secret.yaml",
+            "elsewhere/up.yaml",
+        ];
+        for outside in outside {
+            let error = read_located(&at(outside)).unwrap_err().to_string();
+            assert!(
+                error.contains("leads out of the git work tree"),
+                "{outside}: {error}"
+            );
+        }
+        for gits in ["tree/w/git.yaml", "tree/.git/config"] {
+            let error = read_located(&at(gits)).unwrap_err().to_string();
+            assert_eq!(error, "it is one of git's own files", "{gits}");
+        }
     }
 
     #[test]

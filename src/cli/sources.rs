@@ -16,7 +16,7 @@ use crate::workflow::{self, Inputs, Workflow};
 
 /// The text of a file, under the name that the user knows it by.
 pub(super) fn read(path: &Path) -> Result<SourceFile, Error> {
-    let text = named_file::read_text(path);
+    let text = named_file::read_located(path);
     let text = text.map_err(|error| Error::Unreadable(path.to_owned(), error))?;
     Ok(SourceFile::new(&path.display().to_string(), &text))
 }

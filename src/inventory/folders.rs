@@ -1,11 +1,14 @@
 //! Where inventories may lie: inside the git work tree that holds the workflow.
 //!
 //! Owns turning a path of the workflow into one that may be opened; opening it is the neighbour's work.
-//! Invariant: a path that is returned lies, with all links resolved, inside the work tree.
+//! Invariant: a path that is returned lies, with all links resolved, inside the work tree, and is
+//! none of git's own files.
 
 use std::fs;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+
+use crate::named_file::{self, Located};
 
 /// The workflow's folder, and the work tree around it; both with links resolved.
 #[derive(Debug, Clone)]
@@ -21,6 +24,8 @@ pub(super) enum PathError {
     Absolute,
     #[error("lies outside the git work tree that holds the workflow")]
     Outside,
+    #[error("is one of git's own files")]
+    Git,
     #[error("cannot be found")]
     NotFound,
     #[error("cannot be opened: {0}")]
@@ -30,16 +35,12 @@ pub(super) enum PathError {
 impl Folders {
     /// The folders of a workflow file, which must exist.
     ///
-    /// The work tree is the nearest folder above with a `.git`; without one, the file's own folder.
+    /// The work tree is the nearest folder above with a `.git`; without one, the file's own folder. A workflow
+    /// whose links lead out of it is refused.
     pub fn of(workflow_file: &Path) -> io::Result<Self> {
-        let file = fs::canonicalize(workflow_file)?;
+        let Located { file, tree } = named_file::locate(workflow_file)?;
         let folder = file.parent().unwrap_or(&file).to_owned();
-        let root = folder
-            .ancestors()
-            .find(|above| above.join(".git").exists())
-            .unwrap_or(&folder)
-            .to_owned();
-        Ok(Self { folder, root })
+        Ok(Self { folder, root: tree })
     }
 
     /// The file that the workflow calls `path`, with links resolved.
@@ -49,7 +50,7 @@ impl Folders {
             return Err(PathError::Absolute);
         }
         let spelled = self.folder.join(path);
-        if !self.holds(&without_dots(&spelled)) {
+        if !self.holds(&named_file::without_dots(&spelled)) {
             return Err(PathError::Outside);
         }
         let real = fs::canonicalize(&spelled).map_err(|error| {
@@ -62,29 +63,14 @@ impl Folders {
                 PathError::Unreadable(error)
             }
         })?;
-        if self.holds(&real) {
-            Ok(real)
-        } else {
-            Err(PathError::Outside)
+        match real.strip_prefix(&self.root) {
+            Ok(inside) if named_file::is_gits(inside) => Err(PathError::Git),
+            Ok(_) => Ok(real),
+            Err(_) => Err(PathError::Outside),
         }
     }
 
     fn holds(&self, path: &Path) -> bool {
         path.starts_with(&self.root)
     }
-}
-
-/// The path with `.` and `..` worked out as text, so that nothing outside is even looked for.
-fn without_dots(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                plain.pop();
-            }
-            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => plain.push(part),
-        }
-    }
-    plain
 }

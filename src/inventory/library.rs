@@ -161,6 +161,8 @@ fn path_error(path: &str, error: &PathError) -> Diagnostic {
     match error {
         PathError::Absolute => Diagnostic::error("inventory-outside", message)
             .with_hint("name the file relative to the workflow"),
+        PathError::Git => Diagnostic::error("inventory-outside", message)
+            .with_hint("keep inventories among the files that are committed"),
         PathError::Outside => Diagnostic::error("inventory-outside", message)
             .with_hint("keep inventories in the same repository as the workflow"),
         PathError::NotFound => Diagnostic::error("inventory-not-found", message)

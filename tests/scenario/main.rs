@@ -11,6 +11,7 @@
 
 mod accounts;
 mod annotations;
+mod attacks;
 mod batches;
 mod binding;
 mod broken_servers;

@@ -216,6 +216,9 @@ pub(super) struct PlanFlags {
     /// Look for what the workflow selects in this saved listing, and not in the cloud.
     #[arg(long, value_name = "LISTING", conflicts_with_all = ["check", "credentials", "ca_file"])]
     pub(super) inventory: Option<PathBuf>,
+    /// Take what the workflow selects from the committed plan, and not from the cloud, as `--check` does.
+    #[arg(long, conflicts_with_all = ["inventory", "credentials", "ca_file"])]
+    pub(super) frozen: bool,
     #[command(flatten)]
     pub(super) cloud: CloudFlags,
 }

@@ -13,7 +13,7 @@ use crate::state;
 
 pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exit, Error> {
     let inputs = sources::inputs(invocation, &flags.variables, &[])?;
-    let source = match (flags.check, &flags.inventory) {
+    let source = match (flags.check || flags.frozen, &flags.inventory) {
         (true, _) => Source::Committed,
         (false, Some(listing)) => Source::Saved(listing),
         (false, None) => Source::Cloud(&flags.cloud),

@@ -63,8 +63,12 @@ impl<'a> Forked<'a> {
         );
         fs::create_dir(stage.path("dev/workflows")).unwrap();
         stage.write("dev/workflows/weekly-stop.yaml", stage.read("night.yaml"));
-        it.lightsout("plan workflows/weekly-stop.yaml --write")
-            .unwrap();
+        match fs::read(stage.path("night.plan.json")) {
+            Ok(plan) => stage.write("dev/workflows/weekly-stop.plan.json", plan),
+            Err(_) => it
+                .lightsout("plan workflows/weekly-stop.yaml --write")
+                .unwrap(),
+        }
         it.shell("dev", "git checkout --quiet -b main; git add . && git commit --quiet -m plan && git push --quiet -u origin main");
         it.shell(".", "git clone --quiet hub.git srv");
         it
@@ -417,6 +421,43 @@ fn a_change_that_is_taken_back_takes_its_comment_back() {
         said.log()
     );
     assert!(forge.own().is_empty());
+}
+
+#[test]
+fn a_live_selection_is_checked_and_shown_without_credentials() {
+    if !is_runner() {
+        return;
+    }
+    let groups = "groups:\n  - name: all\n    select: { name: \"*\" }\n";
+    let stage = Scenario::with_cloud(groups, &ids(3)).start();
+    // Somebody with credentials makes the first plan.
+    stage.run("plan night.yaml --write").with_code(0);
+    let forked = Forked::of(&stage);
+    let forge = Forge::start(&[]);
+    forked.push("smaller", |text| {
+        format!("{text}rollout: {{ batch_size: 2 }}\n")
+    });
+    let first = github(&forked, "smaller", &forge);
+    assert_eq!(first.code(CHECK), 10, "{}", first.log());
+    assert!(
+        forge.own()[0]
+            .body
+            .contains("- rollout.batch\\_size: 1000 → 2\n"),
+        "{}",
+        forge.own()[0].body
+    );
+    forked
+        .lightsout("plan workflows/weekly-stop.yaml --frozen --write")
+        .unwrap();
+    forked.commit("smaller");
+    let second = gitlab(&forked, "smaller", &forge);
+    assert!(
+        second.steps.iter().all(|(_, code, _)| *code == 0),
+        "{}",
+        second.log()
+    );
+    forked.merge("smaller");
+    forked.night().with_code(0).with_outcomes(&[("stopped", 3)]);
 }
 
 #[test]

@@ -16,7 +16,8 @@ use crate::exit::Exit;
 use crate::http::HttpError;
 use crate::ids::{Digest, RunId};
 use crate::inventory::ListingError;
-use crate::plan::PlanError;
+use crate::plan::{Breach, PlanError};
+use crate::policy::Distrust;
 use crate::report::ReportError;
 use crate::simulator::{FaultsError, SimulatorError};
 use crate::state::{StateError, Switch};
@@ -97,16 +98,15 @@ pub enum Error {
     /// A listing must not replace a file that is none.
     #[error("`{}` exists and is not a listing", .0.display())]
     NotAListing(PathBuf),
-    /// The plan goes beyond a limit of the workflow.
-    #[error("guard `{name}`: {actual} targets, and the limit is {limit}")]
-    Guard {
-        /// Which limit.
-        name: String,
-        /// What the plan has.
-        actual: u32,
-        /// The limit.
-        limit: u32,
-    },
+    /// The plan breaks guards of the workflow, or rules of policies; at least one.
+    #[error("{}", forbidden(.0))]
+    Forbidden(Vec<Breach>),
+    /// It is not known what is forbidden, as a policy cannot be relied on.
+    #[error("the policy `{}` cannot be relied on", .0.display())]
+    Policy(PathBuf, #[source] Distrust),
+    /// A signal came before the run began.
+    #[error("interrupted while the project's servers were read; nothing was begun")]
+    InterruptedReading,
     /// `LIGHTSOUT_CLOCK` is not understood.
     #[error("`LIGHTSOUT_CLOCK` is not of the form `compressed:60`")]
     Clock,
@@ -205,7 +205,7 @@ impl Error {
             | Self::OtherSelection(_)
             | Self::State(StateError::Plan(..) | StateError::OtherPlan(_)) => Exit::PlanMismatch,
             Self::State(_) => Exit::Invalid,
-            Self::Guard { .. } => Exit::Guard,
+            Self::Forbidden(_) | Self::Policy(..) => Exit::Guard,
             Self::Host(_)
             | Self::Listing(_)
             | Self::Http(HttpError::Setup(_))
@@ -217,7 +217,10 @@ impl Error {
                 | CredentialsError::Malformed { .. }
                 | CredentialsError::Unusable { .. },
             ) => Exit::Refused,
-            Self::Declined { .. } | Self::Halted(_) | Self::InterruptedBefore(_) => Exit::Halted,
+            Self::Declined { .. }
+            | Self::Halted(_)
+            | Self::InterruptedBefore(_)
+            | Self::InterruptedReading => Exit::Halted,
             Self::Internal(..)
             | Self::Simulator(SimulatorError::Thread(_) | SimulatorError::Address(_)) => {
                 Exit::Internal
@@ -252,9 +255,14 @@ impl Error {
             Self::NoCommittedPlan(_) | Self::NotCommitted { .. } | Self::OtherSelection(_) => {
                 "`lightsout plan FILE --write` makes it anew; have it reviewed and committed".into()
             }
-            Self::Guard { .. } => {
-                "check the list of targets; if it is right, raise `guards.max_servers`".into()
-            }
+            Self::Forbidden(breaches) => match breaches.iter().find(|breach| breach.policy.is_some()) {
+                Some(_) => "take what is forbidden out of the workflow, or ask those who keep the policy".into(),
+                None => {
+                    let guard = breaches.first().map_or("max_servers", |breach| &breach.rule);
+                    format!("check the list of targets; if it is right, raise `guards.{guard}`").into()
+                }
+            },
+            Self::Policy(_, why) => why.hint().into(),
             Self::Clock | Self::ClockAbroad(_) | Self::Crash(_) => {
                 "unset it: it is for tests against this machine only".into()
             }
@@ -283,7 +291,11 @@ impl Error {
             }
             Self::Halted(_) => "when all is well again: `lightsout halt --clear`".into(),
             Self::ServerList { .. } => "write one server ID a line; `#` begins a comment".into(),
-            Self::Unreadable(..) | Self::Findings(..) | Self::Stdout(_) | Self::Internal(..) => {
+            Self::Unreadable(..)
+            | Self::Findings(..)
+            | Self::Stdout(_)
+            | Self::InterruptedReading
+            | Self::Internal(..) => {
                 return None;
             }
         })
@@ -309,6 +321,17 @@ impl Error {
             let _ = write!(text, "\n  hint: {}", for_terminal(&hint));
         }
         text
+    }
+}
+
+/// The first thing that stands against a plan, and how many more there are.
+fn forbidden(breaches: &[Breach]) -> String {
+    let mut lines = breaches.iter().flat_map(Breach::lines);
+    let first = lines.next().unwrap_or_default();
+    match lines.count() {
+        0 => first,
+        1 => format!("{first}; and 1 more reason"),
+        more => format!("{first}; and {more} more reasons"),
     }
 }
 
@@ -368,7 +391,9 @@ mod tests {
     #[case(Error::Credentials(CredentialsError::NotInEnvironment), 3)]
     #[case(Error::Host(HostRefused { host: "evil.example".to_owned() }), 3)]
     #[case(Error::Plan("p.json".into(), PlanError::Action("reboot".to_owned())), 22)]
-    #[case(Error::Guard { name: "max_servers".to_owned(), actual: 200, limit: 100 }, 23)]
+    #[case(Error::Forbidden(Vec::new()), 23)]
+    #[case(Error::Policy("p.yaml".into(), Distrust::NotAFile("p.yaml".into())), 23)]
+    #[case(Error::InterruptedReading, 24)]
     #[case(Error::Declined { targets: "2 targets".to_owned(), answer: "y".to_owned() }, 24)]
     #[case(Error::Internal("start", "no threads".into()), 70)]
     fn each_error_has_its_code(#[case] error: Error, #[case] code: u8) {

@@ -35,6 +35,7 @@ pub mod ledger;
 pub mod named_file;
 pub mod outcome;
 pub mod plan;
+pub mod policy;
 pub mod power;
 pub mod report;
 pub mod run;

@@ -100,6 +100,8 @@ pub enum Reason {
     Journal,
     /// The run was taken up again too late.
     Late,
+    /// A policy or guard forbids the plan.
+    Policy,
     /// The command line leaves the target out.
     Narrowed,
     /// A dry run sends nothing.
@@ -198,6 +200,7 @@ impl Reason {
             Self::Halted => "halted",
             Self::Journal => "journal",
             Self::Late => "late",
+            Self::Policy => "policy",
             Self::Narrowed => "narrowed",
             Self::DryRun => "dry_run",
         }

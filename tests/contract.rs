@@ -222,6 +222,20 @@ fn explained(reference: &str) -> BTreeSet<String> {
 }
 
 #[test]
+fn the_policy_to_begin_with_is_one_and_so_is_that_of_the_readme() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples/policy.yaml");
+    let example = std::fs::read_to_string(path).unwrap();
+    let section = section("## What the platform forbids");
+    let readme = section.split("```").nth(1).unwrap();
+    for text in [example.as_str(), readme.strip_prefix("yaml").unwrap()] {
+        let source = SourceFile::new("policy.yaml", text);
+        if let Err(findings) = lightsout::policy::parse(&source) {
+            panic!("{}", to_text(&findings, false));
+        }
+    }
+}
+
+#[test]
 fn the_reference_explains_exactly_the_keys_of_the_schema() {
     let mut known = BTreeSet::new();
     keys(&schema("workflow"), &mut known);

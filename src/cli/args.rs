@@ -47,6 +47,11 @@ pub(super) struct GeneralFlags {
     /// `$XDG_STATE_HOME/lightsout`, else `~/.local/state/lightsout`.
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) state_dir: Option<PathBuf>,
+    /// A further policy that every plan must keep.
+    ///
+    /// Besides `/etc/lightsout/policy.yaml` and the one that `LIGHTSOUT_POLICY` names, never in their place.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) policy: Option<PathBuf>,
     /// Say nothing on stderr unless something is wrong.
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub(super) quiet: bool,
@@ -401,6 +406,8 @@ pub(super) enum SchemaName {
     Workflow,
     /// What `plan --format json` writes.
     Plan,
+    /// What no workflow may do.
+    Policy,
     /// What a run leaves behind.
     Report,
     /// What `status --format json` writes.

@@ -9,7 +9,7 @@ use super::args::PlanFormat;
 use super::{Invocation, sources};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::plan::{self, Difference, Plan};
+use crate::plan::{self, Difference, Judgement, Plan};
 
 /// Where the committed plan of a workflow is: `weekly-stop.yaml` → `weekly-stop.plan.json`.
 pub(super) fn place(workflow: &Path) -> PathBuf {
@@ -48,14 +48,16 @@ pub(super) fn load(path: &Path) -> Result<Plan, Error> {
 pub(super) fn compare(
     invocation: &Invocation<'_>,
     old: &Plan,
-    new: &Plan,
+    (new, judgement): (&Plan, &Judgement),
     format: PlanFormat,
 ) -> Result<Exit, Error> {
     let difference = Difference::between(old, new);
     let printed = invocation.printer.data(|out| match format {
         PlanFormat::Text => out.write_all(difference.to_text().as_bytes()),
         PlanFormat::Json => difference.write_json(out),
-        PlanFormat::Md => out.write_all(plan::to_markdown(new, Some(&difference)).as_bytes()),
+        PlanFormat::Md => {
+            out.write_all(plan::to_markdown(new, Some(&difference), judgement).as_bytes())
+        }
     });
     printed.map_err(Error::Stdout)?;
     Ok(if difference.same {

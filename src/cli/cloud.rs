@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::args::CloudFlags;
-use super::{Invocation, settings};
+use super::{Invocation, policies, settings};
 use crate::bms::{Client, ClientSettings, Credentials, named_hosts, permitted};
 use crate::clock::Clock;
 use crate::error::Error;
@@ -110,7 +110,8 @@ pub(super) fn client(
 pub(super) fn permit(invocation: &Invocation<'_>, account: &Account) -> Result<(), Error> {
     let variables = &invocation.around.variables;
     let named = variables.get("LIGHTSOUT_ENDPOINTS");
-    let named = named_hosts(named.map_or("", String::as_str));
+    let mut named = named_hosts(named.map_or("", String::as_str));
+    named.extend(policies::hosts(invocation));
     permitted(&account.endpoint, &named).map_err(Error::Host)
 }
 

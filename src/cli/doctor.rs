@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::args::{AccountFormat, DoctorFlags};
 use super::cloud::Account;
+use super::policies::InForce;
 use super::{Invocation, binding, cloud, runtime, selecting, settings, sources, tell};
 use crate::bms::{Client, Credentials, Page, Probe, Probed, parse_page};
 use crate::clock::Clock;
@@ -15,6 +16,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::ids::{JobId, ServerId};
 use crate::plan::Plan;
+use crate::policy::Approval;
 use crate::state::{Switch, can_be_used, is_on_network};
 
 /// A job that no cloud has: whether jobs may be asked for shows by what is said of it.
@@ -60,9 +62,11 @@ fn look(
         "workflow",
         format!("valid, {targets} target{plural}"),
     ));
-    checks.push(sources::check_guards(&plan).map_or_else(
+    let in_force = InForce::read(invocation, Approval::Open);
+    let admitted = in_force.and_then(|in_force| in_force.admit(&plan));
+    checks.push(admitted.map_or_else(
         |error| failed("guards", &error),
-        |()| Check::ok("guards", "none is broken"),
+        |()| Check::ok("guards", "none is broken, and no policy forbids it"),
     ));
     checks.push(committed(&flags.file, &plan));
     checks.push(state_folder(invocation));

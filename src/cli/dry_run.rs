@@ -4,14 +4,15 @@
 //! credentials are read, and nothing is written but what `--report` asks for.
 
 use super::fresh::Wish;
-use super::{Invocation, internal, narrowing, runtime, sources};
+use super::policies::{self, InForce};
+use super::{Invocation, internal, narrowing, runtime};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::event::{Launch, Mode};
 use crate::exit::Exit;
 use crate::ids::RunId;
 use crate::ledger::Ledger;
-use crate::plan;
+use crate::plan::{self, Judgement};
 use crate::report::{Report, RunFacts, summary};
 use crate::run::{self, Recorder};
 use crate::state::ReportPlace;
@@ -20,10 +21,13 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
     let place = wish.report.map(ReportPlace::prove).transpose()?;
     let plan = &wish.plan;
     let (left_out, narrowed) = narrowing::narrowing(invocation, wish.narrowing, plan)?;
-    let shown = plan::to_text(plan);
+    let in_force = InForce::read(invocation, wish.approval);
+    let judgement = match &in_force {
+        Ok(in_force) => in_force.judge(plan),
+        Err(_) => Judgement::of(plan),
+    };
+    let shown = plan::to_text(plan, &judgement);
     invocation.printer.note(shown.trim_end_matches('\n'));
-    let guards = sources::check_guards(plan);
-    let exit = guards.as_ref().map_or_else(Error::exit, |()| Exit::Success);
     let clock = Clock::real();
     let recorder = Recorder::new(Ledger::new(plan), clock, None, Box::new(|_| {}));
     let launch = Launch {
@@ -36,6 +40,8 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
         warnings: Vec::new(),
         narrowed,
         undoes: wish.undoes,
+        approval: wish.approval,
+        guards: judgement.rulings.clone(),
     };
     let ended = runtime()?.block_on(run::dry_run(launch, plan, left_out, &recorder));
     ended.map_err(|error| internal("go through the plan", error))?;
@@ -43,7 +49,9 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
         Some(facts) => deliver(invocation, &Report::build(plan, ledger, &facts), place),
         None => Ok(()),
     })?;
-    guards.map(|()| exit)
+    in_force?;
+    policies::refuse(&judgement)?;
+    Ok(Exit::Success)
 }
 
 fn deliver(

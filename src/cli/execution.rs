@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::progress::Bars;
 use super::signals::{Listener, Signals};
-use super::{Invocation, internal, logging, narrate, runtime};
+use super::{Invocation, internal, logging, narrate, runtime, signals};
 use crate::bms::Client;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -20,7 +20,7 @@ use crate::exit::Exit;
 use crate::ids::BatchIndex;
 use crate::journal::{CrashPoint, Journal, Replayed};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, Ruling};
 use crate::report::{Report, RunFacts, summary};
 use crate::run::{self, Observer, Opening, Recorder, RunError, Work};
 use crate::state::{ReportPlace, RunFolder, StateError};
@@ -55,6 +55,8 @@ pub(super) struct Resumption {
     pub(super) ledger: Ledger,
     /// Why nothing more may be sent, if so.
     pub(super) forbidden: Option<StopCause>,
+    /// What guards and policies make of the plan now, where that was asked.
+    pub(super) guards: Vec<Ruling>,
 }
 
 /// What drives the runs of one invocation. A signal that comes between two runs is heard by the second.
@@ -71,6 +73,25 @@ impl Engine {
         let signals = runtime.block_on(async { Signals::catch() });
         let signals = signals.map_err(|error| internal("catch signals", error))?;
         Ok(Self { runtime, signals })
+    }
+}
+
+impl Engine {
+    /// Waits for something that comes before a run, unless a signal or the stop switch ends that.
+    pub(super) fn heed<T>(
+        &mut self,
+        state: &Path,
+        clock: Clock,
+        work: impl Future<Output = T>,
+    ) -> Result<T, Error> {
+        let Self { runtime, signals } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                done = work => Ok(done),
+                () = signals.any() => Err(Error::InterruptedReading),
+                switch = signals::switched(state, clock) => Err(Error::Halted(switch)),
+            }
+        })
     }
 }
 
@@ -115,9 +136,11 @@ fn begin(execution: &Execution, beginning: Beginning) -> Result<(Opening, Ledger
                 replayed,
                 ledger,
                 forbidden,
+                guards,
             } = *resumption;
             let journal = folder.continue_journal(&replayed, *crash)?;
-            Ok((Opening::Resumed { forbidden }, ledger, journal))
+            let opening = Opening::Resumed { forbidden, guards };
+            Ok((opening, ledger, journal))
         }
     }
 }

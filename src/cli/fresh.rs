@@ -1,7 +1,7 @@
 //! From a plan to a run that begins: what `run` and `undo` share.
 //!
-//! Owns the order of what must be right before the first request: guards, clock, host, credentials,
-//! report place, consent, lock, stop switch, earlier runs. Invariant: whatever fails here, nothing has
+//! Owns the order of what must be right before the first request: policies and guards, clock, host,
+//! credentials, report place, consent, lock, stop switch, earlier runs, and what servers must be read for. Invariant: whatever fails here, nothing has
 //! been sent.
 
 use std::collections::BTreeMap;
@@ -11,14 +11,16 @@ use std::sync::Arc;
 use super::args::{CloudFlags, NarrowingFlags};
 use super::cloud::{Account, Connected};
 use super::execution::{Beginning, Engine, Execution, perform};
-use super::{Invocation, cloud, confirm, narrowing, settings, sources, take_up};
+use super::policies::{self, Asking, InForce};
+use super::{Invocation, cloud, confirm, narrowing, settings, take_up};
 use crate::bms::Client;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::event::{Launch, Mode};
 use crate::exit::Exit;
 use crate::ids::RunId;
-use crate::plan::{Plan, PlanWarning};
+use crate::plan::{Plan, PlanWarning, Ruling};
+use crate::policy::Approval;
 use crate::state::{Holder, Keep, Lock, ReportPlace, RunFolder, Switch};
 
 /// What is to be run, and how.
@@ -36,6 +38,7 @@ pub(super) struct Wish<'a> {
     /// The run that is undone, if it is an undo.
     pub(super) undoes: Option<RunId>,
     pub(super) consent: Consent,
+    pub(super) approval: Approval,
 }
 
 /// Whether somebody has agreed to the number of servers.
@@ -52,6 +55,8 @@ pub(super) struct Prepared {
     pub(super) client: Client,
     pub(super) clock: Clock,
     warnings: Vec<PlanWarning>,
+    /// What guards and policies make of the plan.
+    guards: Vec<Ruling>,
     /// The further place that the command line asks for.
     asked: Option<ReportPlace>,
 }
@@ -63,6 +68,8 @@ pub(super) fn begin(
     wish: Wish<'_>,
     last_look: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<Exit, Error> {
+    let in_force = InForce::read(invocation, wish.approval)?;
+    in_force.admit(&wish.plan)?;
     let mut prepared = prepare(invocation, &wish)?;
     let state = settings::state_folder(&invocation.general, invocation.around)?;
     if wish.consent == Consent::ToBeAsked {
@@ -84,6 +91,14 @@ pub(super) fn begin(
         .extend(cloud::odd_state(invocation, &state));
     let mut engine = Engine::start(invocation, prepared.clock)?;
     take_up::settle_earlier(invocation, &mut engine, &state, &prepared)?;
+    let asking = Asking {
+        client: &prepared.client,
+        clock: prepared.clock,
+        state: &state,
+    };
+    let judgement = in_force.decide(&mut engine, &prepared.plan, &asking)?;
+    policies::refuse(&judgement)?;
+    prepared.guards = judgement.rulings;
     let folder = RunFolder::create(&state, Keep::Runs, prepared.clock.now())?;
     lock.name(&Holder::this(Some(folder.run().clone())))?;
     let made = execution(invocation, wish, prepared, folder.clone(), &state);
@@ -99,7 +114,6 @@ pub(super) fn begin(
 
 fn prepare(invocation: &Invocation<'_>, wish: &Wish<'_>) -> Result<Prepared, Error> {
     let plan = wish.plan.clone();
-    sources::check_guards(&plan)?;
     let connected = match &wish.connected {
         Some(connected) => connected.clone(),
         None => cloud::connect(invocation, wish.cloud, &Account::of_plan(&plan))?,
@@ -115,6 +129,7 @@ fn prepare(invocation: &Invocation<'_>, wish: &Wish<'_>) -> Result<Prepared, Err
         client,
         clock,
         warnings,
+        guards: Vec::new(),
         asked,
     })
 }
@@ -131,6 +146,7 @@ fn execution(
         client,
         clock,
         warnings,
+        guards,
         asked,
     } = prepared;
     let templated = cloud::templated(&plan, folder.run(), clock.now())?;
@@ -149,6 +165,8 @@ fn execution(
         warnings,
         narrowed,
         undoes: wish.undoes,
+        approval: wish.approval,
+        guards,
     };
     let execution = Execution {
         crash: settings::crash(invocation.around, &plan.project.endpoint)?,

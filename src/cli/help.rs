@@ -12,7 +12,7 @@ Exit codes:
   20  not now: the clock is wrong         40  report not written where asked
   21  locked by another run               70  internal error
   22  the plan does not match
-  23  a guard forbids it
+  23  a guard or policy forbids it
 2 to 29: nothing was accepted by the cloud. 30 to 40: something may have been.";
 
 pub(super) const ALL: &str = "\
@@ -24,13 +24,13 @@ Examples:
 
 Exit codes:
    0  every target stopped, already off or skipped; or the file or plan is fine
-   2  wrong usage, or the workflow, inventory or report place is invalid
+   2  wrong usage, or the workflow, policy, inventory or report place is invalid
    3  credentials, permission or project refused, or the cloud cannot be reached
   10  plans differ (`plan --check`, `--exit-code`)
   20  not now: this machine's clock is wrong (`doctor`)
   21  another run holds the lock, or an earlier run cannot be settled
   22  the plan does not match
-  23  a guard forbids it
+  23  a guard or policy forbids it, or nobody can tell what a policy says
   24  halted before the first send, for example because nobody confirmed it
   30  finished, some targets failed or were not sent
   33  finished, some outcomes unknown

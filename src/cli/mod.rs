@@ -21,6 +21,7 @@ mod logging;
 mod narrate;
 mod narrowing;
 mod plan;
+mod policies;
 mod printer;
 mod progress;
 mod rehearse;
@@ -46,6 +47,8 @@ use std::os::unix::net::UnixStream;
 use crate::diagnostic::to_text;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::plan::Breach;
+use crate::untrusted::for_terminal;
 
 use args::{GeneralFlags, SchemaName, Verb};
 use printer::Printer;
@@ -104,6 +107,7 @@ fn schema(name: SchemaName) -> &'static str {
     match name {
         SchemaName::Workflow => crate::workflow::SCHEMA,
         SchemaName::Plan => crate::plan::SCHEMA,
+        SchemaName::Policy => crate::policy::SCHEMA,
         SchemaName::Report => crate::report::SCHEMA,
         SchemaName::Status => crate::status::SCHEMA,
         SchemaName::Listing => crate::inventory::LISTING_SCHEMA,
@@ -134,6 +138,13 @@ fn tell(printer: &Printer, error: &Error) {
     if let Error::Findings(_, findings) = error {
         let text = to_text(findings, printer.voice().colour_err);
         printer.problem(text.trim_end_matches('\n'));
+    }
+    if let Error::Forbidden(breaches) = error {
+        let lines: Vec<String> = breaches.iter().flat_map(Breach::lines).collect();
+        // One alone is the error itself.
+        for line in lines.iter().filter(|_| lines.len() > 1) {
+            printer.problem(for_terminal(line).as_ref());
+        }
     }
     printer.problem(error.explain());
 }

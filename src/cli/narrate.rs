@@ -48,7 +48,7 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
     let noun = action.noun();
     match event {
         Event::Began { launch, .. } => of_run(Level::INFO, began(plan, launch)),
-        Event::Resumed { forbidden } => of_run(Level::INFO, resumed(*forbidden)),
+        Event::Resumed { forbidden, .. } => of_run(Level::INFO, resumed(*forbidden)),
         Event::Observed {
             batch,
             phase,
@@ -274,6 +274,7 @@ fn why(cause: StopCause) -> &'static str {
         StopCause::Halted => "the stop switch is set",
         StopCause::Journal => "the journal cannot be written",
         StopCause::Late => "the run was taken up again too late",
+        StopCause::Policy => "a policy or guard forbids the plan",
         StopCause::Settling => "the run is only settled",
     }
 }
@@ -325,6 +326,8 @@ mod tests {
                     warnings: Vec::new(),
                     narrowed: None,
                     undoes: None,
+                    approval: crate::policy::Approval::Other,
+                    guards: Vec::new(),
                 },
                 plan: sample::fleet().digest,
                 left_out: Vec::new(),

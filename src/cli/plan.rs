@@ -4,11 +4,13 @@
 //! whole all the same, and the exit code tells; no file that is not a plan is replaced by one.
 
 use super::args::{PlanFlags, PlanFormat};
+use super::policies::{self, InForce};
 use super::selecting::{Made, Source};
 use super::{Invocation, binding, selecting, sources};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Judgement, Plan};
+use crate::policy::Approval;
 use crate::state;
 
 pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exit, Error> {
@@ -19,6 +21,11 @@ pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exi
         (false, None) => Source::Cloud(&flags.cloud),
     };
     let Made { plan: made, .. } = selecting::plan_of(invocation, &flags.file, &inputs, source)?;
+    let in_force = InForce::read(invocation, Approval::Open);
+    let judgement = match &in_force {
+        Ok(in_force) => in_force.judge(&made),
+        Err(_) => Judgement::of(&made),
+    };
     if let Some(path) = &flags.out {
         binding::check_replaceable(path)?;
     }
@@ -30,26 +37,36 @@ pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exi
         binding::compare(
             invocation,
             &binding::committed(&flags.file)?,
-            &made,
+            (&made, &judgement),
             flags.format,
         )?
     } else if let Some(old) = &flags.against {
-        let exit = binding::compare(invocation, &binding::load(old)?, &made, flags.format)?;
+        let exit = binding::compare(
+            invocation,
+            &binding::load(old)?,
+            (&made, &judgement),
+            flags.format,
+        )?;
         if flags.exit_code { exit } else { Exit::Success }
     } else {
-        show(invocation, flags, &made)?;
+        show(invocation, flags, (&made, &judgement))?;
         Exit::Success
     };
-    sources::check_guards(&made)?;
+    in_force?;
+    policies::refuse(&judgement)?;
     Ok(compared)
 }
 
-fn show(invocation: &Invocation<'_>, flags: &PlanFlags, made: &Plan) -> Result<(), Error> {
+fn show(
+    invocation: &Invocation<'_>,
+    flags: &PlanFlags,
+    (made, judgement): (&Plan, &Judgement),
+) -> Result<(), Error> {
     let printed = invocation.printer.data(|out| match flags.format {
         _ if flags.requests => plan::write_requests(made, out),
-        PlanFormat::Text => out.write_all(plan::to_text(made).as_bytes()),
+        PlanFormat::Text => out.write_all(plan::to_text(made, judgement).as_bytes()),
         PlanFormat::Json => plan::write_json(made, out),
-        PlanFormat::Md => out.write_all(plan::to_markdown(made, None).as_bytes()),
+        PlanFormat::Md => out.write_all(plan::to_markdown(made, None, judgement).as_bytes()),
     });
     printed.map_err(Error::Stdout)
 }

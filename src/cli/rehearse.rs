@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::args::RehearseFlags;
 use super::execution::{Beginning, Engine, Execution, perform};
+use super::policies::InForce;
 use super::selecting::{Made, Source};
 use super::{Invocation, again, faults, selecting, settings, simulated, sources};
 use crate::bms::{Client, ClientSettings, Credentials, Secrets, ServerDetail};
@@ -18,9 +19,11 @@ use crate::event::{Launch, Mode};
 use crate::exit::Exit;
 use crate::http::{Reach, Transport, TransportSettings};
 use crate::ids::ServerId;
-use crate::plan::Plan;
+use crate::plan::{Breach, Plan, Ruling};
+use crate::policy::Approval;
 use crate::simulator::{Keys, Settings, SimulatedServer, Simulator};
 use crate::state::{Keep, ReportPlace, RunFolder};
+use crate::untrusted::for_terminal;
 
 /// How much faster than on the wall time passes, unless `--real-time` is given.
 const FACTOR: NonZeroU32 = match NonZeroU32::new(60) {
@@ -36,6 +39,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
     };
     let made = selecting::plan_of(invocation, &flags.file, &inputs, source)?;
     sources::check_guards(&made.plan)?;
+    let guards = shown(invocation, &made.plan);
     let clock = clock(invocation, flags)?;
     let simulator =
         Simulator::start(settings_of(flags, &made, clock)?).map_err(Error::Simulator)?;
@@ -57,6 +61,8 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         warnings: Vec::new(),
         narrowed: None,
         undoes: None,
+        approval: Approval::Open,
+        guards,
     };
     let execution = Execution {
         plan: Arc::new(plan),
@@ -70,6 +76,26 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
     let mut engine = Engine::start(invocation, clock)?;
     let beginning = Beginning::Fresh(Box::new(launch), Vec::new());
     perform(invocation, &mut engine, execution, beginning)
+}
+
+/// What policies make of the plan: told, and not enforced on what is not real.
+fn shown(invocation: &Invocation<'_>, plan: &Plan) -> Vec<Ruling> {
+    let printer = &invocation.printer;
+    let in_force = match InForce::read(invocation, Approval::Open) {
+        Ok(in_force) => in_force,
+        Err(error) => {
+            printer.note(format!("a real run would be refused: {}", error.message()));
+            return Vec::new();
+        }
+    };
+    let judgement = in_force.judge(plan);
+    for line in judgement.breaches.iter().flat_map(Breach::lines) {
+        printer.note(format!(
+            "a real run would be refused: {}",
+            for_terminal(&line)
+        ));
+    }
+    judgement.rulings
 }
 
 fn clock(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Result<Clock, Error> {

@@ -13,6 +13,7 @@ use super::{Invocation, again, binding, dry_run, selecting, sources};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::plan;
+use crate::policy::Approval;
 use crate::power::Action;
 use crate::untrusted::for_terminal;
 
@@ -30,6 +31,7 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
         again: again::run(flags),
         undoes: None,
         consent: consent(flags),
+        approval: approval(flags),
     };
     if flags.dry_run {
         return dry_run::dry_run(invocation, wish);
@@ -43,6 +45,15 @@ fn consent(flags: &RunFlags) -> Consent {
         Consent::Given
     } else {
         Consent::ToBeAsked
+    }
+}
+
+/// How the plan that the flags mean came to be run.
+fn approval(flags: &RunFlags) -> Approval {
+    if flags.locked {
+        Approval::Committed
+    } else {
+        Approval::Other
     }
 }
 

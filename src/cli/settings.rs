@@ -5,7 +5,7 @@
 //! machine. Invariant: a real cloud is always met on the wall's clock.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
@@ -22,6 +22,8 @@ use crate::state::{self, Wishes};
 pub struct Surroundings {
     /// The environment, as far as it is UTF-8.
     pub variables: BTreeMap<String, String>,
+    /// The policy that the environment names, in whatever encoding.
+    pub policy: Option<OsString>,
     /// Whether a person can type.
     pub stdin_is_terminal: bool,
     /// Whether messages go to a person.
@@ -145,6 +147,7 @@ mod tests {
             variables: variables
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
+            policy: None,
             stdin_is_terminal: terminal,
             stderr_is_terminal: terminal,
         }

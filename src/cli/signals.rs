@@ -48,12 +48,27 @@ impl Signals {
         })
     }
 
+    /// Waits for any of them.
+    pub(super) async fn any(&mut self) {
+        self.next().await;
+    }
+
     async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "SIGINT",
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.hangup.recv() => "SIGHUP",
         }
+    }
+}
+
+/// Waits until the stop switch of a state folder is set.
+pub(super) async fn switched(state: &Path, clock: Clock) -> Switch {
+    loop {
+        if let Some(switch) = Switch::in_force(state, clock.now()) {
+            return switch;
+        }
+        tokio::time::sleep(PERIOD).await;
     }
 }
 

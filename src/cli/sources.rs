@@ -5,13 +5,13 @@
 
 use std::path::Path;
 
-use super::Invocation;
 use super::args::VariableFlags;
+use super::{Invocation, policies};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::error::Error;
 use crate::inventory::{self, Folders, Known};
 use crate::named_file;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Judgement, Plan};
 use crate::workflow::{self, Inputs, Workflow};
 
 /// The text of a file, under the name that the user knows it by.
@@ -58,14 +58,7 @@ pub(super) fn plan(
     Ok(plan::make(workflow, targets.warned(warning)))
 }
 
-/// The first guard that the plan breaks, as an error.
+/// What the plan's own guards forbid, as an error.
 pub(super) fn check_guards(plan: &Plan) -> Result<(), Error> {
-    match plan.guards.iter().find(|guard| guard.ok == Some(false)) {
-        None => Ok(()),
-        Some(guard) => Err(Error::Guard {
-            name: guard.name.clone(),
-            actual: guard.actual.unwrap_or_default(),
-            limit: guard.limit,
-        }),
-    }
+    policies::refuse(&Judgement::of(plan))
 }

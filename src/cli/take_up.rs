@@ -10,12 +10,15 @@ use std::time::Duration;
 use super::args::EarlierFlags;
 use super::cloud::{Account, Connected};
 use super::execution::{Beginning, Engine, Execution, Resumption, perform};
-use super::{Invocation, cloud, settings};
+use super::policies::{self, Asking, InForce};
+use super::{Invocation, cloud, settings, tell};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::event::StopCause;
 use crate::exit::Exit;
 use crate::ids::RunId;
+use crate::plan::{Judgement, Ruling};
+use crate::policy::Approval;
 use crate::state::{
     Holder, Keep, Lock, Recorded, ReportPlace, StateError, Switch, project_of, unfinished,
 };
@@ -56,6 +59,7 @@ pub(super) fn take_up(
     }
     let account = Account::of_plan(&recorded.plan);
     let Connected { client, clock, .. } = cloud::connect(invocation, &flags.cloud, &account)?;
+    let in_force = InForce::read(invocation, approval(&recorded));
     let asked = flags
         .report
         .as_deref()
@@ -63,7 +67,20 @@ pub(super) fn take_up(
         .transpose()?;
     cloud::odd_state(invocation, &state);
     let place = cloud::place(&recorded, asked)?;
-    let forbidden = forbidden(&state, &recorded, aim, clock);
+    let mut engine = Engine::start(invocation, clock)?;
+    let (forbidden, guards) = match forbidden(&state, &recorded, aim, clock) {
+        Some(cause) => (Some(cause), Vec::new()),
+        None => {
+            let asking = Asking {
+                client: &client,
+                clock,
+                state: &state,
+            };
+            let decided =
+                in_force.and_then(|in_force| in_force.decide(&mut engine, &recorded.plan, &asking));
+            ruled(invocation, decided)?
+        }
+    };
     let crash = settings::crash(invocation.around, &recorded.plan.project.endpoint)?;
     let execution = Execution {
         plan: Arc::new(recorded.plan),
@@ -79,8 +96,8 @@ pub(super) fn take_up(
         replayed: recorded.replayed,
         ledger: recorded.ledger,
         forbidden,
+        guards,
     }));
-    let mut engine = Engine::start(invocation, clock)?;
     perform(invocation, &mut engine, execution, beginning)
 }
 
@@ -92,6 +109,33 @@ fn only_unfinished(state: &Path) -> Result<RunId, Error> {
         (_, Some(last)) => {
             runs.push(last);
             Err(Error::SeveralUnfinished(runs))
+        }
+    }
+}
+
+/// How the plan of an earlier run came to be run.
+fn approval(recorded: &Recorded) -> Approval {
+    let began = recorded.ledger.began();
+    began.map_or(Approval::Other, |began| began.launch.approval)
+}
+
+/// What policies and guards make of a plan whose run is taken up: a breach, or not to know, forbids sends
+/// only, and what was sent is still followed.
+fn ruled(
+    invocation: &Invocation<'_>,
+    decided: Result<Judgement, Error>,
+) -> Result<(Option<StopCause>, Vec<Ruling>), Error> {
+    let (refused, rulings) = match decided {
+        Ok(judgement) => (policies::refuse(&judgement).err(), judgement.rulings),
+        Err(error) => (Some(error), Vec::new()),
+    };
+    match refused {
+        None => Ok((None, rulings)),
+        Some(Error::Halted(_)) => Ok((Some(StopCause::Halted), rulings)),
+        Some(error @ Error::InterruptedReading) => Err(error),
+        Some(error) => {
+            tell(&invocation.printer, &error);
+            Ok((Some(StopCause::Policy), rulings))
         }
     }
 }
@@ -144,6 +188,7 @@ pub(super) fn settle_earlier(
             replayed: recorded.replayed,
             ledger: recorded.ledger,
             forbidden: Some(StopCause::Settling),
+            guards: Vec::new(),
         }));
         let exit = perform(invocation, engine, execution, beginning)
             .map_err(|error| Error::Unsettled(run.clone(), Some(Box::new(error))))?;

@@ -11,4 +11,4 @@ pub(crate) mod outline;
 pub(crate) mod schema;
 pub(crate) mod yaml;
 
-pub(crate) use schema::Format;
+pub(crate) use schema::{Format, whole_numbers};

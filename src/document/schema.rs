@@ -237,3 +237,17 @@ fn is_expression(branch: &[ValidationError<'static>]) -> bool {
             .starts_with("/$defs/expression/")
     })
 }
+
+/// Writes numbers such as `5.0`, which a schema takes for whole, as `5`.
+pub(crate) fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Number(number) if number.is_f64() => {
+            let spelled = number.as_f64().map(|number| format!("{number:.0}"));
+            if let Some(whole) = spelled.and_then(|text| text.parse::<u64>().ok()) {
+                *value = whole.into();
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {}
+    }
+}

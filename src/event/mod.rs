@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::bms::{Evidence, JobError, JobStatus, StateClass};
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::outcome::{Outcome, Reason};
-use crate::plan::PlanWarning;
+use crate::plan::{PlanWarning, Ruling};
+use crate::policy::Approval;
 
 pub use slots::{InvalidSlots, Slot, Slots, grouped};
 
@@ -49,6 +50,9 @@ pub enum Event {
     Resumed {
         /// Why nothing more may be sent, if so.
         forbidden: Option<StopCause>,
+        /// What guards and policies make of the plan now, where that was asked.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        guards: Vec<Ruling>,
     },
     /// States were read.
     Observed {
@@ -149,6 +153,12 @@ pub struct Launch {
     /// The run that is undone, if this is an undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<RunId>,
+    /// How the plan came to be run.
+    #[serde(default)]
+    pub approval: Approval,
+    /// What guards and policies made of the plan.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<Ruling>,
 }
 
 /// What a run leaves out of its plan, as it was asked for.
@@ -279,6 +289,8 @@ pub enum StopCause {
     Journal,
     /// The run was taken up again too late.
     Late,
+    /// A policy or guard forbids the plan by now.
+    Policy,
     /// The run was taken up again only to find out what became of what was sent.
     Settling,
 }
@@ -293,6 +305,7 @@ impl StopCause {
             Self::Halted => Reason::Halted,
             Self::Journal => Reason::Journal,
             Self::Late => Reason::Late,
+            Self::Policy => Reason::Policy,
         }
     }
 
@@ -300,7 +313,12 @@ impl StopCause {
     pub fn is_refusal(self) -> bool {
         match self {
             Self::Refused | Self::Unreachable => true,
-            Self::Interrupted | Self::Halted | Self::Journal | Self::Late | Self::Settling => false,
+            Self::Interrupted
+            | Self::Halted
+            | Self::Journal
+            | Self::Late
+            | Self::Policy
+            | Self::Settling => false,
         }
     }
 
@@ -308,7 +326,7 @@ impl StopCause {
     pub fn leaves_unfinished(self) -> bool {
         match self {
             Self::Interrupted | Self::Halted | Self::Journal => true,
-            Self::Refused | Self::Unreachable | Self::Late | Self::Settling => false,
+            Self::Refused | Self::Unreachable | Self::Late | Self::Policy | Self::Settling => false,
         }
     }
 }

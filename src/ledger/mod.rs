@@ -13,7 +13,7 @@ use crate::event::{Event, Launch, Mode, Stamped, StopCause};
 use crate::exit::Exit;
 use crate::ids::{BatchIndex, Digest};
 use crate::outcome::{Outcome, OutcomeKind, Reason};
-use crate::plan::Plan;
+use crate::plan::{Plan, Ruling};
 use crate::power::Action;
 
 pub use batch::{BatchRecord, SendRecord, TargetRecord};
@@ -28,6 +28,7 @@ pub struct Ledger {
     report_misplaced: bool,
     finished_at: Option<Timestamp>,
     stopped: Option<(StopCause, Evidence)>,
+    guards: Vec<Ruling>,
     batches: Vec<BatchRecord>,
     groups: Vec<Totals>,
 }
@@ -61,6 +62,7 @@ impl Ledger {
             report_misplaced: false,
             finished_at: None,
             stopped: None,
+            guards: Vec::new(),
             batches: plan.batches.iter().map(batch).collect(),
             groups: plan
                 .groups
@@ -83,10 +85,14 @@ impl Ledger {
                     let skipped = Outcome::Skipped(Reason::Narrowed);
                     self.settle(*batch, &[(skipped, slots.clone())])?;
                 }
+                self.guards.clone_from(&launch.guards);
                 let (launch, plan) = (launch.clone(), *plan);
                 self.began = Some(Began { launch, plan, at });
             }
-            Event::Resumed { forbidden } => {
+            Event::Resumed { forbidden, guards } => {
+                if !guards.is_empty() {
+                    self.guards.clone_from(guards);
+                }
                 self.resumed += 1;
                 self.finished_at = None;
                 self.report_misplaced = false;
@@ -195,6 +201,11 @@ impl Ledger {
         self.stopped.as_ref()
     }
 
+    /// What guards and policies made of the plan when the run was last begun or taken up.
+    pub fn guards(&self) -> &[Ruling] {
+        &self.guards
+    }
+
     /// What is known of each batch, in plan order.
     pub fn batches(&self) -> &[BatchRecord] {
         &self.batches
@@ -257,6 +268,8 @@ impl Ledger {
             Exit::SomeUnknown
         } else if cause.is_some_and(StopCause::is_refusal) && !self.may_have_acted() {
             Exit::Refused
+        } else if cause == Some(StopCause::Policy) && !self.may_have_acted() {
+            Exit::Guard
         } else if any(OutcomeKind::Failed) || (any(OutcomeKind::NotSent) && !dry) {
             Exit::SomeFailed
         } else {

@@ -260,8 +260,13 @@ fn check_repeats(batches: &[Batch]) -> Result<(), PlanError> {
 }
 
 fn check_guards(guards: &[Guard], targets: u32) -> Result<(), PlanError> {
+    let is_count = |guard: &Guard| *guard == Guard::max_servers(guard.limit, targets);
+    let is_share = |guard: &Guard| {
+        (1..=100).contains(&guard.limit) && *guard == Guard::max_percent(guard.limit)
+    };
     match guards {
-        [guard] if *guard == Guard::max_servers(guard.limit, targets) => Ok(()),
+        [count] if is_count(count) => Ok(()),
+        [count, share] if is_count(count) && is_share(share) => Ok(()),
         _ => {
             shape("`guards` does not hold the verdict that the plan's own targets give".to_owned())
         }

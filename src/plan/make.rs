@@ -12,7 +12,7 @@ use crate::diagnostic::Diagnostic;
 use crate::ids::{BatchIndex, Digest};
 use crate::inventory::{TargetGroup, Targets};
 use crate::power::Action;
-use crate::workflow::{Definition, Workflow};
+use crate::workflow::{Definition, Guards, Workflow};
 
 /// The plan of `workflow` for `targets`.
 pub fn make(workflow: &Workflow, targets: Targets) -> Plan {
@@ -36,7 +36,7 @@ pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
         project: project(workflow),
         action: Action::Stop(workflow.stop_type),
         digest: Digest::from_bytes([0; 32]),
-        guards: vec![Guard::max_servers(workflow.guards.max_servers, targets)],
+        guards: guards(workflow.guards, targets),
         groups,
         batches,
         names,
@@ -74,7 +74,27 @@ fn planned(group: TargetGroup) -> PlannedGroup {
     }
 }
 
+fn guards(limits: Guards, targets: u32) -> Vec<Guard> {
+    let Guards {
+        max_servers,
+        max_percent,
+    } = limits;
+    let max_percent = max_percent.map(|limit| Guard::max_percent(limit.get().into()));
+    let max_servers = Guard::max_servers(max_servers, targets);
+    [max_servers].into_iter().chain(max_percent).collect()
+}
+
 impl Guard {
+    /// Only the run knows how many servers the project has.
+    pub(super) fn max_percent(limit: u32) -> Self {
+        Self {
+            name: "max_percent".to_owned(),
+            limit,
+            actual: None,
+            ok: None,
+        }
+    }
+
     /// The verdict on a number of targets.
     pub(super) fn max_servers(limit: u32, targets: u32) -> Self {
         Self {

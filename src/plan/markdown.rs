@@ -8,8 +8,9 @@ use std::fmt::Write;
 
 use super::difference::Difference;
 use super::difference_markdown;
+use super::judgement::{Breach, Judgement};
 use super::model::Plan;
-use super::words::{GroupView, breached, counted, settings, verdict};
+use super::words::{GroupView, counted, settings};
 use crate::ids::ServerId;
 use crate::untrusted::{for_markdown, shorten};
 
@@ -40,10 +41,10 @@ const MESSAGE: usize = 200;
 /// The plan for a reviewer: which servers lose power, in which order, what that changes, under which limits.
 ///
 /// The first line is invisible; by it a pipeline finds its own comment of this workflow again.
-pub fn to_markdown(plan: &Plan, changes: Option<&Difference<'_>>) -> String {
+pub fn to_markdown(plan: &Plan, changes: Option<&Difference<'_>>, judgement: &Judgement) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write_markdown(&mut text, plan, changes);
+    let _ = write_markdown(&mut text, plan, changes, judgement);
     text
 }
 
@@ -51,14 +52,15 @@ fn write_markdown(
     out: &mut String,
     plan: &Plan,
     changes: Option<&Difference<'_>>,
+    judgement: &Judgement,
 ) -> std::fmt::Result {
-    head(out, plan)?;
+    head(out, plan, judgement)?;
     groups(out, plan)?;
     if let Some(changes) = changes {
         difference_markdown::write(out, changes)?;
     }
     settled(out, plan)?;
-    guards(out, plan)?;
+    guards(out, judgement)?;
     warnings(out, plan)?;
     writeln!(out, "\nDigest: `{}`", plan.digest)
 }
@@ -70,7 +72,7 @@ fn marker(name: &str) -> String {
     format!("<!-- lightsout plan {name} -->")
 }
 
-fn head(out: &mut String, plan: &Plan) -> std::fmt::Result {
+fn head(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt::Result {
     let summary = &plan.workflow;
     writeln!(
         out,
@@ -87,12 +89,7 @@ fn head(out: &mut String, plan: &Plan) -> std::fmt::Result {
             writeln!(out, "> {shown}\n")?;
         }
     }
-    if breached(plan) {
-        writeln!(
-            out,
-            "**A guard is BREACHED: a run would refuse this plan.**\n"
-        )?;
-    }
+    breaches(out, judgement)?;
     writeln!(
         out,
         "**{}** in {} would be {} with {}. Nothing has been sent.",
@@ -157,18 +154,43 @@ fn settled(out: &mut String, plan: &Plan) -> std::fmt::Result {
     within(out, LIST, "\n", "label", labels)
 }
 
-fn guards(out: &mut String, plan: &Plan) -> std::fmt::Result {
+/// What forbids the plan, before anything else is told of it.
+fn breaches(out: &mut String, judgement: &Judgement) -> std::fmt::Result {
+    if !judgement.is_breached() {
+        return Ok(());
+    }
+    writeln!(out, "**BREACHED: a run would refuse this plan.**\n")?;
+    let reasons: Vec<_> = judgement
+        .breaches
+        .iter()
+        .flat_map(Breach::reasons)
+        .collect();
+    let lines = reasons.iter().map(|reason| {
+        let (rule, why) = (message(&reason.rule), message(&reason.text));
+        match reason.server {
+            Some(server) => format!("- {rule}: server `{server}` {why}\n"),
+            None => format!("- {rule}: {why}\n"),
+        }
+    });
+    within(out, LIST, "- ", "reason", lines)?;
+    writeln!(out)
+}
+
+fn guards(out: &mut String, judgement: &Judgement) -> std::fmt::Result {
     writeln!(
         out,
-        "\n### Guards\n\n| guard | limit | plan | verdict |\n| --- | ---: | ---: | --- |"
+        "\n### Guards\n\n| guard | from | plan | verdict |\n| --- | --- | --- | --- |"
     )?;
-    let rows = plan.guards.iter().map(|guard| {
-        let actual = guard.actual;
-        let actual = actual.map_or("?".to_owned(), |actual| actual.to_string());
-        let (name, limit) = (text(&guard.name), guard.limit);
-        format!("| {name} | {limit} | {actual} | {} |\n", verdict(guard))
+    let rows = judgement.rulings.iter().map(|ruling| {
+        let from = ruling.policy.as_deref().unwrap_or("the workflow");
+        let (name, from, word) = (text(&ruling.name), text(from), ruling.word());
+        format!("| {name} | {from} | {} | {word} |\n", ruling.measure())
     });
     within(out, LIST, "\n", "guard", rows)
+}
+
+fn message(outside: &str) -> String {
+    for_markdown(&shorten(outside, MESSAGE))
 }
 
 fn warnings(out: &mut String, plan: &Plan) -> std::fmt::Result {
@@ -177,7 +199,7 @@ fn warnings(out: &mut String, plan: &Plan) -> std::fmt::Result {
     }
     writeln!(out, "\n### Warnings\n")?;
     let told = plan.warnings.iter().map(|warning| {
-        let message = for_markdown(&shorten(&warning.message, MESSAGE));
+        let message = message(&warning.message);
         format!("- **{}**: {message}\n", text(&warning.code))
     });
     within(out, LIST, "- ", "warning", told)

@@ -9,6 +9,7 @@ mod difference_markdown;
 mod difference_text;
 mod digest;
 mod error;
+mod judgement;
 mod load;
 mod make;
 mod markdown;
@@ -22,6 +23,7 @@ mod written;
 
 pub use difference::{Difference, Moved, Placed, SettingChange};
 pub use error::PlanError;
+pub use judgement::{Against, Breach, Judgement, Offender, Reason, Ruling};
 pub use load::load;
 pub use make::make;
 pub use markdown::to_markdown;

@@ -47,7 +47,10 @@ pub(crate) fn workflow() -> Definition {
         stop_type: StopType::Hard,
         groups: Vec::new(),
         rollout: Rollout::default(),
-        guards: Guards { max_servers: 5000 },
+        guards: Guards {
+            max_servers: 5000,
+            max_percent: None,
+        },
         jobs: Jobs::default(),
         checks: Checks::default(),
         rate: Rate::default(),
@@ -93,6 +96,13 @@ pub(crate) fn selecting(workflow: &Definition, groups: Vec<TargetGroup>) -> Plan
     };
     let targets = Targets::for_tests(groups, BTreeMap::new()).selecting(vec![selection]);
     expand(workflow, targets)
+}
+
+/// The plan of [`workflow`] for these groups, with names for some servers.
+pub(crate) fn named(groups: Vec<TargetGroup>, names: &[(u32, &str)]) -> Plan {
+    let names = names.iter();
+    let names = names.map(|(number, name)| (server(*number), (*name).to_owned()));
+    expand(&workflow(), Targets::for_tests(groups, names.collect()))
 }
 
 /// A plan of three groups, 2,500 targets and 4 batches, with a name.

@@ -7,8 +7,9 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use super::judgement::{Breach, Judgement, Ruling};
 use super::model::Plan;
-use super::words::{GroupView, breached, counted, settings, verdict};
+use super::words::{GroupView, counted, settings};
 use crate::ids::ServerId;
 use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
@@ -19,18 +20,18 @@ const WIDTH: u16 = 80;
 const NAME: usize = 40;
 
 /// The plan for people: what is stopped, in which order, under which limits, and what to do next.
-pub fn to_text(plan: &Plan) -> String {
+pub fn to_text(plan: &Plan, judgement: &Judgement) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write_text(&mut text, plan);
+    let _ = write_text(&mut text, plan, judgement);
     text
 }
 
-fn write_text(out: &mut String, plan: &Plan) -> std::fmt::Result {
+fn write_text(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt::Result {
     head(out, plan)?;
     groups(out, plan)?;
     ends(out, plan)?;
-    guards(out, plan)?;
+    guards(out, judgement)?;
     writeln!(out, "\nsettings")?;
     for (name, value) in settings(plan) {
         writeln!(out, "  {name:<18}  {value}")?;
@@ -42,7 +43,7 @@ fn write_text(out: &mut String, plan: &Plan) -> std::fmt::Result {
         let (code, message) = (for_terminal(&warning.code), for_terminal(&warning.message));
         writeln!(out, "  {code}: {message}")?;
     }
-    writeln!(out, "\n{}", next(plan))
+    writeln!(out, "\n{}", next(plan, judgement))
 }
 
 fn head(out: &mut String, plan: &Plan) -> std::fmt::Result {
@@ -143,27 +144,38 @@ fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
     table
 }
 
-fn guards(out: &mut String, plan: &Plan) -> std::fmt::Result {
-    writeln!(out, "\nguards")?;
-    for guard in &plan.guards {
-        let actual = guard
-            .actual
-            .map_or("?".to_owned(), |actual| actual.to_string());
-        let name = for_terminal(&guard.name);
-        let limit = guard.limit;
-        writeln!(
-            out,
-            "  {name:<18}  {actual} of at most {limit}: {}",
-            verdict(guard)
-        )?;
+fn guards(out: &mut String, judgement: &Judgement) -> std::fmt::Result {
+    for own in judgement
+        .rulings
+        .chunk_by(|one, next| one.policy == next.policy)
+    {
+        match own.first().and_then(|ruling| ruling.policy.as_ref()) {
+            Some(policy) => writeln!(out, "\npolicy {}", for_terminal(policy))?,
+            None => writeln!(out, "\nguards")?,
+        }
+        own.iter().try_for_each(|ruling| line(out, ruling))?;
     }
-    Ok(())
+    if judgement.is_breached() {
+        writeln!(out, "\nBREACHED")?;
+    }
+    let lines = judgement.breaches.iter().flat_map(Breach::lines);
+    lines
+        .map(|line| for_terminal(&line).into_owned())
+        .try_for_each(|line| writeln!(out, "  {line}"))
 }
 
-fn next(plan: &Plan) -> String {
+fn line(out: &mut String, ruling: &Ruling) -> std::fmt::Result {
+    let (name, word) = (for_terminal(&ruling.name), ruling.word());
+    match ruling.measure() {
+        measure if measure.is_empty() => writeln!(out, "  {name:<18}  {word}"),
+        measure => writeln!(out, "  {name:<18}  {measure}: {word}"),
+    }
+}
+
+fn next(plan: &Plan, judgement: &Judgement) -> String {
     let file = for_terminal(&plan.workflow.file);
-    if breached(plan) {
-        "next: a run would refuse this plan; list fewer servers or raise the guard".to_owned()
+    if judgement.is_breached() {
+        "next: a run would refuse this plan; see what is BREACHED".to_owned()
     } else if plan.batches.is_empty() {
         "next: nothing; the plan has no targets".to_owned()
     } else if plan.action == Action::Start {
@@ -187,9 +199,13 @@ mod tests {
     use crate::plan::make::expand;
     use crate::plan::sample::{self, group, server};
 
+    fn shown(plan: &Plan) -> String {
+        to_text(plan, &Judgement::of(plan))
+    }
+
     #[test]
     fn a_plan_reads_well_in_80_columns() {
-        let text = to_text(&sample::fleet());
+        let text = shown(&sample::fleet());
         let widest = text.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(80), "{widest:?}\n{text}");
         assert_snapshot!(text);
@@ -199,7 +215,7 @@ mod tests {
     fn a_breach_is_told_in_words_and_nothing_is_hidden() {
         let mut workflow = sample::workflow();
         workflow.guards.max_servers = 2;
-        let text = to_text(&sample::plan_of(&workflow, vec![group("a", 0, 3)]));
+        let text = shown(&sample::plan_of(&workflow, vec![group("a", 0, 3)]));
         assert!(text.contains("3 of at most 2: BREACHED"), "{text}");
         assert!(text.contains("next: a run would refuse this plan"));
         assert!(text.contains(&server(0).to_string()) && text.contains(&server(2).to_string()));
@@ -207,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_plan_without_targets_says_so() {
-        let text = to_text(&sample::plan(vec![group("a", 0, 0)]));
+        let text = shown(&sample::plan(vec![group("a", 0, 0)]));
         assert!(text.contains("0 servers in 1 group, 0 batches"), "{text}");
         assert!(text.contains("the plan has no targets"));
     }
@@ -220,9 +236,9 @@ mod tests {
             workflow.region = Some(hostile.clone());
             workflow.labels = BTreeMap::from([(hostile.clone(), hostile.clone())]);
             let names = BTreeMap::from([(server(0), hostile)]);
-            let plain = to_text(&sample::plan(vec![group("a", 0, 2)]));
+            let plain = shown(&sample::plan(vec![group("a", 0, 2)]));
             let plan = expand(&workflow, Targets::for_tests(vec![group("a", 0, 2)], names));
-            let text = to_text(&plan);
+            let text = shown(&plan);
             let head = |text: &str| text.lines().take_while(|line| !line.starts_with("group")).count();
             prop_assert_eq!(head(&text), head(&plain));
             let shown = text.replace('\n', "");

@@ -3,7 +3,7 @@
 //! Owns plurals, sizes and the settings as people read them. Invariant: everything here is made of a
 //! plan's own numbers and words; text from outside is escaped by those who show it.
 
-use super::model::{Batch, Guard, Plan, PlannedGroup};
+use super::model::{Batch, Plan, PlannedGroup};
 use crate::duration;
 use crate::ids::ServerId;
 use crate::workflow::{FailOrSkip, FailSkipOrSend};
@@ -67,19 +67,6 @@ impl<'a> GroupView<'a> {
             .collect();
         sizes.join(", ")
     }
-}
-
-/// `ok`, `BREACHED`, or that only the run can tell.
-pub(super) fn verdict(guard: &Guard) -> &'static str {
-    match guard.ok {
-        Some(true) => "ok",
-        Some(false) => "BREACHED",
-        None => "decided at the run",
-    }
-}
-
-pub(super) fn breached(plan: &Plan) -> bool {
-    plan.guards.iter().any(|guard| guard.ok == Some(false))
 }
 
 /// The settings that a run goes by, as name and value.

@@ -13,7 +13,7 @@ use super::{Report, Verdict};
 use crate::event::{Attempt, Mode, Narrowed};
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::ledger::{BatchRecord, SendRecord};
-use crate::plan::{Batch, Guard, Plan, PlanWarning, Project, WorkflowSummary};
+use crate::plan::{Batch, Plan, PlanWarning, Project, Ruling, WorkflowSummary};
 use crate::workflow::{Checks, StopType};
 
 #[derive(Serialize)]
@@ -46,7 +46,7 @@ pub(super) struct Document<'a> {
     batches: &'a Report<'a>,
     #[serde(serialize_with = "servers")]
     servers: &'a Report<'a>,
-    guards: &'a [Guard],
+    guards: &'a [Ruling],
     narrowed: Option<&'a Narrowed>,
     /// Empty: there is nothing to override yet.
     overrides: [(); 0],
@@ -135,7 +135,7 @@ impl<'a> Document<'a> {
             groups: report,
             batches: report,
             servers: report,
-            guards: &plan.guards,
+            guards: &facts.guards,
             narrowed: facts.narrowed.as_ref(),
             overrides: [],
             warnings: plan.warnings.iter().chain(&facts.warnings).collect(),

@@ -25,7 +25,7 @@ use crate::event::{Launch, Mode, Narrowed};
 use crate::exit::Exit;
 use crate::ids::{JobId, RunId};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
-use crate::plan::{Plan, PlanWarning};
+use crate::plan::{Plan, PlanWarning, Ruling};
 
 pub use counts::{Counts, WordedCounts};
 pub use summary::{count, grouped, summary, words};
@@ -57,13 +57,16 @@ pub struct RunFacts {
     pub warnings: Vec<PlanWarning>,
     /// What the command line leaves out of the plan.
     pub narrowed: Option<Narrowed>,
+    /// What guards and policies made of the plan.
+    pub guards: Vec<Ruling>,
 }
 
 impl RunFacts {
     /// The facts of the run that `ledger` knows; `None` if it never began.
     pub fn of(plan: &Plan, ledger: &Ledger) -> Option<Self> {
         let launch = &ledger.began()?.launch;
-        let breached = plan.guards.iter().any(|guard| guard.ok == Some(false));
+        let guards = guards(plan, ledger);
+        let breached = guards.iter().any(|guard| guard.ok == Some(false));
         let exit = match launch.mode {
             Mode::DryRun if breached => Exit::Guard,
             Mode::DryRun | Mode::Run | Mode::Rehearsal => ledger.exit(),
@@ -74,9 +77,18 @@ impl RunFacts {
             labels: launch.labels.clone(),
             warnings: launch.warnings.clone(),
             narrowed: launch.narrowed.clone(),
+            guards,
             exit,
             next: next(launch, exit),
         })
+    }
+}
+
+/// What was decided at the run; before that, what the plan itself tells.
+fn guards(plan: &Plan, ledger: &Ledger) -> Vec<Ruling> {
+    match ledger.guards() {
+        [] => plan.guards.iter().map(Ruling::from).collect(),
+        decided => decided.to_vec(),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::bms::{Evidence, JobError, JobStatus, StateClass};
 use crate::event::{Event, JobEnd, JobResult, Phase, SendAnswer, Slots, Stamped};
 use crate::ids::BatchIndex;
 use crate::outcome::{Outcome, OutcomeKind, Proof, Reason};
-use crate::plan::sample;
+use crate::plan::{Ruling, sample};
 use crate::power::Action;
 use crate::workflow::StopType;
 
@@ -25,6 +25,21 @@ fn facts(exit: Exit) -> RunFacts {
         next: None,
         warnings: Vec::new(),
         narrowed: None,
+        guards: vec![
+            ruling("max_servers", None, (Some(5000), Some(7))),
+            ruling("protected.names", Some("p.yaml"), (Some(0), Some(0))),
+            ruling("projects", Some("p.yaml"), (None, None)),
+        ],
+    }
+}
+
+fn ruling(name: &str, policy: Option<&str>, (limit, actual): (Option<u32>, Option<u32>)) -> Ruling {
+    Ruling {
+        name: name.to_owned(),
+        policy: policy.map(str::to_owned),
+        limit,
+        actual,
+        ok: Some(true),
     }
 }
 
@@ -60,6 +75,8 @@ fn began(plan: &Plan) -> Event {
             warnings: Vec::new(),
             narrowed: None,
             undoes: None,
+            approval: crate::policy::Approval::Other,
+            guards: Vec::new(),
         },
         plan: plan.digest,
         left_out: Vec::new(),

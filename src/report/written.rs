@@ -15,7 +15,7 @@ use crate::event::{Mode, Narrowed};
 use crate::exit::Exit;
 use crate::ids::{BatchIndex, Digest, RunId, ServerId};
 use crate::outcome::{OutcomeKind, Reason};
-use crate::plan::{Guard, PlanWarning, Project, WorkflowSummary};
+use crate::plan::{PlanWarning, Project, Ruling, WorkflowSummary};
 use crate::power::Action;
 use crate::workflow::{Checks, StopType};
 
@@ -84,7 +84,7 @@ pub struct Written {
     groups: Vec<Group>,
     batches: Vec<Batch>,
     servers: Vec<Server>,
-    guards: Vec<Guard>,
+    guards: Vec<Ruling>,
     #[serde(deserialize_with = "Option::deserialize")]
     narrowed: Option<Narrowed>,
     overrides: [(); 0],

@@ -36,7 +36,7 @@ use crate::event::{Event, Launch, Slots, StopCause};
 use crate::ids::BatchIndex;
 use crate::ledger::{BatchRecord, Ledger, Misfit};
 use crate::outcome::{Outcome, Reason};
-use crate::plan::{Batch, Plan};
+use crate::plan::{Batch, Plan, Ruling};
 
 pub use narrow::{Narrowing, left_out};
 pub use recorder::{Observer, Recorder};
@@ -78,6 +78,8 @@ pub enum Opening {
     Resumed {
         /// Why nothing more may be sent, if so.
         forbidden: Option<StopCause>,
+        /// What guards and policies make of the plan now, where that was asked.
+        guards: Vec<Ruling>,
     },
 }
 
@@ -201,7 +203,7 @@ fn opening_event(opening: Opening, plan: &Plan) -> Event {
             plan: plan.digest,
             left_out,
         },
-        Opening::Resumed { forbidden } => Event::Resumed { forbidden },
+        Opening::Resumed { forbidden, guards } => Event::Resumed { forbidden, guards },
     }
 }
 

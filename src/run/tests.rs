@@ -113,7 +113,15 @@ impl Cloud {
     /// Goes on from what was recorded; dies when so many more events are.
     async fn resume(&self, known: Vec<Stamped>, events: usize) -> Vec<Stamped> {
         let forbidden = None;
-        self.go(known, Opening::Resumed { forbidden }, events).await
+        self.go(
+            known,
+            Opening::Resumed {
+                forbidden,
+                guards: Vec::new(),
+            },
+            events,
+        )
+        .await
     }
 
     async fn go(&self, known: Vec<Stamped>, opening: Opening, events: usize) -> Vec<Stamped> {
@@ -175,6 +183,8 @@ fn launch(cloud: &Cloud) -> Launch {
         warnings: Vec::new(),
         narrowed: None,
         undoes: None,
+        approval: crate::policy::Approval::Other,
+        guards: Vec::new(),
     }
 }
 

@@ -264,6 +264,8 @@ mod tests {
             warnings: Vec::new(),
             narrowed: None,
             undoes: None,
+            approval: crate::policy::Approval::Other,
+            guards: Vec::new(),
         };
         Event::Began {
             launch,

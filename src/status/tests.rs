@@ -55,6 +55,8 @@ fn ledger(plan: &Plan, events: Vec<Event>) -> Ledger {
             warnings: Vec::new(),
             narrowed: None,
             undoes: None,
+            approval: crate::policy::Approval::Other,
+            guards: Vec::new(),
         },
         plan: plan.digest,
         left_out: Vec::new(),
@@ -229,6 +231,7 @@ fn a_run_that_was_taken_up_again_is_not_finished() {
     let mut events = finished();
     events.push(Event::Resumed {
         forbidden: Some(StopCause::Late),
+        guards: Vec::new(),
     });
     let status = json(events.clone(), &around(true));
     assert_eq!(

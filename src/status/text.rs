@@ -254,6 +254,7 @@ fn why(cause: StopCause) -> &'static str {
         StopCause::Halted => "it was halted",
         StopCause::Journal => "its journal could not be written",
         StopCause::Late => "it was taken up again too late",
+        StopCause::Policy => "a policy or guard forbids the plan",
         StopCause::Settling => "what was sent is only settled",
     }
 }

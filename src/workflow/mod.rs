@@ -17,7 +17,7 @@ mod variables;
 
 pub use model::{
     BatchSize, Checks, Definition, Exclude, Expect, FailOrSkip, FailSkipOrSend, Group, Guards,
-    InFlight, InventoryFile, Jobs, OnState, Rate, Rollout, Select, StopType, Workflow,
+    InFlight, InventoryFile, Jobs, OnState, Percent, Rate, Rollout, Select, StopType, Workflow,
 };
 pub use schema::SCHEMA;
 pub use variables::Inputs;

@@ -219,6 +219,9 @@ pub type BatchSize = Bounded<1, 1000>;
 /// Batches of a wave that are under way at the same time: 1 to 50.
 pub type InFlight = Bounded<1, 50>;
 
+/// A share in whole percents: 1 to 100.
+pub type Percent = Bounded<1, 100>;
+
 /// How the groups are sent, unless a group says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -248,11 +251,16 @@ impl Default for Rollout {
 pub struct Guards {
     /// Most targets that the workflow may have.
     pub max_servers: u32,
+    /// Most of the project's servers, in percent, that may be targets.
+    pub max_percent: Option<Percent>,
 }
 
 impl Default for Guards {
     fn default() -> Self {
-        Self { max_servers: 100 }
+        Self {
+            max_servers: 100,
+            max_percent: None,
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use super::model::{
 };
 use crate::diagnostic::SourceFile;
 use crate::document::origins::Origins;
+use crate::document::whole_numbers;
 use crate::glob::Glob;
 use crate::ids::{Endpoint, ProjectId, ServerId};
 
@@ -116,7 +117,7 @@ pub(super) fn read(
     mut value: Value,
     origins: &Origins,
 ) -> Result<Definition, String> {
-    whole_numbers(&mut value);
+    settle_numbers(&mut value);
     let raw: RawWorkflow = serde_json::from_value(value).map_err(|error| error.to_string())?;
     let endpoint = match (raw.endpoint, &raw.region) {
         (Some(endpoint), _) => endpoint,
@@ -199,10 +200,10 @@ fn inventory(value: Option<Value>, origin: String) -> Result<Option<InventoryFil
 }
 
 /// Writes `5.0`, which the schema takes for a whole number, as `5`.
-fn whole_numbers(root: &mut Value) {
+fn settle_numbers(root: &mut Value) {
     for name in ["version", "rollout", "guards", "rate"] {
         if let Some(value) = root.get_mut(name) {
-            whole(value);
+            whole_numbers(value);
         }
     }
     let groups = root.get_mut("groups").and_then(Value::as_array_mut);
@@ -215,22 +216,9 @@ fn whole_numbers(root: &mut Value) {
             "/exclude/servers_from/expect_count",
         ] {
             if let Some(value) = group.pointer_mut(pointer) {
-                whole(value);
+                whole_numbers(value);
             }
         }
-    }
-}
-
-fn whole(value: &mut Value) {
-    match value {
-        Value::Object(fields) => fields.values_mut().for_each(whole),
-        Value::Number(number) if number.is_f64() => {
-            let spelled = number.as_f64().map(|number| format!("{number:.0}"));
-            if let Some(whole) = spelled.and_then(|text| text.parse::<u64>().ok()) {
-                *value = whole.into();
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {}
     }
 }
 

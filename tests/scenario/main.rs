@@ -30,6 +30,7 @@ mod inventories;
 mod locks;
 mod lost_answers;
 mod pipelines;
+mod policy;
 mod process;
 mod refusals;
 mod rehearsal;

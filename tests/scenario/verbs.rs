@@ -33,7 +33,7 @@ fn usage_errors_end_with_2_and_help_with_0() {
         "plan",
         "validate",
         "run a.yaml --wait",
-        "schema policy",
+        "schema policies",
         "run night.yaml --plan a.json",
         "plan night.yaml --var rack",
         "run night.yaml --colour always",

@@ -12,13 +12,18 @@ use crate::diagnostic::Diagnostic;
 use crate::inventory::Targets;
 use crate::plan::make::expand;
 use crate::plan::sample::{self, group, server};
+use crate::plan::{Against, Offender, Ruling};
+
+fn shown(plan: &Plan, changes: Option<&Difference<'_>>) -> String {
+    to_markdown(plan, changes, &Judgement::of(plan))
+}
 
 /// What GitHub takes, less a margin.
 const LIMIT: usize = 60_000;
 
 #[test]
 fn a_reviewer_sees_who_loses_power_first() {
-    assert_snapshot!(to_markdown(&sample::fleet(), None));
+    assert_snapshot!(shown(&sample::fleet(), None));
 }
 
 #[test]
@@ -28,20 +33,20 @@ fn a_reviewer_sees_what_changes_before_the_settings() {
     let groups = vec![group("canary", 0, 1), group("rack-b7", 2, 1500)];
     let (old, new) = (sample::fleet(), sample::plan_of(&workflow, groups));
     let change = Difference::between(&old, &new);
-    assert_snapshot!(to_markdown(&new, Some(&change)));
+    assert_snapshot!(shown(&new, Some(&change)));
 }
 
 #[test]
 fn a_plan_that_does_the_same_says_so() {
     let plan = sample::fleet();
-    let text = to_markdown(&plan, Some(&Difference::between(&plan, &plan)));
+    let text = shown(&plan, Some(&Difference::between(&plan, &plan)));
     assert!(text.contains("has the same digest"), "{text}");
 }
 
 #[test]
 fn many_groups_are_cut_and_counted() {
     let groups = (0..3000).map(|n| group(&format!("rack-{n}"), n, 1));
-    let text = to_markdown(&sample::plan(groups.collect()), None);
+    let text = shown(&sample::plan(groups.collect()), None);
     assert!(text.len() < LIMIT);
     let rows = text.lines().filter(|line| line.starts_with("| rack"));
     let more = format!("\n… and {} more groups\n", 3000 - rows.count());
@@ -69,7 +74,31 @@ fn hostile(text: &str, from: u32, groups: u32) -> Plan {
 /// The comment on a change in which everything that may come from outside is `text`.
 fn hostile_change(text: &str, groups: u32) -> String {
     let (old, new) = (hostile(text, 0, groups), hostile(text, groups / 2, groups));
-    to_markdown(&new, Some(&Difference::between(&old, &new)))
+    let judgement = hostile_judgement(&new, text, groups.div_ceil(5));
+    to_markdown(&new, Some(&Difference::between(&old, &new)), &judgement)
+}
+
+/// A policy named `text` that forbids each target, whose name and tag are `text`, several times.
+fn hostile_judgement(plan: &Plan, text: &str, rules: u32) -> Judgement {
+    let mut judgement = Judgement::of(plan);
+    for _ in 0..rules.min(100) {
+        let offender = |number| Offender {
+            server: server(number),
+            name: Some(text.to_owned()),
+            group: text.to_owned(),
+            why: format!("its tag `{text}` fits `{text}`"),
+        };
+        let ruling = Ruling {
+            name: "protected.tags".to_owned(),
+            policy: Some(text.to_owned()),
+            limit: Some(0),
+            actual: Some(rules),
+            ok: Some(false),
+        };
+        let against = Against::Servers((0..rules).map(offender).collect());
+        judgement.add(ruling, Some(against));
+    }
+    judgement
 }
 
 #[test]
@@ -84,7 +113,7 @@ fn the_longest_texts_of_the_most_groups_still_fit() {
 fn fifty_thousand_servers_fit() {
     let old = sample::plan(vec![group("a", 0, 50_000)]);
     let new = sample::plan(vec![group("b", 20_000, 50_000)]);
-    let shown = to_markdown(&new, Some(&Difference::between(&old, &new)));
+    let shown = shown(&new, Some(&Difference::between(&old, &new)));
     assert!(shown.len() < LIMIT, "{}", shown.len());
     assert!(shown.contains("#### 20000 servers would newly lose power"));
 }
@@ -93,12 +122,14 @@ const MARKUP: &str = "<img src=x onerror=alert(1)> [a](https://evil) ![b](c) @te
 
 #[test]
 fn a_hostile_text_stays_words() {
-    assert_snapshot!(to_markdown(&hostile(MARKUP, 0, 1), None));
+    let plan = hostile(MARKUP, 0, 1);
+    let judgement = hostile_judgement(&plan, MARKUP, 1);
+    assert_snapshot!(to_markdown(&plan, None, &judgement));
 }
 
 #[test]
 fn nothing_ends_the_invisible_line_early() {
-    let shown = to_markdown(&hostile("a --> <b>x</b> <!--", 0, 1), None);
+    let shown = shown(&hostile("a --> <b>x</b> <!--", 0, 1), None);
     let first = shown.lines().next().unwrap();
     assert_eq!(first, "<!-- lightsout plan a--bxb-- -->");
 }

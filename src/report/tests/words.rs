@@ -31,7 +31,8 @@ fn reasons() -> Vec<Reason> {
             Interrupted => Halted,
             Halted => Journal,
             Journal => Late,
-            Late => Narrowed,
+            Late => Policy,
+            Policy => Narrowed,
             Narrowed => DryRun,
             DryRun => return None,
         })

@@ -1,0 +1,143 @@
+//! The policies that apply to an invocation, and what they and the guards make of its plan.
+//!
+//! Owns where policies are looked for, the reading that some rules need, and telling what is broken. A verb
+//! that sends asks twice for any plan, whatever its action: [`InForce::admit`] before anything connects,
+//! and [`InForce::decide`] when the lock is held, directly before the run begins. Invariant: where it is
+//! not known whether something is forbidden, it is.
+
+use std::path::Path;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::Invocation;
+use super::execution::Engine;
+use crate::bms::{Client, Patience, ServerDetail, Unanswered};
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::ids::ServerId;
+use crate::inventory::survey;
+use crate::plan::{Judgement, Plan};
+use crate::policy::{
+    self, Approval, Case, FIXED, Places, Policies, PolicyError, Reading, judge, needs_reading,
+};
+
+/// Single reads under way at the same time.
+const READS_TOGETHER: usize = 8;
+
+/// The policies that apply, and how the plan came to be run.
+#[derive(Debug, Clone)]
+pub(super) struct InForce {
+    policies: Policies,
+    approval: Approval,
+}
+
+/// Whom to ask for servers, and when to leave off.
+pub(super) struct Asking<'a> {
+    pub(super) client: &'a Client,
+    pub(super) clock: Clock,
+    /// The state folder whose stop switch is obeyed.
+    pub(super) state: &'a Path,
+}
+
+impl InForce {
+    /// Reads every policy that applies. Where one cannot be relied on, nothing may be sent.
+    pub(super) fn read(invocation: &Invocation<'_>, approval: Approval) -> Result<Self, Error> {
+        let places = Places {
+            fixed: Some(Path::new(FIXED)),
+            variable: invocation.around.policy.as_deref().map(Path::new),
+            flag: invocation.general.policy.as_deref(),
+        };
+        let policies = policy::read(places).map_err(|error| match error {
+            PolicyError::Invalid(path, findings) => Error::Findings(path, findings),
+            PolicyError::Distrusted(path, why) => Error::Policy(path, why),
+        })?;
+        Ok(Self { policies, approval })
+    }
+
+    /// What can be said of a plan without asking anybody.
+    pub(super) fn judge(&self, plan: &Plan) -> Judgement {
+        self.judge_by(plan, None)
+    }
+
+    /// Refuses a plan that is forbidden whatever the cloud says.
+    pub(super) fn admit(&self, plan: &Plan) -> Result<(), Error> {
+        refuse(&self.judge(plan))
+    }
+
+    /// What is to be said of a plan before its first send, servers read where a rule needs that.
+    pub(super) fn decide(
+        &self,
+        engine: &mut Engine,
+        plan: &Plan,
+        asking: &Asking<'_>,
+    ) -> Result<Judgement, Error> {
+        if !needs_reading(&self.policies, plan) {
+            return Ok(self.judge(plan));
+        }
+        let look = self.look(plan, asking);
+        let reading = engine.heed(asking.state, asking.clock, look)?;
+        let reading = reading.map_err(Error::Listing)?;
+        Ok(self.judge_by(plan, Some(&reading)))
+    }
+
+    fn judge_by(&self, plan: &Plan, reading: Option<&Reading>) -> Judgement {
+        let approval = self.approval;
+        let case = Case {
+            plan,
+            approval,
+            reading,
+        };
+        judge(&self.policies, case)
+    }
+
+    /// Goes through the listing, and asks singly for each target of which it does not tell enough.
+    async fn look(&self, plan: &Plan, asking: &Asking<'_>) -> Result<Reading, Unanswered> {
+        let patience = Patience {
+            clock: asking.clock,
+            retry_for: plan.rollout.retry_for,
+        };
+        let survey = survey(asking.client, patience).await?;
+        let told = |id: &ServerId| {
+            let servers = survey.servers();
+            let found = servers.binary_search_by(|server| server.id.cmp(id)).ok();
+            found.and_then(|at| servers.get(at)).is_some_and(is_whole)
+        };
+        let targets = plan.batches.iter().flat_map(|batch| batch.servers());
+        let untold: Vec<ServerId> = match self.policies.look_at_servers() {
+            true => targets.filter(|id| !told(id)).copied().collect(),
+            false => Vec::new(),
+        };
+        let singles = stream::iter(untold).map(|id| single(asking.client, patience, id));
+        let singles = singles.buffered(READS_TOGETHER).try_collect::<Vec<_>>();
+        let singles = singles.await?.into_iter().flatten().collect();
+        Ok(Reading::new(survey, singles))
+    }
+}
+
+/// Hosts that credentials may go to besides the cloud's own; none where a policy cannot be relied on.
+pub(super) fn hosts(invocation: &Invocation<'_>) -> Vec<String> {
+    let in_force = InForce::read(invocation, Approval::Open);
+    in_force.map_or_else(|_| Vec::new(), |in_force| in_force.policies.hosts())
+}
+
+/// Whether an answer tells all that a rule may ask for.
+fn is_whole(server: &ServerDetail) -> bool {
+    !server.name.is_empty() && server.tags.is_some()
+}
+
+async fn single(
+    client: &Client,
+    patience: Patience,
+    id: ServerId,
+) -> Result<Option<ServerDetail>, Unanswered> {
+    let wanted = patience.clock.elapsed();
+    patience.answer(wanted, || client.show_detail(id)).await
+}
+
+/// An error for a plan that breaks a rule.
+pub(super) fn refuse(judgement: &Judgement) -> Result<(), Error> {
+    match judgement.breaches.as_slice() {
+        [] => Ok(()),
+        breaches => Err(Error::Forbidden(breaches.to_vec())),
+    }
+}

@@ -1,0 +1,285 @@
+//! A plan held against policies and guards. Pure.
+//!
+//! Owns what each rule means. The whole plan is judged, also what a run leaves out of it, and also
+//! servers that are off already. Invariant: a rule that cannot be held against the plan for lack of
+//! knowledge is undecided before the reading, and broken after it.
+
+use serde::{Deserialize, Serialize};
+
+use super::reading::{Reading, Seen};
+use super::rules::{Policies, Policy, Requirement, Rules};
+use crate::ids::{Endpoint, ServerId};
+use crate::plan::{Against, Judgement, Offender, Plan, Ruling};
+use crate::power::Action;
+use crate::untrusted::shorten;
+
+/// Longest tag or pattern that is shown.
+const TEXT: usize = 60;
+
+/// How a plan came to be run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approval {
+    /// Nobody has asked for a run yet.
+    Open,
+    /// The plan is the committed one of its workflow: `run FILE --locked`.
+    Committed,
+    /// Any other way.
+    #[default]
+    Other,
+}
+
+/// What is judged, and what is known for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// How it came to be run.
+    pub approval: Approval,
+    /// The project's servers, once they were read.
+    pub reading: Option<&'a Reading>,
+}
+
+/// Whether anything can be held against the plan only after servers were read.
+pub fn needs_reading(policies: &Policies, plan: &Plan) -> bool {
+    policies.needs_reading() || plan.guards.iter().any(|guard| guard.actual.is_none())
+}
+
+/// The rulings of the workflow's guards and of every policy on a plan.
+pub fn judge(policies: &Policies, case: Case<'_>) -> Judgement {
+    let mut judgement = Judgement::default();
+    for guard in &case.plan.guards {
+        let actual = guard.actual.or_else(|| percent(case));
+        judgement.add_number(None, &guard.name, (guard.limit, actual));
+    }
+    for policy in policies.iter() {
+        Judge { policy, case }.judge(&mut judgement);
+    }
+    judgement
+}
+
+/// How many percent of the project's servers are targets, rounded up, so that it is over a limit in
+/// whole percents exactly where the share is.
+fn percent(case: Case<'_>) -> Option<u32> {
+    let listed = case.reading?.listed().max(1) as u64;
+    let targets = case.plan.target_count() as u64;
+    Some(u32::try_from((targets * 100).div_ceil(listed)).unwrap_or(u32::MAX))
+}
+
+struct Judge<'a> {
+    policy: &'a Policy,
+    case: Case<'a>,
+}
+
+impl<'a> Judge<'a> {
+    fn judge(&self, judgement: &mut Judgement) {
+        let Rules {
+            servers,
+            names,
+            tags,
+            projects,
+            regions,
+            endpoints,
+            max_servers,
+            max_percent,
+            require,
+        } = self.policy.rules();
+        let plan = self.case.plan;
+        if !servers.is_empty() {
+            let found =
+                self.offenders(|id| servers.contains(&id).then(|| "it is protected".to_owned()));
+            self.protected(judgement, "protected.servers", found, true);
+        }
+        let read = self.case.reading.is_some();
+        if !names.is_empty() {
+            let found = self.offenders(|id| self.against_name(id));
+            self.protected(judgement, "protected.names", found, read);
+        }
+        if !tags.is_empty() {
+            let found = self.offenders(|id| self.against_tags(id));
+            self.protected(judgement, "protected.tags", found, read);
+        }
+        if let Some(projects) = projects {
+            let wrong = (!projects.contains(&plan.project.id))
+                .then(|| format!("the project `{}` is not allowed", plan.project.id));
+            self.whole(judgement, "projects", wrong);
+        }
+        if regions.is_some() {
+            self.whole(judgement, "regions", self.against_region());
+        }
+        if let Some(endpoints) = endpoints {
+            let wrong = (!endpoints.contains(&plan.project.endpoint))
+                .then(|| format!("the endpoint `{}` is not allowed", plan.project.endpoint));
+            self.whole(judgement, "endpoints", wrong);
+        }
+        let name = Some(self.policy.name());
+        if let Some(limit) = max_servers {
+            let targets = u32::try_from(plan.target_count()).unwrap_or(u32::MAX);
+            judgement.add_number(name, "max_servers", (*limit, Some(targets)));
+        }
+        if let Some(limit) = max_percent {
+            judgement.add_number(name, "max_percent", (*limit, percent(self.case)));
+        }
+        // The way back follows from a run that was judged; it has no window, waves or commit of its own.
+        let asked = plan.action != Action::Start;
+        for requirement in require.iter().filter(|_| asked) {
+            self.required(judgement, *requirement);
+        }
+    }
+
+    /// The targets that `why` says something against.
+    fn offenders(&self, why: impl Fn(ServerId) -> Option<String>) -> Vec<Offender> {
+        let plan = self.case.plan;
+        let mut found = Vec::new();
+        for batch in &plan.batches {
+            let group = plan.groups.get(batch.group());
+            for server in batch.servers() {
+                let Some(why) = why(*server) else { continue };
+                found.push(Offender {
+                    server: *server,
+                    name: self.names_of(*server).next().map(str::to_owned),
+                    group: group.map_or_else(String::new, |group| group.name.clone()),
+                    why,
+                });
+            }
+        }
+        found
+    }
+
+    fn seen(&self, server: ServerId) -> Option<&'a Seen> {
+        self.case.reading.and_then(|reading| reading.of(server))
+    }
+
+    /// The names of a server: the one that it has now, and the one in the plan.
+    fn names_of(&self, server: ServerId) -> impl Iterator<Item = &'a str> {
+        let now = self.seen(server).and_then(|seen| seen.name.as_deref());
+        let planned = self.case.plan.name_of(server);
+        now.into_iter().chain(planned)
+    }
+
+    fn against_name(&self, server: ServerId) -> Option<String> {
+        let patterns = &self.policy.rules().names;
+        let fits = |name| patterns.iter().find(move |glob| glob.matches(name));
+        if let Some(pattern) = self.names_of(server).find_map(fits) {
+            let pattern = shorten(pattern.as_str(), TEXT);
+            return Some(format!("its name fits `{pattern}`"));
+        }
+        self.untold(server, |seen| seen.name.is_some())
+            .map(|why| format!("its name cannot be read{why}"))
+    }
+
+    fn against_tags(&self, server: ServerId) -> Option<String> {
+        let patterns = &self.policy.rules().tags;
+        let tags = self.seen(server).and_then(|seen| seen.tags.as_ref());
+        let fits = |tag: &String| {
+            patterns
+                .iter()
+                .find(|pattern| pattern.fits(tag))
+                .map(|pattern| (tag.clone(), pattern))
+        };
+        if let Some((tag, pattern)) = tags.into_iter().flatten().find_map(fits) {
+            let (tag, pattern) = (shorten(&tag, TEXT), shorten(pattern.as_str(), TEXT));
+            return Some(format!("its tag `{tag}` fits `{pattern}`"));
+        }
+        self.untold(server, |seen| seen.tags.is_some())
+            .map(|why| format!("its tags cannot be read{why}"))
+    }
+
+    /// Why something is not known of a server that was to be read, if so.
+    fn untold(&self, server: ServerId, told: impl Fn(&Seen) -> bool) -> Option<&'static str> {
+        let reading = self.case.reading?;
+        match reading.of(server) {
+            Some(seen) if told(seen) => None,
+            Some(_) => Some(""),
+            None => Some(": the cloud does not know the server"),
+        }
+    }
+
+    /// A region is believed only where the endpoint is its own, or one that the policy knows.
+    fn against_region(&self) -> Option<String> {
+        let Rules {
+            regions, endpoints, ..
+        } = self.policy.rules();
+        let regions = regions.as_ref()?;
+        let project = &self.case.plan.project;
+        let own =
+            |region: &String| Endpoint::of_region(region).is_ok_and(|own| own == project.endpoint);
+        if regions.iter().any(own) {
+            return None;
+        }
+        let known = endpoints
+            .as_ref()
+            .is_some_and(|endpoints| endpoints.contains(&project.endpoint));
+        Some(match &project.region {
+            Some(region) if !regions.contains(region) => {
+                format!("the region `{region}` is not allowed")
+            }
+            Some(_) if known => return None,
+            Some(region) => format!(
+                "the endpoint `{}` is not that of the region `{region}`, and `endpoints` of the policy does not list it",
+                project.endpoint
+            ),
+            None => "the workflow names no region".to_owned(),
+        })
+    }
+
+    /// A ruling on protected servers, of which none may be a target.
+    fn protected(&self, judgement: &mut Judgement, rule: &str, found: Vec<Offender>, known: bool) {
+        let decided = known || !found.is_empty();
+        let count = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        let ruling = Ruling {
+            limit: Some(0),
+            actual: decided.then_some(count),
+            ok: decided.then_some(found.is_empty()),
+            ..self.ruling(rule)
+        };
+        let against = (!found.is_empty()).then_some(Against::Servers(found));
+        judgement.add(ruling, against);
+    }
+
+    /// A ruling on the plan as a whole.
+    fn whole(&self, judgement: &mut Judgement, rule: &str, wrong: Option<String>) {
+        let ruling = Ruling {
+            ok: Some(wrong.is_none()),
+            ..self.ruling(rule)
+        };
+        judgement.add(ruling, wrong.map(Against::Plan));
+    }
+
+    fn required(&self, judgement: &mut Judgement, requirement: Requirement) {
+        let missing = |what| format!("it is required, and the workflow has {what}");
+        match (requirement, self.case.approval) {
+            (Requirement::Window, _) => {
+                self.whole(judgement, "require.window", Some(missing("no window")))
+            }
+            (Requirement::Waves, _) => {
+                self.whole(judgement, "require.waves", Some(missing("no waves")))
+            }
+            (Requirement::Locked, Approval::Open) => {
+                judgement.add(self.ruling("require.locked"), None)
+            }
+            (Requirement::Locked, Approval::Committed) => {
+                self.whole(judgement, "require.locked", None)
+            }
+            (Requirement::Locked, Approval::Other) => {
+                let wrong =
+                    "it is required: run the committed plan with `run FILE --locked`".to_owned();
+                self.whole(judgement, "require.locked", Some(wrong));
+            }
+        }
+    }
+
+    /// A ruling that says nothing yet.
+    fn ruling(&self, rule: &str) -> Ruling {
+        Ruling {
+            name: rule.to_owned(),
+            policy: Some(self.policy.name().to_owned()),
+            limit: None,
+            actual: None,
+            ok: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

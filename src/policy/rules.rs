@@ -1,0 +1,160 @@
+//! What a policy says, in types.
+//!
+//! Owns the types and what several policies together mean for credentials and readings. Invariant: only
+//! [`read`](super::read) makes [`Policies`], so each is from a file that was trusted and understood.
+
+use std::collections::BTreeSet;
+
+use crate::glob::Glob;
+use crate::ids::{Endpoint, ProjectId, ServerId};
+
+/// Every policy that applies; none is no restriction.
+#[derive(Debug, Clone, Default)]
+pub struct Policies(Vec<Policy>);
+
+/// One policy file.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    name: String,
+    origin: Origin,
+    rules: Rules,
+}
+
+/// Who named a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Nobody: it applies to everybody on the machine.
+    Fixed,
+    /// The environment.
+    Variable,
+    /// The command line.
+    Flag,
+}
+
+/// The rules of one policy.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// IDs of protected servers.
+    pub servers: BTreeSet<ServerId>,
+    /// Patterns over names of protected servers.
+    pub names: Vec<Glob>,
+    /// Patterns over tags of protected servers.
+    pub tags: Vec<TagPattern>,
+    /// The only projects, if they are limited.
+    pub projects: Option<Vec<ProjectId>>,
+    /// The only regions, if they are limited.
+    pub regions: Option<BTreeSet<String>>,
+    /// The only endpoints, if they are limited.
+    pub endpoints: Option<Vec<Endpoint>>,
+    /// Most targets.
+    pub max_servers: Option<u32>,
+    /// Most targets in percent of the project's servers.
+    pub max_percent: Option<u32>,
+    /// What every run must have.
+    pub require: BTreeSet<Requirement>,
+}
+
+/// Something that a run must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Requirement {
+    /// The workflow has a window.
+    Window,
+    /// A committed plan was approved.
+    Locked,
+    /// The workflow has waves.
+    Waves,
+}
+
+/// A pattern over tags: over the whole `key=value`, or over the key alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TagPattern {
+    /// Over `key=value`.
+    Whole(Glob),
+    /// Over the key, whatever the value.
+    Key(Glob),
+}
+
+impl TagPattern {
+    /// The pattern, which is over the key where it has no `=`.
+    pub(super) fn new(glob: Glob) -> Self {
+        if glob.as_str().contains('=') {
+            Self::Whole(glob)
+        } else {
+            Self::Key(glob)
+        }
+    }
+
+    /// Whether a tag, `key=value` or a bare key, fits.
+    pub fn fits(&self, tag: &str) -> bool {
+        let key = tag.split_once('=').map_or(tag, |(key, _)| key);
+        match self {
+            // A tag with an empty value may be written with or without the `=`.
+            Self::Whole(glob) => {
+                glob.matches(tag) || glob.matches(&format!("{key}=")) && is_bare(tag)
+            }
+            Self::Key(glob) => glob.matches(key),
+        }
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Whole(glob) | Self::Key(glob) => glob.as_str(),
+        }
+    }
+}
+
+fn is_bare(tag: &str) -> bool {
+    !tag.contains('=')
+}
+
+impl Policy {
+    pub(super) fn new(name: &str, origin: Origin, rules: Rules) -> Self {
+        Self {
+            name: name.to_owned(),
+            origin,
+            rules,
+        }
+    }
+
+    /// The path that it was read from, as it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it forbids.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
+    }
+}
+
+impl Policies {
+    pub(super) fn new(policies: Vec<Policy>) -> Self {
+        Self(policies)
+    }
+
+    /// The policies, in the order in which they were read.
+    pub fn iter(&self) -> std::slice::Iter<'_, Policy> {
+        self.0.iter()
+    }
+
+    /// Whether some rule is about what servers show.
+    pub fn look_at_servers(&self) -> bool {
+        let mut rules = self.iter().map(Policy::rules);
+        rules.any(|rules| !rules.names.is_empty() || !rules.tags.is_empty())
+    }
+
+    /// Whether some rule can be held against a plan only after servers were read.
+    pub fn needs_reading(&self) -> bool {
+        let mut rules = self.iter().map(Policy::rules);
+        self.look_at_servers() || rules.any(|rules| rules.max_percent.is_some())
+    }
+
+    /// Endpoints that credentials may go to besides the cloud's own. A file that only the command line
+    /// names adds none: where a pipeline takes it from the tree under review, it is the author's.
+    pub fn hosts(&self) -> Vec<String> {
+        let admitting = self.iter().filter(|policy| policy.origin != Origin::Flag);
+        let endpoints = admitting.filter_map(|policy| policy.rules.endpoints.as_ref());
+        endpoints.flatten().map(Endpoint::to_string).collect()
+    }
+}

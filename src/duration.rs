@@ -14,6 +14,11 @@ const UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1_000), 
 #[error("not a duration such as `500ms`, `45s`, `30m` or `1h30m`")]
 pub struct InvalidDuration;
 
+/// Why a text is not an age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an age such as `7d`, `1d12h` or `36h`")]
+pub struct InvalidAge;
+
 /// Reads `1h30m` and the like: whole numbers with units from large to small, each at most once.
 pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
     let mut rest = text;
@@ -36,6 +41,23 @@ pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
         rest = tail;
     }
     Ok(Duration::from_millis(total))
+}
+
+/// Reads the same with days before it, `7d` or `1d12h`, as command lines have them where ages are meant.
+pub fn parse_age(text: &str) -> Result<Duration, InvalidAge> {
+    let (days, rest) = match text.split_once('d') {
+        Some((days, rest)) if days.bytes().all(|byte| byte.is_ascii_digit()) => (days, rest),
+        Some(_) | None => return parse(text).map_err(|_| InvalidAge),
+    };
+    let days: u64 = days.parse().map_err(|_| InvalidAge)?;
+    let days = days.checked_mul(24 * 60 * 60).ok_or(InvalidAge)?;
+    let rest = match rest {
+        "" => Duration::ZERO,
+        rest => parse(rest).map_err(|_| InvalidAge)?,
+    };
+    Duration::from_secs(days)
+        .checked_add(rest)
+        .ok_or(InvalidAge)
 }
 
 /// The canonical spelling, in whole milliseconds: `1h30m`, `2m`, `500ms`, `0s`.
@@ -103,6 +125,28 @@ mod tests {
             "99999999999999999999h",
         ] {
             assert_eq!(parse(text), Err(InvalidDuration), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_age_may_have_days() {
+        let hours = |hours: u64| Ok(Duration::from_secs(hours * 3600));
+        assert_eq!(parse_age("7d"), hours(7 * 24));
+        assert_eq!(parse_age("1d12h"), hours(36));
+        assert_eq!(parse_age("36h"), hours(36));
+        assert_eq!(parse_age("0s"), hours(0));
+        for text in [
+            "",
+            "d",
+            "7",
+            "-1d",
+            "1.5d",
+            "12h1d",
+            "1d1d",
+            "1d ",
+            "99999999999999999d",
+        ] {
+            assert_eq!(parse_age(text), Err(InvalidAge), "{text}");
         }
     }
 

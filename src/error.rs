@@ -21,6 +21,7 @@ use crate::policy::Distrust;
 use crate::report::ReportError;
 use crate::simulator::{FaultsError, SimulatorError};
 use crate::state::{StateError, Switch};
+use crate::undo::Refused;
 use crate::untrusted::{for_terminal, shorten};
 
 /// Longest message of one error, in characters: some repeat what they found.
@@ -135,10 +136,12 @@ pub enum Error {
     #[error("cannot start the simulator")]
     Simulator(#[source] SimulatorError),
     /// The person at the terminal did not confirm.
-    #[error("not confirmed: {targets} were to be stopped, and the answer was `{answer}`")]
+    #[error("not confirmed: {targets} were to be {done}, and the answer was `{answer}`")]
     Declined {
         /// How many targets, in words.
         targets: String,
+        /// What was to be done to them.
+        done: &'static str,
         /// What was typed.
         answer: String,
     },
@@ -166,6 +169,9 @@ pub enum Error {
     /// Data cannot be written to stdout.
     #[error("cannot write to stdout")]
     Stdout(#[source] io::Error),
+    /// A run is not undone.
+    #[error("nothing is undone")]
+    Undo(#[source] Refused),
     /// What the program itself needs cannot be had.
     #[error("cannot {0}")]
     Internal(&'static str, #[source] Box<dyn StdError + Send + Sync>),
@@ -192,6 +198,7 @@ impl Error {
             | Self::SeveralUnfinished(_)
             | Self::AlreadyFinished(_)
             | Self::ReportTemplate(_)
+            | Self::Undo(_)
             | Self::Faults(..)
             | Self::Stdout(_)
             | Self::Simulator(SimulatorError::Port { .. })
@@ -289,6 +296,7 @@ impl Error {
             Self::Unsettled(run, _) => {
                 format!("see `lightsout status {run}`, then `lightsout settle {run}`").into()
             }
+            Self::Undo(refused) => refused.hint().into(),
             Self::Halted(_) => "when all is well again: `lightsout halt --clear`".into(),
             Self::ServerList { .. } => "write one server ID a line; `#` begins a comment".into(),
             Self::Unreadable(..)
@@ -394,7 +402,7 @@ mod tests {
     #[case(Error::Forbidden(Vec::new()), 23)]
     #[case(Error::Policy("p.yaml".into(), Distrust::NotAFile("p.yaml".into())), 23)]
     #[case(Error::InterruptedReading, 24)]
-    #[case(Error::Declined { targets: "2 targets".to_owned(), answer: "y".to_owned() }, 24)]
+    #[case(Error::Declined { targets: "2 targets".to_owned(), done: "stopped", answer: "y".to_owned() }, 24)]
     #[case(Error::Internal("start", "no threads".into()), 70)]
     fn each_error_has_its_code(#[case] error: Error, #[case] code: u8) {
         assert_eq!(error.exit().code(), code);

@@ -42,5 +42,6 @@ pub mod run;
 pub mod simulator;
 pub mod state;
 pub mod status;
+pub mod undo;
 pub mod untrusted;
 pub mod workflow;

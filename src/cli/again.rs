@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::args::{RunFlags, VariableFlags};
+use crate::ids::RunId;
 
 /// The run that these flags ask for, without `--dry-run`, `--report` and the like.
 pub(super) fn run(flags: &RunFlags) -> String {
@@ -20,6 +21,13 @@ pub(super) fn run(flags: &RunFlags) -> String {
             format!("{}{locked}", of_file(file, &flags.variables))
         }
     }
+}
+
+/// The undo of a run.
+pub(super) fn undo(run: &RunId, exclude: Option<&Path>) -> String {
+    let exclude = exclude.map(|path| quoted(&path.display().to_string()));
+    let exclude = exclude.map_or_else(String::new, |path| format!(" --exclude {path}"));
+    format!("lightsout undo {run}{exclude}")
 }
 
 /// The run of a workflow file with these variables.

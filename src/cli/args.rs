@@ -5,6 +5,7 @@
 //! contradiction, so no verb checks its flags against each other.
 
 mod accounts;
+mod undo;
 
 use std::ffi::OsString;
 use std::io;
@@ -21,6 +22,7 @@ use crate::exit::Exit;
 use crate::ids::RunId;
 
 pub(super) use accounts::{AccountFormat, DoctorFlags, HaltFlags, ReportFlags, StatusFlags};
+pub(super) use undo::UndoFlags;
 
 /// Power off fleets of Huawei Cloud Bare Metal Servers from a reviewed YAML file.
 #[derive(Debug, Parser)]
@@ -126,6 +128,9 @@ pub(super) enum Verb {
     /// Tell whether everything that a run needs is in order; sends nothing.
     #[command(after_help = help::DOCTOR, long_about = help::DOCTOR_LONG)]
     Doctor(DoctorFlags),
+    /// Start again the servers that a run has stopped.
+    #[command(after_help = help::UNDO, long_about = help::UNDO_LONG)]
+    Undo(UndoFlags),
     /// Forbid sending to every run, or allow it again.
     #[command(after_help = help::HALT, long_about = help::HALT_LONG)]
     Halt(HaltFlags),

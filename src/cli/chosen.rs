@@ -3,6 +3,7 @@
 //! Owns the words for it and finding it in the state folder. Invariant: `latest` is never a rehearsal
 //! while there is a run against real servers, so a colleague's rehearsal hides no run.
 
+use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
 use crate::ids::RunId;
@@ -24,6 +25,22 @@ pub(super) enum Subject {
     Run(Choice),
     /// A report that was written.
     File(PathBuf),
+}
+
+/// The run that is undone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Undone {
+    /// The one with this ID.
+    Run(RunId),
+    /// The one of this report.
+    Report(PathBuf),
+}
+
+impl Undone {
+    pub(super) fn parse(text: &str) -> Result<Self, Infallible> {
+        let report = || Self::Report(PathBuf::from(text));
+        Ok(text.parse().map_or_else(|_| report(), Self::Run))
+    }
 }
 
 impl Choice {

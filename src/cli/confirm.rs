@@ -24,6 +24,7 @@ pub(super) fn confirm(
     }
     Err(Error::Declined {
         targets: count(targets, "server"),
+        done: plan.action.done(),
         answer,
     })
 }

@@ -20,8 +20,8 @@ use crate::state::ReportPlace;
 pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exit, Error> {
     let place = wish.report.map(ReportPlace::prove).transpose()?;
     let plan = &wish.plan;
-    let (left_out, narrowed) = narrowing::narrowing(invocation, wish.narrowing, plan)?;
-    let in_force = InForce::read(invocation, wish.approval);
+    let (left_out, narrowed) = narrowing::narrowing(invocation, wish.told.narrowing, plan)?;
+    let in_force = InForce::read(invocation, wish.told.approval);
     let judgement = match &in_force {
         Ok(in_force) => in_force.judge(plan),
         Err(_) => Judgement::of(plan),
@@ -34,13 +34,13 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
         // Never shown: a dry run has no folder that an ID could name.
         run: RunId::new(clock.now(), 0),
         mode: Mode::DryRun,
-        labels: wish.labels,
-        again: wish.again,
+        labels: wish.told.labels,
+        again: wish.told.again,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         warnings: Vec::new(),
         narrowed,
-        undoes: wish.undoes,
-        approval: wish.approval,
+        undoes: wish.told.undoes,
+        approval: wish.told.approval,
         guards: judgement.rulings.clone(),
     };
     let ended = runtime()?.block_on(run::dry_run(launch, plan, left_out, &recorder));

@@ -31,13 +31,18 @@ pub(super) struct Wish<'a> {
     pub(super) cloud: &'a CloudFlags,
     /// The further place for the report that the command line asks for.
     pub(super) report: Option<&'a Path>,
+    pub(super) told: Told<'a>,
+    pub(super) consent: Consent,
+}
+
+/// What the run's journal tells of how it was asked for.
+pub(super) struct Told<'a> {
     pub(super) narrowing: &'a NarrowingFlags,
     pub(super) labels: BTreeMap<String, String>,
     /// The command that would start a real run of the same.
     pub(super) again: String,
     /// The run that is undone, if it is an undo.
     pub(super) undoes: Option<RunId>,
-    pub(super) consent: Consent,
     pub(super) approval: Approval,
 }
 
@@ -68,12 +73,18 @@ pub(super) fn begin(
     wish: Wish<'_>,
     last_look: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<Exit, Error> {
-    let in_force = InForce::read(invocation, wish.approval)?;
+    let Wish { told, consent, .. } = wish;
+    let in_force = InForce::read(invocation, told.approval)?;
     in_force.admit(&wish.plan)?;
-    let mut prepared = prepare(invocation, &wish)?;
+    let mut prepared = prepare(
+        invocation,
+        wish.plan,
+        wish.connected,
+        (wish.cloud, wish.report),
+    )?;
     let state = settings::state_folder(&invocation.general, invocation.around)?;
-    if wish.consent == Consent::ToBeAsked {
-        let (left_out, _) = narrowing::narrowing(invocation, wish.narrowing, &prepared.plan)?;
+    if consent == Consent::ToBeAsked {
+        let (left_out, _) = narrowing::narrowing(invocation, told.narrowing, &prepared.plan)?;
         let out: usize = left_out.iter().map(|(_, slots)| slots.len()).sum();
         confirm::confirm(
             invocation,
@@ -101,7 +112,7 @@ pub(super) fn begin(
     prepared.guards = judgement.rulings;
     let folder = RunFolder::create(&state, Keep::Runs, prepared.clock.now())?;
     lock.name(&Holder::this(Some(folder.run().clone())))?;
-    let made = execution(invocation, wish, prepared, folder.clone(), &state);
+    let made = execution(invocation, told, prepared, folder.clone(), &state);
     let (execution, beginning) = match made {
         Ok(made) => made,
         Err(error) => {
@@ -112,18 +123,22 @@ pub(super) fn begin(
     perform(invocation, &mut engine, execution, beginning)
 }
 
-fn prepare(invocation: &Invocation<'_>, wish: &Wish<'_>) -> Result<Prepared, Error> {
-    let plan = wish.plan.clone();
-    let connected = match &wish.connected {
-        Some(connected) => connected.clone(),
-        None => cloud::connect(invocation, wish.cloud, &Account::of_plan(&plan))?,
+fn prepare(
+    invocation: &Invocation<'_>,
+    plan: Plan,
+    connected: Option<Connected>,
+    (cloud, report): (&CloudFlags, Option<&Path>),
+) -> Result<Prepared, Error> {
+    let connected = match connected {
+        Some(connected) => connected,
+        None => cloud::connect(invocation, cloud, &Account::of_plan(&plan))?,
     };
     let Connected {
         client,
         clock,
         warnings,
     } = connected;
-    let asked = wish.report.map(ReportPlace::prove).transpose()?;
+    let asked = report.map(ReportPlace::prove).transpose()?;
     Ok(Prepared {
         plan,
         client,
@@ -136,7 +151,7 @@ fn prepare(invocation: &Invocation<'_>, wish: &Wish<'_>) -> Result<Prepared, Err
 
 fn execution(
     invocation: &Invocation<'_>,
-    wish: Wish<'_>,
+    told: Told<'_>,
     prepared: Prepared,
     folder: RunFolder,
     state: &Path,
@@ -155,17 +170,17 @@ fn execution(
         (None, Some(path)) => Some(ReportPlace::prove(&path)?),
         (None, None) => None,
     };
-    let (left_out, narrowed) = narrowing::narrowing(invocation, wish.narrowing, &plan)?;
+    let (left_out, narrowed) = narrowing::narrowing(invocation, told.narrowing, &plan)?;
     let launch = Launch {
         run: folder.run().clone(),
         mode: Mode::Run,
-        labels: wish.labels,
-        again: wish.again,
+        labels: told.labels,
+        again: told.again,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         warnings,
         narrowed,
-        undoes: wish.undoes,
-        approval: wish.approval,
+        undoes: told.undoes,
+        approval: told.approval,
         guards,
     };
     let execution = Execution {

@@ -125,6 +125,24 @@ Examples:
   lightsout settle
   lightsout settle 20261128T170000Z-3f9a1c";
 
+pub(super) const UNDO_LONG: &str = "\
+Start again the servers that a run has stopped.
+
+Exactly those that the run saw on before its stop and off after it, also where the answer to the stop was \
+lost, in the same groups, batches and waves. It is a run of its own, with a plan, a journal and a report; \
+`status`, `resume`, `settle`, `report` and `halt` know it like any other. A server that is on already is \
+left alone.
+
+Refused: a run that is not finished, a rehearsal, an undo itself, a run that was undone before, and one that \
+began longer ago than `--max-age`. A report names its run; what was stopped is told by the run's own folder, \
+so that must be in the state folder. The workflow's `report` is not written to.";
+
+pub(super) const UNDO: &str = "\
+Examples:
+  lightsout undo 20261128T170000Z-3f9a1c --dry-run
+  lightsout undo 20261128T170000Z-3f9a1c
+  lightsout undo --last weekly-stop --exclude broken.txt --yes";
+
 pub(super) const STATUS_LONG: &str = "\
 Tell how a run is going, or went.
 

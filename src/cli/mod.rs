@@ -38,6 +38,7 @@ mod simulated;
 mod sources;
 mod status;
 mod take_up;
+mod undo;
 mod validate;
 
 use std::ffi::OsString;
@@ -91,6 +92,7 @@ fn dispatch(invocation: &Invocation<'_>, verb: Verb) -> Result<Exit, Error> {
         Verb::Status(flags) => status::status(invocation, &flags),
         Verb::Report(flags) => report::report(invocation, &flags),
         Verb::Doctor(flags) => doctor::doctor(invocation, &flags),
+        Verb::Undo(flags) => undo::undo(invocation, &flags),
         Verb::Halt(flags) => halt::halt(invocation, &flags),
         Verb::Rehearse(flags) => rehearse::rehearse(invocation, &flags),
         Verb::Simulate(flags) => simulate::simulate(invocation, &flags),

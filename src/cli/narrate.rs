@@ -16,7 +16,7 @@ use crate::event::{
 use crate::ids::BatchIndex;
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::plan::Plan;
-use crate::power::Action;
+use crate::power::{Action, StateClass};
 use crate::report::{count, grouped, words};
 use crate::untrusted::{for_terminal, shorten};
 
@@ -121,28 +121,40 @@ fn group(plan: &Plan, batch: BatchIndex) -> String {
 
 fn began(plan: &Plan, launch: &Launch) -> String {
     let run = &launch.run;
-    let mode = match launch.mode {
-        Mode::Run => "run",
-        Mode::DryRun => "dry run",
-        Mode::Rehearsal => "rehearsal",
+    let mode = match (launch.mode, plan.action) {
+        (Mode::Run, Action::Stop(_)) => "run",
+        (Mode::Run, Action::Start) => "undo",
+        (Mode::DryRun, _) => "dry run",
+        (Mode::Rehearsal, _) => "rehearsal",
     };
     let targets = count(plan.target_count(), "target");
     let batches = plan.batches.len();
     let plural = if batches == 1 { "" } else { "es" };
     let digest = plan.digest;
-    format!("{mode} {run} begins: {targets} in {batches} batch{plural}, plan {digest}")
+    let of = launch.undoes.as_ref();
+    let of = of.map_or_else(String::new, |undone| format!(" of run {undone}"));
+    format!("{mode} {run}{of} begins: {targets} in {batches} batch{plural}, plan {digest}")
 }
 
-fn observed(phase: Phase, states: &[(crate::bms::StateClass, Slots)]) -> (Level, String) {
+fn observed(phase: Phase, states: &[(StateClass, Slots)]) -> (Level, String) {
     let states = states.iter();
     let parts: Vec<String> = states
-        .map(|(state, slots)| format!("{} {}", grouped(slots.len()), state.as_str()))
+        .map(|(state, slots)| format!("{} {}", grouped(slots.len()), told(*state)))
         .collect();
     let (level, phase) = match phase {
         Phase::Before => (Level::INFO, "before"),
         Phase::After => (Level::DEBUG, "after"),
     };
     (level, format!("states {phase}: {}", parts.join(", ")))
+}
+
+/// A state as the log tells it: here a server that is powering on is more than busy.
+fn told(state: StateClass) -> &'static str {
+    if state == StateClass::Starting {
+        "starting"
+    } else {
+        state.as_str()
+    }
 }
 
 fn waiting(action: Action, reason: WaitReason, time: Duration) -> (Level, String) {
@@ -289,7 +301,7 @@ fn resumed(forbidden: Option<StopCause>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bms::{JobError, JobStatus, StateClass};
+    use crate::bms::{JobError, JobStatus};
     use crate::outcome::{Proof, Reason};
     use crate::plan::sample;
 

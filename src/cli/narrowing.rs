@@ -57,24 +57,32 @@ pub(super) fn narrowing(
     Ok((out, Some(narrowed)))
 }
 
-/// The servers that earlier runs of the same plan have stopped.
+/// The servers that earlier runs of the same plan have stopped, and no later undo has started again.
 fn stopped_before(plan: &Plan, state: &Path) -> Result<Vec<ServerId>, Error> {
     let mut stopped = Vec::new();
     for run in state::runs(state, Keep::Runs)? {
         if state::digest_of(state, &run).is_ok_and(|digest| digest == plan.digest) {
-            stopped.extend(stopped_by(&Recorded::read(state, Keep::Runs, &run)?));
+            let of_run = moved_by(&Recorded::read(state, Keep::Runs, &run)?);
+            let mut started = HashSet::new();
+            for undo in state::undos_of(state, &run)? {
+                let undo = Recorded::read(state, Keep::Runs, &undo)?;
+                started.extend(moved_by(&undo));
+            }
+            stopped.retain(|id| !started.contains(id));
+            stopped.extend(of_run.into_iter().filter(|id| !started.contains(id)));
         }
     }
     Ok(stopped)
 }
 
-fn stopped_by(recorded: &Recorded) -> impl Iterator<Item = ServerId> {
+/// The servers that a run has brought where they should be.
+fn moved_by(recorded: &Recorded) -> Vec<ServerId> {
     let batches = recorded.plan.batches.iter().zip(recorded.ledger.batches());
     let targets = batches.flat_map(|(batch, record)| batch.servers().iter().zip(record.targets()));
-    let stopped = targets.filter(|(_, target)| {
+    let moved = targets.filter(|(_, target)| {
         target
             .outcome()
             .is_some_and(|outcome| outcome.kind() == OutcomeKind::Done)
     });
-    stopped.map(|(id, _)| *id)
+    moved.map(|(id, _)| *id).collect()
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::args::RunFlags;
-use super::fresh::{Consent, Wish, begin};
+use super::fresh::{Consent, Told, Wish, begin};
 use super::selecting::{Made, Source};
 use super::{Invocation, again, binding, dry_run, selecting, sources};
 use crate::error::Error;
@@ -26,12 +26,14 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
         connected,
         cloud: &flags.cloud,
         report: flags.report.as_deref(),
-        narrowing: &flags.narrowing,
-        labels: labels(flags),
-        again: again::run(flags),
-        undoes: None,
+        told: Told {
+            narrowing: &flags.narrowing,
+            labels: labels(flags),
+            again: again::run(flags),
+            undoes: None,
+            approval: approval(flags),
+        },
         consent: consent(flags),
-        approval: approval(flags),
     };
     if flags.dry_run {
         return dry_run::dry_run(invocation, wish);

@@ -15,6 +15,7 @@ mod make;
 mod markdown;
 mod model;
 mod requests;
+mod reverse;
 #[cfg(test)]
 pub(crate) mod sample;
 mod text;
@@ -31,6 +32,7 @@ pub use model::{
     Batch, Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary,
 };
 pub use requests::{PlannedRequest, requests, write_requests};
+pub use reverse::reverse;
 pub use text::to_text;
 pub use written::write_json;
 

@@ -1,7 +1,7 @@
 //! The report as it is written: members, their order and their spelling.
 //!
 //! Owns the JSON shape that `schemas/report.schema.json` describes. Invariant: no member is ever left
-//! out; what does not apply is `null` or empty.
+//! out but `undoes`, which only an undo has; what does not apply is `null` or empty.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +22,9 @@ pub(super) struct Document<'a> {
     tool: Tool<'a>,
     mode: Mode,
     action: &'static str,
+    /// Only the report of an undo has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undoes: Option<&'a RunId>,
     run_id: Option<&'a RunId>,
     resumed: u32,
     workflow: &'a WorkflowSummary,
@@ -114,6 +117,7 @@ impl<'a> Document<'a> {
             },
             mode: facts.mode,
             action: plan.action.word(),
+            undoes: report.undoes(),
             run_id: report.run_id(),
             resumed: report.ledger.resumed(),
             workflow: &plan.workflow,

@@ -100,6 +100,8 @@ fn next(launch: &Launch, exit: Exit) -> Option<String> {
         (Mode::Rehearsal | Mode::DryRun, _) => None,
         (Mode::Run, Exit::Resumable) => of_run("resume"),
         (Mode::Run, Exit::SomeUnknown) => of_run("settle"),
+        // What an undo has begun is never begun again.
+        (Mode::Run, Exit::SomeFailed) if launch.undoes.is_some() => None,
         (Mode::Run, Exit::Refused | Exit::NotNow | Exit::Halted | Exit::SomeFailed) => {
             Some(launch.again.clone())
         }
@@ -172,6 +174,11 @@ impl<'a> Report<'a> {
     pub fn run_id(&self) -> Option<&'a RunId> {
         let began = self.ledger.began()?;
         (self.facts.mode != Mode::DryRun).then_some(&began.launch.run)
+    }
+
+    /// The run that is undone, if it is an undo.
+    pub fn undoes(&self) -> Option<&'a RunId> {
+        self.ledger.began()?.launch.undoes.as_ref()
     }
 
     /// Every target in plan order.

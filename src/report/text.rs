@@ -10,6 +10,7 @@ use super::summary::{count, headline, next, tally, trouble};
 use super::{Report, Written};
 use crate::duration;
 use crate::event::Mode;
+use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
 
 /// Most job IDs that are told; the JSON form has all.
@@ -49,10 +50,12 @@ fn text(overview: &Overview<'_>) -> String {
 fn title(overview: &Overview<'_>) -> String {
     let workflow = overview.workflow;
     let of = format!("of {} (`{}`)", shown(&workflow.name), shown(&workflow.file));
-    let what = match overview.mode {
-        Mode::Run => "run",
-        Mode::DryRun => "dry run",
-        Mode::Rehearsal => "rehearsal",
+    let what = match (overview.mode, overview.action) {
+        (Mode::Run, Action::Stop(_)) => "run",
+        (Mode::Run, Action::Start) => "undo",
+        (Mode::DryRun, Action::Stop(_)) => "dry run",
+        (Mode::DryRun, Action::Start) => "dry run of an undo",
+        (Mode::Rehearsal, _) => "rehearsal",
     };
     match overview.run_id {
         Some(run) => format!("{what} {run} {of}"),
@@ -66,6 +69,9 @@ fn circumstances(overview: &Overview<'_>) -> Vec<String> {
         format!("  project: {} at {}", project.id.as_str(), project.endpoint),
         format!("  plan: {}", overview.digest),
     ];
+    if let Some(run) = overview.undoes {
+        lines.insert(0, format!("  undoes: run {run}"));
+    }
     for (name, value) in &overview.labels {
         lines.push(format!("  label: {}={}", shown(name), shown(value)));
     }

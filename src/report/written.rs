@@ -60,6 +60,8 @@ pub struct Written {
     tool: Tool,
     mode: Mode,
     action: String,
+    #[serde(default)]
+    undoes: Option<RunId>,
     #[serde(deserialize_with = "Option::deserialize")]
     run_id: Option<RunId>,
     resumed: u32,
@@ -207,6 +209,21 @@ impl Written {
         }
     }
 
+    /// The run that it tells of; a dry run has none.
+    pub fn run_id(&self) -> Option<&RunId> {
+        self.run_id.as_ref()
+    }
+
+    /// Whether real servers were meant.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Digest of the plan that was run.
+    pub fn digest(&self) -> Digest {
+        self.plan.digest
+    }
+
     /// What cannot be true at once.
     fn contradiction(&self) -> Option<&'static str> {
         let counted = counts(self.servers.iter());
@@ -222,6 +239,9 @@ impl Written {
             .all(|server| server.outcome.is_of(action))
         {
             return Some("outcomes are not those of its action");
+        }
+        if self.undoes.is_some() != (action == Action::Start) {
+            return Some("action does not tell whether it is an undo");
         }
         if self.totals != worded(&counted, action) {
             return Some("totals are not those of its servers");
@@ -272,6 +292,7 @@ impl Written {
             run_id: self.run_id.as_ref().map(RunId::as_str),
             mode: self.mode,
             action: self.action().unwrap_or(Action::Start),
+            undoes: self.undoes.as_ref().map(RunId::as_str),
             workflow: &self.workflow,
             labels: labels
                 .map(|(name, value)| (name.as_str(), value.as_str()))

@@ -93,7 +93,10 @@ pub fn digest_of(state: &Path, run: &RunId) -> Result<Digest, StateError> {
 }
 
 /// Some members of a run's plan.
-fn part_of_plan<T: DeserializeOwned>(state: &Path, run: &RunId) -> Result<T, StateError> {
+pub(super) fn part_of_plan<T: DeserializeOwned>(
+    state: &Path,
+    run: &RunId,
+) -> Result<T, StateError> {
     let path = RunFolder::of(state, Keep::Runs, run).plan();
     let read = || -> io::Result<T> {
         let file = io::BufReader::new(fs::File::open(&path)?);

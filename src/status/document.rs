@@ -1,7 +1,7 @@
 //! A status as JSON.
 //!
-//! Owns the shape that `schemas/status.schema.json` describes. Invariant: no member is ever left out;
-//! what does not apply is `null` or empty.
+//! Owns the shape that `schemas/status.schema.json` describes. Invariant: no member is ever left out but
+//! `undoes`, which only an undo has; what does not apply is `null` or empty.
 
 use std::io;
 
@@ -32,6 +32,8 @@ struct Document<'a> {
     run_id: &'a RunId,
     mode: Mode,
     action: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undoes: Option<&'a RunId>,
     workflow: &'a WorkflowSummary,
     plan: PlanIdentity,
     project: &'a Project,
@@ -141,6 +143,7 @@ fn document<'a>(status: &'a Status<'a>) -> Document<'a> {
         run_id: &around.run,
         mode: around.mode,
         action: plan.action.word(),
+        undoes: status.undoes(),
         workflow: &plan.workflow,
         plan: PlanIdentity {
             digest: plan.digest,

@@ -122,6 +122,11 @@ impl<'a> Status<'a> {
         open.then(|| format!("lightsout {verb} {}", self.around.run))
     }
 
+    /// The run that is undone, if this is an undo.
+    fn undoes(&self) -> Option<&'a RunId> {
+        self.ledger.began()?.launch.undoes.as_ref()
+    }
+
     /// Why the run sends nothing more, if so.
     fn stopped(&self) -> Option<StopCause> {
         self.ledger.stopped().map(|(cause, _)| *cause)

@@ -28,6 +28,7 @@ impl Status<'_> {
     pub fn to_text(&self, now: Timestamp) -> String {
         let action = self.plan.action;
         let mut lines = vec![title(self), format!("  state: {}", state(self))];
+        lines.extend(self.undoes().map(|run| format!("  undoes: run {run}")));
         lines.extend(advice(self));
         lines.extend(times(self, now));
         lines.extend(switch(self));
@@ -45,10 +46,11 @@ impl Status<'_> {
 
 fn title(status: &Status<'_>) -> String {
     let workflow = &status.plan.workflow;
-    let what = match status.around.mode {
-        Mode::Run => "run",
-        Mode::DryRun => "dry run",
-        Mode::Rehearsal => "rehearsal",
+    let what = match (status.around.mode, status.plan.action) {
+        (Mode::Run, Action::Stop(_)) => "run",
+        (Mode::Run, Action::Start) => "undo",
+        (Mode::DryRun, _) => "dry run",
+        (Mode::Rehearsal, _) => "rehearsal",
     };
     let (run, name) = (&status.around.run, shown(&workflow.name));
     format!("{what} {run} of {name} (`{}`)", shown(&workflow.file))

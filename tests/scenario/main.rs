@@ -42,5 +42,6 @@ mod selection;
 mod settle;
 mod signals;
 mod speech;
+mod undo;
 mod verbs;
 mod weather;

@@ -1,0 +1,181 @@
+//! Written plans that are read back, and those that were changed in between.
+
+use proptest::prelude::*;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::plan::sample::{self, group, server};
+use crate::plan::write_json;
+use crate::workflow::{BatchSize, InFlight};
+
+fn written(plan: &Plan) -> String {
+    let mut bytes = Vec::new();
+    write_json(plan, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Three groups, one with smaller batches and more in flight, one empty.
+fn small() -> Plan {
+    let mut b = group("b", 2, 5);
+    b.batch_size = BatchSize::try_from(2).unwrap();
+    b.in_flight = InFlight::try_from(3).unwrap();
+    b.excluded = 1;
+    let mut workflow = sample::workflow();
+    workflow.report = Some("reports/{{ run.id }}.json".to_owned());
+    sample::plan_of(&workflow, vec![group("a", 0, 2), b, group("c", 7, 0)])
+}
+
+fn edited(change: impl Fn(&mut Value)) -> String {
+    let mut value: Value = serde_json::from_str(&written(&small())).unwrap();
+    change(&mut value);
+    value.to_string()
+}
+
+#[rstest]
+#[case::small(small())]
+#[case::fleet(sample::fleet())]
+#[case::nothing(sample::plan(Vec::new()))]
+fn what_was_written_is_read_back(#[case] plan: Plan) {
+    assert_eq!(load(&written(&plan)).unwrap(), plan);
+}
+
+#[rstest]
+#[case::server(|v: &mut Value| v["batches"][0]["servers"][0] = json!(server(77)))]
+#[case::order(|v: &mut Value| { let s = v["batches"][0]["servers"].as_array_mut().unwrap(); s.swap(0, 1) })]
+#[case::group_name(|v: &mut Value| { v["groups"][0]["name"] = json!("z"); v["batches"][0]["group"] = json!("z") })]
+#[case::stop_type(|v: &mut Value| v["stop_type"] = json!("SOFT"))]
+#[case::endpoint(|v: &mut Value| v["project"]["endpoint"] = json!("https://bms.example.com"))]
+#[case::project(|v: &mut Value| v["project"]["id"] = json!("0".repeat(32)))]
+#[case::limit(|v: &mut Value| v["guards"][0]["limit"] = json!(4999))]
+#[case::check(|v: &mut Value| v["checks"]["before"] = json!(false))]
+#[case::grace(|v: &mut Value| v["checks"]["grace"] = json!("3m"))]
+#[case::poll(|v: &mut Value| v["jobs"]["poll"] = json!("3m"))]
+#[case::in_flight(|v: &mut Value| v["rollout"]["in_flight"] = json!(2))]
+#[case::override_of_a_group(|v: &mut Value| v["rollout"]["overrides"]["b"]["in_flight"] = json!(50))]
+#[case::override_gone(|v: &mut Value| v["rollout"]["overrides"] = json!({}))]
+#[case::digest(|v: &mut Value| v["digest"] = json!(format!("sha256:{}", "0".repeat(64))))]
+fn a_changed_plan_has_another_digest(#[case] change: fn(&mut Value)) {
+    let error = load(&edited(change)).unwrap_err();
+    assert!(matches!(error, PlanError::DigestMismatch { .. }), "{error}");
+}
+
+#[rstest]
+#[case::format(|v: &mut Value| v["schema"] = json!("lightsout/plan/v2"), "the format is `lightsout/plan/v2`; this version reads `lightsout/plan/v1`")]
+#[case::action(|v: &mut Value| v["action"] = json!("reboot"), "the action is `reboot`; this version knows `os-stop` and `os-start`")]
+#[case::start_with_type(|v: &mut Value| v["action"] = json!("os-start"), "`stop_type` does not belong to the `action`: a stop has one, a start has none")]
+#[case::stop_without_type(|v: &mut Value| v["stop_type"] = json!(null), "`stop_type` does not belong to the `action`: a stop has one, a start has none")]
+#[case::total_targets(|v: &mut Value| v["totals"]["targets"] = json!(8), "`totals.targets` says 8, but the plan has 7")]
+#[case::total_groups(|v: &mut Value| v["totals"]["groups"] = json!(2), "`totals.groups` says 2, but the plan has 3")]
+#[case::total_batches(|v: &mut Value| v["totals"]["batches"] = json!(5), "`totals.batches` says 5, but the plan has 4")]
+#[case::group_targets(|v: &mut Value| v["groups"][1]["targets"] = json!(4), "`groups.b.targets` says 4, but the plan has 5")]
+#[case::group_twice(|v: &mut Value| v["groups"][1]["name"] = json!("a"), "the group `a` is listed twice")]
+#[case::unknown_group(|v: &mut Value| v["batches"][1]["group"] = json!("x"), "batch 1 is of an unknown group, `x`")]
+#[case::index(|v: &mut Value| v["batches"][1]["index"] = json!(2), "batch 1 is numbered 2")]
+#[case::empty(|v: &mut Value| v["batches"][3]["servers"] = json!([]), "batch 3 has 0 servers; 1 to 1000 are possible")]
+#[case::large(|v: &mut Value| v["batches"][0]["servers"] = (0..1001).map(|n| json!(server(n))).collect(), "batch 0 has 1001 servers; 1 to 1000 are possible")]
+#[case::group_order(|v: &mut Value| v["batches"][3]["group"] = json!("a"), "batch 3 is out of order: group or wave does not follow the batch before")]
+#[case::wave_order(|v: &mut Value| v["batches"][3]["wave"] = json!(2), "batch 3 is out of order: group or wave does not follow the batch before")]
+#[case::first_wave(|v: &mut Value| v["batches"][0]["wave"] = json!(1), "batch 0 is out of order: group or wave does not follow the batch before")]
+#[case::grown(|v: &mut Value| v["batches"][3]["servers"] = json!([server(6), server(8), server(9)]), "batch 3 does not have the size of the other batches of its wave")]
+#[case::uneven(|v: &mut Value| v["batches"][2]["servers"] = json!([server(6)]), "batch 2 does not have the size of the other batches of its wave")]
+#[case::no_override(|v: &mut Value| v["rollout"]["overrides"]["c"] = json!({"in_flight": 1}), "the override for `c` overrides nothing")]
+#[case::lost_override(|v: &mut Value| v["rollout"]["overrides"]["x"] = json!({"in_flight": 2}), "`rollout.overrides` names no group of the plan: `x`")]
+#[case::verdict(|v: &mut Value| v["guards"][0]["limit"] = json!(3), "`guards` does not hold the verdict that the plan's own targets give")]
+#[case::no_guard(|v: &mut Value| v["guards"] = json!([]), "`guards` does not hold the verdict that the plan's own targets give")]
+#[case::file_name(|v: &mut Value| v["workflow"]["name"] = json!("../x"), "`workflow.name` is not the name of a workflow")]
+#[case::no_rate(|v: &mut Value| v["rate"]["stop"] = json!(0), "`rate` allows no request at all")]
+#[case::no_poll(|v: &mut Value| v["jobs"]["poll"] = json!("0s"), "`jobs.poll` is zero")]
+fn a_plan_that_was_never_made_is_refused(#[case] change: fn(&mut Value), #[case] message: &str) {
+    assert_eq!(load(&edited(change)).unwrap_err().to_string(), message);
+}
+
+#[test]
+fn a_server_in_two_batches_is_named_with_both() {
+    let text = edited(|v| v["batches"][3]["servers"][0] = json!(server(1)));
+    assert_eq!(
+        load(&text).unwrap_err().to_string(),
+        "server `80000000-a5a5-a5a5-a5a5-a5a500000001` is in batch 0 and again in batch 3"
+    );
+}
+
+#[test]
+fn a_name_for_a_server_that_is_no_target_is_refused() {
+    let text = edited(|v| v["names"] = json!({ server(99).to_string(): "x" }));
+    assert!(
+        load(&text)
+            .unwrap_err()
+            .to_string()
+            .contains("is no target")
+    );
+}
+
+#[rstest]
+#[case("", 1, 0)]
+#[case("{\n  \"schema\": 7\n}", 2, 13)]
+fn what_is_no_plan_is_refused_with_its_place(
+    #[case] text: &str,
+    #[case] line: usize,
+    #[case] column: usize,
+) {
+    let error = load(text).unwrap_err();
+    let message = format!("not a plan that can be read, at line {line}, column {column}");
+    assert_eq!(error.to_string(), message);
+}
+
+#[test]
+fn an_unknown_member_is_refused_in_every_struct() {
+    for path in [
+        "",
+        "/workflow",
+        "/project",
+        "/totals",
+        "/groups/0",
+        "/batches/0",
+        "/guards/0",
+        "/rollout",
+        "/rollout/overrides/b",
+        "/checks",
+        "/checks/on_state",
+        "/jobs",
+        "/rate",
+    ] {
+        let text = edited(|v| v.pointer_mut(path).unwrap()["extra"] = json!(1));
+        assert!(
+            matches!(load(&text), Err(PlanError::Unreadable(_))),
+            "{path}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_plan_cut_short_is_refused(cut in 0.0..1.0f64) {
+        let text = written(&small());
+        let whole = text.trim_end().len();
+        prop_assert!(load(&text[..(whole as f64 * cut) as usize]).is_err());
+    }
+
+    /// From `action` to `batches` and from `guards` to `jobs` every byte matters, white space apart.
+    #[test]
+    fn one_changed_byte_never_gives_another_plan(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let plan = small();
+        let text = written(&plan);
+        let mut bytes = text.clone().into_bytes();
+        *at.get_mut(&mut bytes) = byte;
+        let Ok(changed) = String::from_utf8(bytes) else { return Ok(()) };
+        if let Ok(read) = load(&changed) {
+            prop_assert_eq!(&read.batches, &plan.batches);
+            prop_assert_eq!(&read.project.endpoint, &plan.project.endpoint);
+            prop_assert_eq!(&read.project.id, &plan.project.id);
+            prop_assert_eq!(&read.guards, &plan.guards);
+            prop_assert_eq!((read.action, read.digest), (plan.action, plan.digest));
+            prop_assert_eq!((read.rollout, read.checks, read.jobs), (plan.rollout, plan.checks, plan.jobs));
+            // A group without targets does nothing, so its name is not in the digest.
+            let groups = read.groups.iter().zip(&plan.groups);
+            for (read, made) in groups.filter(|(_, made)| made.targets > 0) {
+                prop_assert_eq!((&read.name, read.targets, read.in_flight), (&made.name, made.targets, made.in_flight));
+            }
+        }
+    }
+}

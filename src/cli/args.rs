@@ -227,6 +227,8 @@ pub(super) struct PlanFlags {
     #[arg(long, value_name = "LISTING", conflicts_with_all = ["check", "credentials", "ca_file"])]
     pub(super) inventory: Option<PathBuf>,
     /// Take what the workflow selects from the committed plan, and not from the cloud, as `--check` does.
+    ///
+    /// A workflow that selects by other criteria than that plan was made for is refused.
     #[arg(long, conflicts_with_all = ["inventory", "credentials", "ca_file"])]
     pub(super) frozen: bool,
     #[command(flatten)]

@@ -15,10 +15,11 @@ use crate::state;
 
 pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exit, Error> {
     let inputs = sources::inputs(invocation, &flags.variables, &[])?;
-    let source = match (flags.check || flags.frozen, &flags.inventory) {
-        (true, _) => Source::Committed,
-        (false, Some(listing)) => Source::Saved(listing),
-        (false, None) => Source::Cloud(&flags.cloud),
+    let source = match &flags.inventory {
+        _ if flags.check => Source::Committed,
+        _ if flags.frozen => Source::Frozen,
+        Some(listing) => Source::Saved(listing),
+        None => Source::Cloud(&flags.cloud),
     };
     let Made { plan: made, .. } = selecting::plan_of(invocation, &flags.file, &inputs, source)?;
     let in_force = InForce::read(invocation, Approval::Open);

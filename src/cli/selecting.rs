@@ -23,7 +23,9 @@ pub(super) enum Source<'a> {
     Cloud(&'a CloudFlags),
     /// In a saved listing.
     Saved(&'a Path),
-    /// In the plan beside the workflow.
+    /// In the plan beside the workflow, which must have been made for the same question.
+    Frozen,
+    /// The same, for a comparison with that plan: one made for another question differs from it.
     Committed,
     /// In a listing that is invented for the workflow.
     Invented,
@@ -82,6 +84,14 @@ pub(super) fn plan_of(
             })
         }
         Source::Committed => frozen(path, &workflow).map(Made::offline),
+        Source::Frozen => {
+            let plan = frozen(path, &workflow)?;
+            // Else what was found for one question would be written down as the answer to another.
+            match binding::committed(path)?.asked().eq(plan.asked()) {
+                true => Ok(Made::offline(plan)),
+                false => Err(Error::OtherSelection(binding::place(path))),
+            }
+        }
         Source::Invented => {
             let listed = inventory::invented(&workflow);
             let plan = sources::plan(path, &workflow, Known::Listing(&listed), None)?;

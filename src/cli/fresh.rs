@@ -43,6 +43,7 @@ pub(super) struct Told<'a> {
     pub(super) again: String,
     /// The run that is undone, if it is an undo.
     pub(super) undoes: Option<RunId>,
+    /// How the plan came to be run, for policies that require something of that; nothing of an undo.
     pub(super) approval: Approval,
 }
 

@@ -16,10 +16,12 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::ids::ServerId;
 use crate::inventory::survey;
-use crate::plan::{Judgement, Plan};
+use crate::plan::{Judgement, Plan, Project};
 use crate::policy::{
-    self, Approval, Case, FIXED, Places, Policies, PolicyError, Reading, judge, needs_reading,
+    self, Approval, Case, FIXED, Places, Policies, PolicyError, Reading, judge, judge_account,
+    needs_reading,
 };
+use crate::workflow::Workflow;
 
 /// Single reads under way at the same time.
 const READS_TOGETHER: usize = 8;
@@ -74,6 +76,7 @@ impl InForce {
         if !needs_reading(&self.policies, plan) {
             return Ok(self.judge(plan));
         }
+        tracing::info!("reading the project's servers, as a guard or policy needs them");
         let look = self.look(plan, asking);
         let reading = engine.heed(asking.state, asking.clock, look)?;
         let reading = reading.map_err(Error::Listing)?;
@@ -118,6 +121,20 @@ impl InForce {
 pub(super) fn hosts(invocation: &Invocation<'_>) -> Vec<String> {
     let in_force = InForce::read(invocation, Approval::Open);
     in_force.map_or_else(|_| Vec::new(), |in_force| in_force.policies.hosts())
+}
+
+/// Refuses to look for servers where no plan may have any.
+pub(super) fn admit_account(invocation: &Invocation<'_>, workflow: &Workflow) -> Result<(), Error> {
+    let in_force = InForce::read(invocation, Approval::Open)?;
+    let project = Project {
+        id: workflow.project.clone(),
+        region: workflow.region.clone(),
+        endpoint: workflow.endpoint.clone(),
+    };
+    match judge_account(&in_force.policies, &project) {
+        breaches if breaches.is_empty() => Ok(()),
+        breaches => Err(Error::Forbidden(breaches)),
+    }
 }
 
 /// Whether an answer tells all that a rule may ask for.

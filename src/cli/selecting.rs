@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::args::CloudFlags;
 use super::cloud::{Account, Connected};
-use super::{Invocation, binding, cloud, logging, runtime, sources};
+use super::{Invocation, binding, cloud, logging, policies, runtime, sources};
 use crate::bms::{Patience, ServerDetail};
 use crate::diagnostic::{Diagnostic, to_text};
 use crate::error::Error;
@@ -76,6 +76,7 @@ pub(super) fn plan_of(
             Ok(Made::offline(plan))
         }
         Source::Cloud(flags) => {
+            policies::admit_account(invocation, &workflow)?;
             let (connected, listing) = ask(invocation, flags, &workflow)?;
             let plan = from_listing(invocation, path, &workflow, &listing)?;
             Ok(Made {

@@ -140,8 +140,12 @@ impl Ruling {
         }
     }
 
-    /// What the plan has under which limit, such as `12 of at most 100`; empty where it is no number.
+    /// What the plan has under which limit, such as `12 of at most 100`; empty where there is no number.
     pub fn measure(&self) -> String {
+        if self.name.starts_with("protected.") {
+            let count = self.actual.map(|count| format!("{count} protected"));
+            return count.unwrap_or_default();
+        }
         let Some(limit) = self.limit else {
             return String::new();
         };

@@ -4,12 +4,14 @@
 //! servers that are off already. Invariant: a rule that cannot be held against the plan for lack of
 //! knowledge is undecided before the reading, and broken after it.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::reading::{Reading, Seen};
 use super::rules::{Policies, Policy, Requirement, Rules};
 use crate::ids::{Endpoint, ServerId};
-use crate::plan::{Against, Judgement, Offender, Plan, Ruling};
+use crate::plan::{Against, Breach, Judgement, Offender, Plan, Project, Ruling};
 use crate::power::Action;
 use crate::untrusted::shorten;
 
@@ -58,6 +60,70 @@ pub fn judge(policies: &Policies, case: Case<'_>) -> Judgement {
     judgement
 }
 
+/// What is forbidden about where a plan's servers are: all that can be said of a workflow whose targets are
+/// still to be looked for there.
+pub fn judge_account(policies: &Policies, project: &Project) -> Vec<Breach> {
+    let breaches = policies.iter().flat_map(|policy| {
+        let rules = account(policy, project).into_iter();
+        rules.filter_map(|(rule, wrong)| {
+            Some(Breach {
+                rule: rule.to_owned(),
+                policy: Some(policy.name().to_owned()),
+                against: Against::Plan(wrong?),
+            })
+        })
+    });
+    breaches.collect()
+}
+
+/// The rules that a policy has about projects, regions and endpoints, each with what is wrong under it.
+fn account(policy: &Policy, project: &Project) -> Vec<(&'static str, Option<String>)> {
+    let rules = policy.rules();
+    let refused =
+        |what: &str, allowed: bool| (!allowed).then(|| format!("the {what} is not allowed"));
+    let projects = rules.projects.as_ref().map(|allowed| {
+        let what = format!("project `{}`", project.id);
+        ("projects", refused(&what, allowed.contains(&project.id)))
+    });
+    let regions = rules.regions.as_ref();
+    let regions = regions.map(|allowed| ("regions", against_region(allowed, rules, project)));
+    let endpoints = rules.endpoints.as_ref().map(|allowed| {
+        let what = format!("endpoint `{}`", project.endpoint);
+        (
+            "endpoints",
+            refused(&what, allowed.contains(&project.endpoint)),
+        )
+    });
+    [projects, regions, endpoints]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// A region is believed only where the endpoint is its own, or one that the policy knows.
+fn against_region(regions: &BTreeSet<String>, rules: &Rules, project: &Project) -> Option<String> {
+    let own =
+        |region: &String| Endpoint::of_region(region).is_ok_and(|own| own == project.endpoint);
+    if regions.iter().any(own) {
+        return None;
+    }
+    let known = rules
+        .endpoints
+        .as_ref()
+        .is_some_and(|endpoints| endpoints.contains(&project.endpoint));
+    Some(match &project.region {
+        Some(region) if !regions.contains(region) => {
+            format!("the region `{region}` is not allowed")
+        }
+        Some(_) if known => return None,
+        Some(region) => format!(
+            "the endpoint `{}` is not that of the region `{region}`, and `endpoints` of the policy does not list it",
+            project.endpoint
+        ),
+        None => "the workflow names no region".to_owned(),
+    })
+}
+
 /// How many percent of the project's servers are targets, rounded up, so that it is over a limit in
 /// whole percents exactly where the share is.
 fn percent(case: Case<'_>) -> Option<u32> {
@@ -77,12 +143,10 @@ impl<'a> Judge<'a> {
             servers,
             names,
             tags,
-            projects,
-            regions,
-            endpoints,
             max_servers,
             max_percent,
             require,
+            ..
         } = self.policy.rules();
         let plan = self.case.plan;
         if !servers.is_empty() {
@@ -99,18 +163,8 @@ impl<'a> Judge<'a> {
             let found = self.offenders(|id| self.against_tags(id));
             self.protected(judgement, "protected.tags", found, read);
         }
-        if let Some(projects) = projects {
-            let wrong = (!projects.contains(&plan.project.id))
-                .then(|| format!("the project `{}` is not allowed", plan.project.id));
-            self.whole(judgement, "projects", wrong);
-        }
-        if regions.is_some() {
-            self.whole(judgement, "regions", self.against_region());
-        }
-        if let Some(endpoints) = endpoints {
-            let wrong = (!endpoints.contains(&plan.project.endpoint))
-                .then(|| format!("the endpoint `{}` is not allowed", plan.project.endpoint));
-            self.whole(judgement, "endpoints", wrong);
+        for (rule, wrong) in account(self.policy, &plan.project) {
+            self.whole(judgement, rule, wrong);
         }
         let name = Some(self.policy.name());
         if let Some(limit) = max_servers {
@@ -193,34 +247,6 @@ impl<'a> Judge<'a> {
             Some(_) => Some(""),
             None => Some(": the cloud does not know the server"),
         }
-    }
-
-    /// A region is believed only where the endpoint is its own, or one that the policy knows.
-    fn against_region(&self) -> Option<String> {
-        let Rules {
-            regions, endpoints, ..
-        } = self.policy.rules();
-        let regions = regions.as_ref()?;
-        let project = &self.case.plan.project;
-        let own =
-            |region: &String| Endpoint::of_region(region).is_ok_and(|own| own == project.endpoint);
-        if regions.iter().any(own) {
-            return None;
-        }
-        let known = endpoints
-            .as_ref()
-            .is_some_and(|endpoints| endpoints.contains(&project.endpoint));
-        Some(match &project.region {
-            Some(region) if !regions.contains(region) => {
-                format!("the region `{region}` is not allowed")
-            }
-            Some(_) if known => return None,
-            Some(region) => format!(
-                "the endpoint `{}` is not that of the region `{region}`, and `endpoints` of the policy does not list it",
-                project.endpoint
-            ),
-            None => "the workflow names no region".to_owned(),
-        })
     }
 
     /// A ruling on protected servers, of which none may be a target.

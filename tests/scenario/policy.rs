@@ -34,7 +34,14 @@ fn scenario(groups: &str) -> Scenario {
             for (at, server) in cloud.servers.iter_mut().enumerate() {
                 server.name = format!("web-{at}");
             }
+            for server in &mut cloud.servers[..3] {
+                server.particulars.tags = vec!["rack=b7".to_owned()];
+            }
             cloud.servers[2].name = "db-7".to_owned();
+            cloud.servers[2]
+                .particulars
+                .tags
+                .push("keep-on=yes".to_owned());
         })
         .file("rack.txt", list)
 }
@@ -56,9 +63,10 @@ fn what_is_protected_is_never_a_target_however_it_is_named_and_run() {
     let rules = [
         (by_id.as_str(), "protected.servers"),
         ("protected: { names: ['db-*'] }", "protected.names"),
-        ("protected: { tags: ['__type_*'] }", "protected.tags"),
+        ("protected: { tags: [keep-on] }", "protected.tags"),
     ];
     let from_file = "groups:\n  - name: rack\n    servers_from: rack.txt\n".to_owned();
+    let selected = "groups:\n  - name: rack\n    select: { tags: { rack: b7 } }\n".to_owned();
     let commands = [
         "run night.yaml",
         "run night.yaml --locked",
@@ -67,7 +75,7 @@ fn what_is_protected_is_never_a_target_however_it_is_named_and_run() {
     ];
     let mut cases = Vec::new();
     for (rule, name) in rules {
-        for groups in [inline(), from_file.clone()] {
+        for groups in [inline(), from_file.clone(), selected.clone()] {
             for checks in ["", "checks: { before: false, after: false }"] {
                 cases.push((rule, name, groups.clone(), checks));
             }
@@ -93,6 +101,43 @@ fn what_is_protected_is_never_a_target_however_it_is_named_and_run() {
 }
 
 #[test]
+fn servers_are_not_even_looked_for_where_none_may_be_a_target() {
+    let selected = "groups:\n  - name: rack\n    select: { tags: { rack: b7 } }\n";
+    let mut stage = scenario(selected).start();
+    impose(&mut stage, "projects: [00000000000000000000000000000000]");
+    for command in ["run night.yaml", "plan night.yaml"] {
+        stage.run(command).with_code(23).saying(&["`projects`"]);
+    }
+    saw_nothing(&stage);
+}
+
+#[test]
+fn a_signal_and_the_switch_end_the_reading_that_comes_before_a_run() {
+    let slow = json!({"calls": {"list": [{"fault": "slow", "delay": "50s", "rate": 1.0}]}});
+    for signal in [Some("TERM"), None] {
+        let mut stage = scenario(&inline())
+            .with("checks: { before: false }")
+            .faults(slow.clone())
+            .pace(2)
+            .start();
+        impose(&mut stage, "max_percent: 50");
+        let mut running = stage.spawn("run night.yaml");
+        running.until("the reading", |stage| stage.stats().requests.list > 0);
+        match signal {
+            Some(signal) => running.signal(signal),
+            None => drop(stage.run("halt --reason cooling").with_code(0)),
+        }
+        let (ended, took) = running.ended();
+        ended.with_code(24).with_nothing_sent();
+        assert!(took < std::time::Duration::from_secs(5), "{took:?}");
+        let kept = fs::read_dir(stage.path("state/runs"));
+        assert!(
+            kept.is_ok_and(|mut runs| runs.next().is_none()) || !stage.path("state/runs").exists()
+        );
+    }
+}
+
+#[test]
 fn a_protected_server_that_is_off_or_left_out_is_a_breach_all_the_same() {
     let faults = json!({"servers": {"off": {"ids": [ids(3)[2]]}}});
     let mut stage = scenario(&inline()).faults(faults).start();
@@ -113,7 +158,7 @@ fn a_plan_that_keeps_its_policy_runs_and_its_report_says_so() {
         .start();
     impose(
         &mut stage,
-        "protected: { names: ['mq-*'], tags: [keep-on] }\nmax_servers: 3\nmax_percent: 50\nrequire: [locked]",
+        "protected: { names: ['mq-*'], tags: [keep-off] }\nmax_servers: 3\nmax_percent: 50\nrequire: [locked]",
     );
     stage.run("plan night.yaml --write").with_code(0);
     let ended = stage.run("run night.yaml --locked").with_code(0);
@@ -173,11 +218,7 @@ fn a_plan_is_shown_whole_and_the_breach_with_it() {
     for id in [ids(3)[0], ids(3)[2]] {
         assert!(text.out.contains(&id.to_string()), "{}", text.out);
     }
-    assert!(
-        text.out.contains("1 of at most 0: BREACHED"),
-        "{}",
-        text.out
-    );
+    assert!(text.out.contains("1 protected: BREACHED"), "{}", text.out);
     assert!(
         text.out.contains("a run would refuse this plan"),
         "{}",
@@ -561,6 +602,37 @@ fn credentials_go_only_where_the_platform_says() {
     // A further policy that does not list it forbids it again.
     policy(&stage, "flag.yaml", "endpoints: []");
     stage.run(line).with_code(23);
+}
+
+#[test]
+fn the_way_back_obeys_the_policy_but_for_what_only_a_workflow_can_have() {
+    let by_id = format!("protected: {{ servers: ['{}'] }}", ids(3)[2]);
+    let rules = [
+        by_id.as_str(),
+        "protected: { names: ['db-*'] }",
+        "protected: { tags: [keep-on] }",
+        "max_servers: 2",
+        "max_percent: 14",
+        "projects: []",
+    ];
+    let mut stage = scenario(&inline()).start();
+    let ended = stage.run("run night.yaml").with_code(0);
+    let run = ended.report()["run_id"].as_str().unwrap().to_owned();
+    for rule in rules {
+        impose(&mut stage, rule);
+        let name = rule.split(':').next().unwrap();
+        let ended = stage
+            .run(&format!("undo {run}"))
+            .with_code(23)
+            .saying(&[name]);
+        assert!(ended.stats.starts.is_empty(), "{rule}: {}", ended.err);
+    }
+    impose(
+        &mut stage,
+        "require: [locked, window, waves]\nmax_percent: 15",
+    );
+    let ended = stage.run(&format!("undo {run}")).with_code(0);
+    assert_eq!(ended.stats.starts.len(), 1, "{}", ended.err);
 }
 
 /// A run of three batches that was killed after its first request had been answered.

@@ -4,7 +4,11 @@
 //! Invariant: what [`for_terminal`] gives holds no control or invisible character, and what
 //! [`for_markdown`] gives renders as the same plain words: no markup, link, mention or new line.
 
+mod json;
+
 use std::borrow::Cow;
+
+pub use json::{PlainJson, write_json_character};
 
 /// The text with control, bidirectional and invisible characters written out as `\n` or `\u{202e}`.
 pub fn for_terminal(text: &str) -> Cow<'_, str> {

@@ -8,7 +8,9 @@ use std::path::Path;
 use super::args::{AccountFormat, DoctorFlags};
 use super::cloud::Account;
 use super::policies::InForce;
-use super::{Invocation, binding, cloud, runtime, selecting, settings, sources, tell};
+use super::{
+    Invocation, binding, cloud, print, print_json, runtime, selecting, settings, sources, tell,
+};
 use crate::bms::{Client, Credentials, Page, Probe, Probed, parse_page};
 use crate::clock::Clock;
 use crate::doctor::{self, Check, Checkup};
@@ -28,11 +30,10 @@ pub(super) fn doctor(invocation: &Invocation<'_>, flags: &DoctorFlags) -> Result
         checks: Vec::new(),
     };
     look(invocation, flags, &mut checkup.checks)?;
-    let printed = invocation.printer.data(|out| match flags.format {
-        AccountFormat::Text => out.write_all(checkup.to_text().as_bytes()),
-        AccountFormat::Json => writeln!(out, "{:#}", checkup.to_json()),
-    });
-    printed.map_err(Error::Stdout)?;
+    match flags.format {
+        AccountFormat::Text => print(&invocation.printer, checkup.to_text().as_bytes())?,
+        AccountFormat::Json => print_json(&invocation.printer, &checkup.to_json())?,
+    };
     Ok(checkup.exit())
 }
 

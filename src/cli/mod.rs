@@ -49,7 +49,7 @@ use crate::diagnostic::to_text;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::plan::Breach;
-use crate::untrusted::for_terminal;
+use crate::untrusted::{PlainJson, for_terminal};
 
 use args::{GeneralFlags, SchemaName, Verb};
 use printer::Printer;
@@ -120,6 +120,15 @@ fn print(printer: &Printer, bytes: &[u8]) -> Result<Exit, Error> {
     let printed = printer.data(|out| out.write_all(bytes));
     printed.map_err(Error::Stdout)?;
     Ok(Exit::Success)
+}
+
+/// Prints a JSON document in which nothing is hidden.
+fn print_json(printer: &Printer, document: &serde_json::Value) -> Result<Exit, Error> {
+    let mut text = Vec::new();
+    let written = serde_json::to_writer_pretty(PlainJson(&mut text), document);
+    written.map_err(|error| internal("write JSON", error))?;
+    text.push(b'\n');
+    print(printer, &text)
 }
 
 /// A runtime on this thread; verbs that wait for something start one.

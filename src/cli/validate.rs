@@ -28,15 +28,13 @@ pub(super) fn validate(invocation: &Invocation<'_>, flags: &ValidateFlags) -> Re
     match flags.format {
         FindingsFormat::Text => show(invocation, &findings, &fine),
         FindingsFormat::Json => {
-            let json = format!("{:#}\n", to_json(&findings));
-            super::print(&invocation.printer, json.as_bytes())?;
+            super::print_json(&invocation.printer, &to_json(&findings))?;
         }
         FindingsFormat::Github => {
             super::print(&invocation.printer, to_github(&findings).as_bytes())?;
         }
         FindingsFormat::Sarif => {
-            let sarif = format!("{:#}\n", to_sarif(&findings));
-            super::print(&invocation.printer, sarif.as_bytes())?;
+            super::print_json(&invocation.printer, &to_sarif(&findings))?;
         }
     }
     Ok(verdict(&findings, flags.deny_warnings))

@@ -12,6 +12,7 @@ use super::survey::{Agreement, Survey, moved};
 use crate::bms::ServerDetail;
 use crate::diagnostic::Diagnostic;
 use crate::ids::{Endpoint, ProjectId, ServerId};
+use crate::untrusted::PlainJson;
 
 /// The format that [`Listing::write`] writes.
 pub const FORMAT: &str = "lightsout/listing/v1";
@@ -130,11 +131,11 @@ impl Listing {
         writeln!(out, "{{\n  \"schema\": \"{FORMAT}\",")?;
         writeln!(out, "  \"project\": \"{}\",", self.project)?;
         write!(out, "  \"endpoint\": ")?;
-        serde_json::to_writer(&mut out, &self.endpoint)?;
+        serde_json::to_writer(PlainJson(&mut out), &self.endpoint)?;
         write!(out, ",\n  \"agreed\": {agreed},\n  \"servers\": [")?;
         for (at, server) in self.servers.iter().enumerate() {
             out.write_all(if at == 0 { b"\n    " } else { b",\n    " })?;
-            serde_json::to_writer(&mut out, server)?;
+            serde_json::to_writer(PlainJson(&mut out), server)?;
         }
         out.write_all(if self.servers.is_empty() {
             b"]\n}\n"

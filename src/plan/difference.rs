@@ -12,6 +12,7 @@ use super::model::{Plan, PlannedGroup};
 use super::words::settings;
 use crate::ids::{BatchIndex, Digest, ServerId};
 use crate::inventory::{Asked, criteria};
+use crate::untrusted::PlainJson;
 
 /// The format that [`Difference::write_json`] writes.
 const FORMAT: &str = "lightsout/difference/v1";
@@ -126,7 +127,7 @@ impl<'a> Difference<'a> {
 
     /// Writes the difference as pretty-printed JSON.
     pub fn write_json(&self, mut out: impl io::Write) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut out, self)?;
+        serde_json::to_writer_pretty(PlainJson(&mut out), self)?;
         out.write_all(b"\n")
     }
 }

@@ -14,12 +14,13 @@ use super::model::{Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, Wo
 use crate::duration;
 use crate::ids::{BatchIndex, Digest, ServerId};
 use crate::inventory::Selection;
+use crate::untrusted::PlainJson;
 use crate::workflow::{BatchSize, Checks, InFlight, Jobs, Rate, Rollout, StopType};
 
 /// Writes `plan.json`: pretty-printed, one server a line, with a line end after the last line.
 pub fn write_json(plan: &Plan, out: impl io::Write) -> io::Result<()> {
     let mut out = io::BufWriter::with_capacity(64 * 1024, out);
-    serde_json::to_writer_pretty(&mut out, &Written::of(plan))?;
+    serde_json::to_writer_pretty(PlainJson(&mut out), &Written::of(plan))?;
     io::Write::write_all(&mut out, b"\n")?;
     io::Write::flush(&mut out)
 }

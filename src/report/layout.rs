@@ -9,7 +9,7 @@ use std::io::{self, Write};
 
 use serde_json::ser::Formatter;
 
-use crate::untrusted::is_hidden;
+use crate::untrusted::write_json_character;
 
 /// Levels of nesting whose entries have lines of their own.
 const OPEN: usize = 2;
@@ -58,16 +58,6 @@ fn indent<W: ?Sized + Write>(out: &mut W, depth: usize) -> io::Result<()> {
     (0..depth).try_for_each(|_| out.write_all(b"  "))
 }
 
-/// A character, written out in hex digits where a terminal would obey or hide it.
-fn write_character<W: ?Sized + Write>(out: &mut W, character: char) -> io::Result<()> {
-    if !is_hidden(character) {
-        return out.write_all(character.encode_utf8(&mut [0; 4]).as_bytes());
-    }
-    let mut units = [0; 2];
-    let mut units = character.encode_utf16(&mut units).iter();
-    units.try_for_each(|unit| write!(out, "\\u{unit:04x}"))
-}
-
 impl Formatter for LineAnEntry {
     fn write_string_fragment<W: ?Sized + Write>(
         &mut self,
@@ -79,7 +69,7 @@ impl Formatter for LineAnEntry {
         }
         fragment
             .chars()
-            .try_for_each(|character| write_character(out, character))
+            .try_for_each(|character| write_json_character(out, character))
     }
 
     fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {

@@ -24,6 +24,7 @@ mod doctor;
 mod exit_codes;
 mod forge;
 mod hostile_files;
+mod hostile_names;
 mod interloper;
 mod invalid_files;
 mod inventories;

@@ -10,7 +10,7 @@ use super::difference::Difference;
 use super::difference_markdown;
 use super::judgement::{Breach, Judgement};
 use super::model::Plan;
-use super::words::{GroupView, counted, settings};
+use super::words::{GroupView, counted, finding, settings};
 use crate::ids::ServerId;
 use crate::untrusted::{for_markdown, shorten};
 
@@ -25,6 +25,11 @@ pub(super) struct Budget {
 const GROUPS: Budget = Budget {
     bytes: 14_000,
     lines: 200,
+};
+/// What selections may take.
+const SELECTIONS: Budget = Budget {
+    bytes: 1_500,
+    lines: 12,
 };
 /// What labels, guards and warnings may each take.
 const LIST: Budget = Budget {
@@ -56,6 +61,7 @@ fn write_markdown(
 ) -> std::fmt::Result {
     head(out, plan, judgement)?;
     groups(out, plan)?;
+    selections(out, plan)?;
     if let Some(changes) = changes {
         difference_markdown::write(out, changes)?;
     }
@@ -132,6 +138,22 @@ fn groups(out: &mut String, plan: &Plan) -> std::fmt::Result {
         )
     });
     within(out, GROUPS, "\n", "group", rows)
+}
+
+/// What groups asked of the project's listing, and what that found.
+fn selections(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    if plan.selections.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        out,
+        "\nFound in the project's listing and frozen in the plan:\n"
+    )?;
+    let lines = plan.selections.iter().map(|selection| {
+        let (group, found) = (text(&selection.asked.group), message(&finding(selection)));
+        format!("- **{group}**: {found}\n")
+    });
+    within(out, SELECTIONS, "- ", "group", lines)
 }
 
 fn settled(out: &mut String, plan: &Plan) -> std::fmt::Result {

@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::judgement::{Breach, Judgement, Ruling};
 use super::model::Plan;
-use super::words::{GroupView, counted, settings};
+use super::words::{GroupView, counted, finding, settings};
 use crate::ids::ServerId;
 use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
@@ -30,6 +30,7 @@ pub fn to_text(plan: &Plan, judgement: &Judgement) -> String {
 fn write_text(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt::Result {
     head(out, plan)?;
     groups(out, plan)?;
+    selections(out, plan)?;
     ends(out, plan)?;
     guards(out, judgement)?;
     writeln!(out, "\nsettings")?;
@@ -94,7 +95,12 @@ fn groups(out: &mut String, plan: &Plan) -> std::fmt::Result {
     }
     for view in GroupView::all(plan) {
         let group = view.group;
-        let source: Vec<_> = group.source.iter().map(|from| for_terminal(from)).collect();
+        // What is selected has a place of its own below.
+        let brief = |from: &str| match from.starts_with("select ") {
+            true => "select".to_owned(),
+            false => for_terminal(from).into_owned(),
+        };
+        let source: Vec<_> = group.source.iter().map(|from| brief(from)).collect();
         table.add_row([
             for_terminal(&group.name).into_owned(),
             group.targets.to_string(),
@@ -106,6 +112,18 @@ fn groups(out: &mut String, plan: &Plan) -> std::fmt::Result {
         ]);
     }
     writeln!(out, "\n{}", table.trim_fmt())
+}
+
+/// What groups asked of the project's listing.
+fn selections(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    if !plan.selections.is_empty() {
+        writeln!(out, "\nfrom the project's listing")?;
+    }
+    for selection in &plan.selections {
+        let group = for_terminal(&selection.asked.group);
+        writeln!(out, "  {group}: {}", for_terminal(&finding(selection)))?;
+    }
+    Ok(())
 }
 
 /// The first and the last server of each group, in sending order.
@@ -209,6 +227,14 @@ mod tests {
         let widest = text.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(80), "{widest:?}\n{text}");
         assert_snapshot!(text);
+    }
+
+    #[test]
+    fn what_groups_select_is_told_with_what_it_found() {
+        let workflow = sample::workflow();
+        let text = shown(&sample::selecting(&workflow, vec![group("a", 0, 3)]));
+        let line = "  a: select name=web-* tag:rack=b7 found 3 servers\n";
+        assert!(text.contains(line), "{text}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use super::model::{Batch, Plan, PlannedGroup};
 use crate::duration;
 use crate::ids::ServerId;
+use crate::inventory::{Asked, Selection, criteria};
 use crate::workflow::{FailOrSkip, FailSkipOrSend};
 
 /// `1 server`, `2 servers`.
@@ -16,6 +17,27 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
         (_, _) => "s",
     };
     format!("{count} {noun}{plural}")
+}
+
+/// What a group asked of the project's listing, and how many servers that found.
+pub(super) fn finding(selection: &Selection) -> String {
+    let Asked {
+        group: _,
+        select,
+        split_by,
+        exclude,
+    } = &selection.asked;
+    let found = selection.found.iter().map(|part| part.servers.len()).sum();
+    let select = select
+        .as_ref()
+        .map(|select| format!("{} found {}", criteria(select), counted(found, "server")));
+    let split_by = split_by.as_ref().map(|by| format!("split by {by}"));
+    let left_out = counted(selection.left_out.len(), "server");
+    let exclude = exclude
+        .as_ref()
+        .map(|select| format!("exclude.{} leaves out {left_out}", criteria(select)));
+    let parts: Vec<String> = [select, split_by, exclude].into_iter().flatten().collect();
+    parts.join(", ")
 }
 
 /// What is shown of one group.

@@ -491,3 +491,23 @@ fn a_rehearsal_takes_a_saved_listing() {
     let ended = scenario.run("rehearse night.yaml --inventory then.json");
     ended.with_code(0).with_outcomes(&[("stopped", 2)]);
 }
+
+#[test]
+fn a_signal_ends_the_looking_at_once() {
+    let stage = selecting(WEB, &ids(3))
+        .faults(json!({ "calls": { "list": [{ "fault": "hang", "rate": 1.0 }] } }))
+        .pace(1)
+        .start();
+    for line in [
+        "run night.yaml --yes",
+        "plan night.yaml",
+        "inventory night.yaml",
+    ] {
+        let before = pages(&stage);
+        let mut running = stage.spawn(line);
+        running.until("a request", |stage| pages(stage) > before);
+        running.signal("TERM");
+        let (ended, _) = running.ended();
+        ended.with_code(24).with_nothing_sent();
+    }
+}

@@ -22,6 +22,14 @@ fn shown(plan: &Plan, changes: Option<&Difference<'_>>) -> String {
 const LIMIT: usize = 60_000;
 
 #[test]
+fn what_groups_select_is_told_as_plain_words() {
+    let plan = sample::selecting(&sample::workflow(), vec![group("a", 0, 3)]);
+    let text = shown(&plan, None);
+    let line = text.lines().find(|line| line.starts_with("- **a**"));
+    assert_snapshot!(line.unwrap());
+}
+
+#[test]
 fn a_reviewer_sees_who_loses_power_first() {
     assert_snapshot!(shown(&sample::fleet(), None));
 }

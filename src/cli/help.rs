@@ -90,6 +90,9 @@ and every job is followed to its end. What became of each server is in the JSON 
 folder, whose place the summary tells. On a terminal the number of targets is asked for first; \
 without one nothing ever asks. Nothing is printed on stdout, except the report of a dry run.
 
+A plan must keep every policy: /etc/lightsout/policy.yaml, the file that LIGHTSOUT_POLICY names, and that of \
+--policy. A breach, or a policy that cannot be relied on, ends with 23 before anything is sent.
+
 Credentials come from HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK (with HUAWEICLOUD_SDK_SECURITY_TOKEN), \
 HW_ACCESS_KEY and HW_SECRET_KEY, OS_AUTH_TOKEN, or the file ~/.huaweicloud/credentials; never from the workflow.";
 
@@ -106,7 +109,8 @@ Go on with a run that was interrupted, halted or killed.
 Jobs that were accepted are followed, requests whose answer was lost are found out by the states of \
 their servers, and what was never sent is sent now. A run whose journal has been silent for over 15 \
 minutes is late: somebody may have started servers again, so nothing more is sent unless `--send` is \
-given. Repeated any number of times, the result is the same.";
+given. Policies are read anew: what they forbid by now is not sent, and what was sent is still followed. \
+Repeated any number of times, the result is the same.";
 
 pub(super) const RESUME: &str = "\
 Examples:

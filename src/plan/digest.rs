@@ -290,6 +290,7 @@ mod tests {
     #[case::in_flight(|w: &mut Definition| w.rollout.in_flight = InFlight::try_from(2).unwrap())]
     #[case::retry_for(|w: &mut Definition| w.rollout.retry_for = Duration::from_secs(1))]
     #[case::max_servers(|w: &mut Definition| w.guards.max_servers = 8)]
+    #[case::max_percent(|w: &mut Definition| w.guards.max_percent = Some(20.try_into().unwrap()))]
     #[case::timeout(|w: &mut Definition| w.jobs.timeout = Duration::from_secs(1))]
     #[case::poll(|w: &mut Definition| w.jobs.poll = Duration::from_secs(1))]
     #[case::before(|w: &mut Definition| w.checks.before = false)]

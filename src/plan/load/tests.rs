@@ -110,6 +110,28 @@ fn a_name_for_a_server_that_is_no_target_is_refused() {
     );
 }
 
+#[test]
+fn a_share_that_is_guarded_is_read_back_and_may_be_none_but_a_share() {
+    let mut workflow = sample::workflow();
+    workflow.guards.max_percent = Some(20.try_into().unwrap());
+    let plan = sample::plan_of(&workflow, vec![group("a", 0, 2)]);
+    let text = written(&plan);
+    assert_eq!(load(&text).unwrap(), plan);
+    let bad = [
+        ("limit", json!(101)),
+        ("limit", json!(0)),
+        ("actual", json!(5)),
+        ("ok", json!(true)),
+        ("name", json!("max_share")),
+    ];
+    for (member, value) in bad {
+        let mut changed: Value = serde_json::from_str(&text).unwrap();
+        changed["guards"][1][member] = value;
+        let error = load(&changed.to_string()).unwrap_err();
+        assert!(error.to_string().contains("`guards`"), "{member}: {error}");
+    }
+}
+
 #[rstest]
 #[case("", 1, 0)]
 #[case("{\n  \"schema\": 7\n}", 2, 13)]

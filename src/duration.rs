@@ -60,6 +60,18 @@ pub fn parse_age(text: &str) -> Result<Duration, InvalidAge> {
         .ok_or(InvalidAge)
 }
 
+/// The spelling that [`parse_age`] reads back: days, where there are whole ones, before the rest.
+pub fn format_age(age: Duration) -> String {
+    const DAY: u64 = 24 * 60 * 60;
+    let days = age.as_secs() / DAY;
+    let rest = age.saturating_sub(Duration::from_secs(days * DAY));
+    match (days, rest.is_zero()) {
+        (0, _) => format(age),
+        (days, true) => format!("{days}d"),
+        (days, false) => format!("{days}d{}", format(rest)),
+    }
+}
+
 /// The canonical spelling, in whole milliseconds: `1h30m`, `2m`, `500ms`, `0s`.
 pub fn format(duration: Duration) -> String {
     let mut rest = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -135,6 +147,9 @@ mod tests {
         assert_eq!(parse_age("1d12h"), hours(36));
         assert_eq!(parse_age("36h"), hours(36));
         assert_eq!(parse_age("0s"), hours(0));
+        for text in ["7d", "1d12h", "23h59m", "0s", "400d1ms"] {
+            assert_eq!(format_age(parse_age(text).unwrap()), text);
+        }
         for text in [
             "",
             "d",

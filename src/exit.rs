@@ -1,7 +1,7 @@
 //! The exit codes of design §13 and which of them wins where several apply.
 //!
 //! Owns numbers and precedence; which event leads to which code is decided in `ledger` (for a run)
-//! and `error` (for what never became a run). Invariant: codes 2 to 29 mean that no stop request of
+//! and `error` (for what never became a run). Invariant: codes 2 to 29 mean that no power request of
 //! this invocation was, or may have been, accepted.
 
 use std::process;

@@ -46,7 +46,7 @@ pub enum Refused {
     #[error("it is a {0}: no real server was stopped")]
     NotReal(&'static str),
     /// It is too long ago.
-    #[error("run {run} began {} ago, and the limit is {}", duration::format(*age), duration::format(*limit))]
+    #[error("run {run} began {} ago, and the limit is {}", duration::format_age(*age), duration::format_age(*limit))]
     TooOld {
         /// The run.
         run: RunId,
@@ -181,5 +181,252 @@ fn was_moved(action: Action, target: &TargetRecord) -> bool {
 /// Whether an undo stands in the way of another one: it has, or may have, started something, or found
 /// all as it should be. One that was refused or halted before its first request does not.
 pub fn counts(undo: &Ledger) -> bool {
-    undo.may_have_acted() || (undo.finished_at().is_some() && undo.exit() == Exit::Success)
+    let all_well = matches!(undo.exit(), Exit::Success | Exit::ReportNotWritten);
+    undo.may_have_acted() || (undo.finished_at().is_some() && all_well)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::bms::Evidence;
+    use crate::event::{Event, Launch, Mode, Phase, SendAnswer, Slots, Stamped, StopCause};
+    use crate::ids::BatchIndex;
+    use crate::outcome::{Outcome, Proof, Reason};
+    use crate::plan::sample::{self, group, server};
+    use crate::policy::Approval;
+    use crate::power::StateClass;
+
+    const BATCH: BatchIndex = BatchIndex(0);
+    const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+
+    fn run() -> RunId {
+        "20261128T170000Z-3f9a1c".parse().unwrap()
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn plan() -> Plan {
+        sample::plan(vec![group("all", 0, 6)])
+    }
+
+    fn launch(undoes: Option<RunId>) -> Launch {
+        Launch {
+            run: run(),
+            mode: Mode::Run,
+            labels: std::collections::BTreeMap::new(),
+            again: String::new(),
+            version: "0.1.0".to_owned(),
+            warnings: Vec::new(),
+            narrowed: None,
+            undoes,
+            approval: Approval::Other,
+            guards: Vec::new(),
+        }
+    }
+
+    fn ledger(undoes: Option<RunId>, events: Vec<Event>) -> Ledger {
+        let plan = plan();
+        let mut ledger = Ledger::new(&plan);
+        let began = Event::Began {
+            launch: launch(undoes),
+            plan: plan.digest,
+            left_out: Vec::new(),
+        };
+        for event in [began].into_iter().chain(events) {
+            let at = at("2026-11-28T17:00:00Z");
+            ledger.apply(&Stamped { at, event }).unwrap();
+        }
+        ledger
+    }
+
+    fn slots(text: &str) -> Slots {
+        text.parse().unwrap()
+    }
+
+    fn seen(phase: Phase, states: &[(StateClass, &str)]) -> Event {
+        let states = states.iter().map(|(state, at)| (*state, slots(at)));
+        Event::Observed {
+            batch: BATCH,
+            phase,
+            states: states.collect(),
+        }
+    }
+
+    fn settled(outcomes: &[(Outcome, &str)]) -> Event {
+        let outcomes = outcomes.iter().map(|(outcome, at)| (*outcome, slots(at)));
+        Event::Settled {
+            batch: BATCH,
+            outcomes: outcomes.collect(),
+        }
+    }
+
+    fn back(ledger: &Ledger, now: &str) -> Result<WayBack, Refused> {
+        way_back(&run(), (&plan(), ledger), at(now), WEEK)
+    }
+
+    /// Slot 0 was stopped, 1 with its answer lost; 2 was in error before, 3 was never read afterwards, 4
+    /// was off already, and 5 stayed on.
+    fn of_all_kinds() -> Ledger {
+        let events = vec![
+            seen(
+                Phase::Before,
+                &[
+                    (StateClass::On, "0-1,3,5"),
+                    (StateClass::Error, "2"),
+                    (StateClass::Off, "4"),
+                ],
+            ),
+            seen(
+                Phase::After,
+                &[(StateClass::Off, "0-2"), (StateClass::On, "5")],
+            ),
+            settled(&[
+                (Outcome::Done(Proof::Job), "0,2-3"),
+                (Outcome::Done(Proof::AnswerLost), "1"),
+                (Outcome::Already, "4"),
+                (Outcome::Failed(Reason::StillOn), "5"),
+            ]),
+            Event::Finished,
+        ];
+        ledger(None, events)
+    }
+
+    #[test]
+    fn only_what_was_seen_on_before_and_off_after_is_on_the_way_back() {
+        let back = back(&of_all_kinds(), "2026-11-28T18:00:00Z").unwrap();
+        let servers: Vec<ServerId> = back
+            .plan
+            .batches
+            .iter()
+            .flat_map(|batch| batch.servers().to_vec())
+            .collect();
+        assert_eq!(servers, [server(0), server(1)]);
+        assert_eq!(back.unseen, 2);
+    }
+
+    #[rstest]
+    #[case("2026-12-05T17:00:00Z", true)]
+    #[case("2026-12-05T17:00:01Z", false)]
+    #[case("2026-11-28T16:00:00Z", true)]
+    fn a_run_is_undone_until_it_is_too_old(#[case] now: &str, #[case] fine: bool) {
+        let back = back(&of_all_kinds(), now);
+        match back {
+            Ok(_) => assert!(fine),
+            Err(refused) => {
+                assert!(
+                    !fine && matches!(refused, Refused::TooOld { .. }),
+                    "{refused}"
+                );
+                assert!(
+                    refused
+                        .to_string()
+                        .contains("began 7d ago, and the limit is 7d"),
+                    "{refused}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_over_and_what_is_an_undo_is_not_undone() {
+        let now = "2026-11-28T18:00:00Z";
+        let open = ledger(None, Vec::new());
+        assert_eq!(back(&open, now).unwrap_err(), Refused::Unfinished(run()));
+        let other: RunId = "20261128T160000Z-000001".parse().unwrap();
+        let undo = ledger(Some(other.clone()), vec![Event::Finished]);
+        let refused = Refused::Undo {
+            run: run(),
+            of: other,
+        };
+        assert_eq!(back(&undo, now).unwrap_err(), refused);
+        let idle = ledger(None, vec![Event::Finished]);
+        assert_eq!(
+            back(&idle, now).unwrap_err(),
+            Refused::NothingStopped(run())
+        );
+    }
+
+    #[test]
+    fn every_refusal_says_what_to_do() {
+        let (run, by) = (run(), run());
+        for over in [true, false] {
+            let (run, by) = (run.clone(), by.clone());
+            let refused = Refused::UndoneBefore { run, by, over };
+            let verb = if over {
+                "lightsout report"
+            } else {
+                "lightsout resume"
+            };
+            assert!(refused.hint().contains(verb));
+        }
+        assert!(
+            Refused::Unfinished(run.clone())
+                .hint()
+                .contains("lightsout settle")
+        );
+        assert!(
+            Refused::NotHere(run)
+                .hint()
+                .contains("on the machine that ran it")
+        );
+    }
+
+    fn intended() -> Event {
+        Event::SendIntended {
+            batch: BATCH,
+            attempt: 1,
+            servers: slots("0-5"),
+        }
+    }
+
+    fn answered(answer: SendAnswer) -> Event {
+        Event::SendAnswered {
+            batch: BATCH,
+            attempt: 1,
+            answer,
+            evidence: Evidence::default(),
+        }
+    }
+
+    fn stopped_by(cause: StopCause) -> Event {
+        Event::SendingStopped {
+            cause,
+            evidence: Evidence::default(),
+        }
+    }
+
+    #[test]
+    fn an_undo_counts_once_it_may_have_started_something_or_all_is_well() {
+        let counts = |events: Vec<Event>| counts(&ledger(Some(run()), events));
+        assert!(!counts(Vec::new()));
+        assert!(counts(vec![intended()]));
+        assert!(counts(vec![intended(), answered(SendAnswer::Ambiguous)]));
+        let withdrawn = Event::SendWithdrawn {
+            batch: BATCH,
+            attempt: 1,
+            cause: StopCause::Halted,
+        };
+        assert!(!counts(vec![intended(), withdrawn]));
+        let refused = vec![
+            intended(),
+            answered(SendAnswer::Credentials),
+            stopped_by(StopCause::Refused),
+            settled(&[(Outcome::NotSent(Reason::Credentials), "0-5")]),
+            Event::Finished,
+        ];
+        assert!(!counts(refused));
+        let rejected = vec![
+            intended(),
+            answered(SendAnswer::Rejected),
+            settled(&[(Outcome::Failed(Reason::Rejected), "0-5")]),
+            Event::Finished,
+        ];
+        assert!(!counts(rejected));
+        let all_on = vec![settled(&[(Outcome::Already, "0-5")]), Event::Finished];
+        assert!(counts(all_on));
+    }
 }

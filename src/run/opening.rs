@@ -254,6 +254,31 @@ mod tests {
     }
 
     #[test]
+    fn what_was_powering_on_is_never_sent_by_an_undo_and_waits_its_turn_in_a_stop() {
+        let back = {
+            let stop = sample::plan(vec![sample::group("all", 0, 4)]);
+            let all = stop.batches[0].servers().iter().copied().collect();
+            crate::plan::reverse(&stop, &"20261128T170000Z-3f9a1c".parse().unwrap(), &all)
+        };
+        let event = Event::Observed {
+            batch: BATCH,
+            phase: Phase::Before,
+            states: vec![(StateClass::Starting, "1".parse().unwrap())],
+        };
+        let mut ledger = Ledger::new(&back);
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        ledger
+            .apply(&Stamped {
+                at,
+                event: event.clone(),
+            })
+            .unwrap();
+        let of_undo = rest(ledger.batch(BATCH).unwrap(), Moment::default());
+        assert_eq!(of_undo.under_way.to_string(), "1");
+        assert_eq!(rest_after(vec![event]).unsent, Slots::all(4));
+    }
+
+    #[test]
     fn what_was_powering_off_is_never_sent() {
         let states = vec![(StateClass::Stopping, "1".parse().unwrap())];
         let phase = Phase::Before;

@@ -262,9 +262,49 @@ mod tests {
         );
     }
 
+    #[rstest]
+    #[case(Told::Succeeded, Standing::Opposite, GRACE, Reason::StillOff)]
+    #[case(Told::Succeeded, Standing::UnderWay, LIMIT, Reason::StuckStarting)]
+    #[case(Told::UnderWayBefore, Standing::UnderWay, LIMIT, Reason::StuckStarting)]
+    #[case(Told::UnderWayBefore, Standing::Opposite, GRACE, Reason::StillOff)]
+    #[case(Told::Lost, Standing::Opposite, LIMIT, Reason::StillOff)]
+    #[case(Told::Failed, Standing::Opposite, Duration::ZERO, Reason::JobFailed)]
+    fn a_start_that_fails_has_words_of_its_own(
+        #[case] told: Told,
+        #[case] standing: Standing,
+        #[case] allowed: Duration,
+        #[case] reason: Reason,
+    ) {
+        let verdict = judge(Action::Start, told, standing, at(allowed));
+        assert_eq!(verdict, Verdict::Settled(Outcome::Failed(reason)));
+    }
+
+    #[test]
+    fn a_stop_and_a_start_are_judged_alike_but_for_two_words() {
+        let failed = |reason| Verdict::Settled(Outcome::Failed(reason));
+        let mirrored = |verdict| {
+            if verdict == failed(Reason::StillOn) {
+                failed(Reason::StillOff)
+            } else if verdict == failed(Reason::StuckStopping) {
+                failed(Reason::StuckStarting)
+            } else {
+                verdict
+            }
+        };
+        for told in TOLD {
+            for standing in STATES {
+                for passed in [Duration::ZERO, GRACE, LIMIT] {
+                    let stop = judge(STOP, told, standing, at(passed));
+                    let start = judge(Action::Start, told, standing, at(passed));
+                    assert_eq!(mirrored(stop), start, "{told:?} {standing:?}");
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
-        fn only_a_server_seen_off_counts_as_stopped(
+        fn only_a_server_seen_there_counts_as_done(
             told in prop::sample::select(TOLD.as_slice()),
             state in prop::sample::select(STATES.as_slice()),
             seconds in 0u64..4000,

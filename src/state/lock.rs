@@ -19,7 +19,7 @@ use crate::plan::Project;
 /// Longest text that a lock file is expected to hold, in bytes.
 const LONGEST: u64 = 4096;
 
-/// The right to send stop requests to a project.
+/// The right to send requests to a project.
 #[derive(Debug)]
 pub struct Lock {
     file: File,

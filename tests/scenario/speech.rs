@@ -221,6 +221,24 @@ fn on_a_terminal_the_number_of_targets_is_asked_for() {
 }
 
 #[test]
+fn on_a_terminal_an_undo_asks_for_the_number_too() {
+    let stage = Scenario::new(&ids(2)).start();
+    stage.run("run night.yaml").with_code(0);
+    if let Some(ended) = on_a_terminal(&stage, "undo --last night", "yes\n") {
+        let ended = ended.with_code(24);
+        let ended = ended.saying(&[
+            "2 servers of project",
+            "will be powered on",
+            "were to be started",
+        ]);
+        assert_eq!(ended.stats.starts, []);
+    }
+    if let Some(ended) = on_a_terminal(&stage, "undo --last night", "2\n") {
+        assert_eq!(ended.with_code(0).stats.started.len(), 2);
+    }
+}
+
+#[test]
 fn on_a_terminal_a_plan_and_a_yes_are_not_asked_about() {
     let stage = Scenario::new(&ids(2)).start();
     stage

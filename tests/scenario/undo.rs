@@ -172,16 +172,58 @@ fn servers_that_do_not_come_up_are_told_by_words_of_their_own() {
 }
 
 #[test]
-fn a_server_that_is_starting_for_too_long_is_stuck() {
-    let all = ids(1);
-    let (stage, run) = stopped(scenario(1).faults(json!({})));
-    // By hand it takes half a minute; the run is not to wait for so long.
-    assert!(stage.simulator().start_by_hand(all[0]));
-    let text = stage.read("night.yaml");
-    assert!(text.contains("timeout: 1m"));
+fn a_server_that_is_starting_already_is_waited_for_but_not_for_ever() {
+    let scenario = |timeout: &str| {
+        let jobs = format!("jobs: {{ poll: 2s, timeout: {timeout} }}");
+        Scenario::new(&ids(1)).with(&jobs).pace(20)
+    };
+    // By hand a start takes half a minute.
+    for (timeout, code, outcome) in [("1m", 0, "already_on"), ("4s", 30, "failed/stuck_starting")] {
+        let (stage, run) = stopped(scenario(timeout));
+        assert!(stage.simulator().start_by_hand(ids(1)[0]));
+        let ended = stage.run(&format!("undo {run}")).with_code(code);
+        let ended = ended.with_outcomes(&[(outcome, 1)]);
+        assert_eq!(ended.stats.starts, []);
+        let before = ended.server(ids(1)[0])["before"].clone();
+        assert_eq!(before, "busy");
+    }
+}
+
+#[test]
+fn one_server_that_the_cloud_will_not_start_does_not_keep_the_others_off() {
+    let all = ids(4);
+    let scenario = Scenario::new(&all)
+        .with("checks: { grace: 1m }\njobs: { poll: 5s, timeout: 2m }")
+        .faults(json!({"state_lag": "20s"}))
+        .pace(30);
+    let (stage, run) = stopped(scenario);
+    // Off as far as readings tell for a while, and starting in truth.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert!(stage.simulator().start_by_hand(all[1]));
+    let ended = stage.run(&format!("undo {run}")).with_code(30);
+    let ended = ended.with_outcomes(&[("started", 3), ("failed/rejected", 1)]);
+    assert_eq!(ended.server(all[1])["error_code"], "BMS.0035");
+    assert_eq!(started(&ended), once(&[all[0], all[2], all[3]]));
+}
+
+#[test]
+fn what_a_policy_protects_is_not_started_either() {
+    let (mut stage, run) = stopped(scenario(2));
+    let text = format!("version: 1\nprotected: {{ servers: [{}] }}\n", ids(2)[1]);
+    stage.write("policy.yaml", text);
+    let path = stage.path("policy.yaml");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(&path, mode).unwrap();
+    stage.set("LIGHTSOUT_POLICY", path.to_str().unwrap());
+    for line in [format!("undo {run}"), format!("undo {run} --dry-run")] {
+        let refused = stage.run(&line).with_code(23);
+        let refused = refused.saying(&["protected.servers", &ids(2)[1].to_string()]);
+        assert_eq!(refused.stats.starts, []);
+    }
+    // What the policy asks of a workflow it does not ask of the way back.
+    stage.write("policy.yaml", "version: 1\nrequire: [locked]\n");
     let ended = stage.run(&format!("undo {run}")).with_code(0);
-    let ended = ended.with_outcomes(&[("already_on", 1)]);
-    assert_eq!(ended.stats.starts, []);
+    assert_eq!(started(&ended), once(&ids(2)));
 }
 
 #[test]

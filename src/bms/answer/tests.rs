@@ -8,7 +8,7 @@ use super::*;
 use crate::workflow::StopType;
 
 const STOP: Action = Action::Stop(StopType::Hard);
-const OFF: PowerAnswer = PowerAnswer::Conflict(Conflict::There);
+const THERE: PowerAnswer = PowerAnswer::Conflict(Conflict::There);
 const OTHER: PowerAnswer = PowerAnswer::Conflict(Conflict::Other);
 const BUSY: PowerAnswer = PowerAnswer::Throttled { retry_after: None };
 const ALL: PowerAnswer = PowerAnswer::Rejected { one_server: false };
@@ -40,9 +40,9 @@ fn with_code(status: u16, code: &str) -> PowerAnswer {
 #[case("BMS.0033", 403, RefusedForAll)]
 #[case("BMS.0288", 403, RefusedForAll)]
 #[case("BMS.0035", 400, OTHER)]
-#[case("BMS.0036", 400, OFF)]
+#[case("BMS.0036", 400, THERE)]
 #[case("BMS.0037", 400, OTHER)]
-#[case("BMS.0039", 400, OFF)]
+#[case("BMS.0039", 400, THERE)]
 #[case("BMS.0040", 400, OTHER)]
 #[case("BMS.0205", 400, ALL)]
 #[case("BMS.0212", 400, BUSY)]
@@ -78,7 +78,40 @@ fn each_documented_code(#[case] code: &str, #[case] status: u16, #[case] expecte
 }
 
 #[rstest]
-#[case("BMS.0039", OFF)]
+#[case("BMS.0035", THERE)]
+#[case("BMS.0036", OTHER)]
+#[case("BMS.0037", OTHER)]
+#[case("BMS.0038", THERE)]
+#[case("BMS.0039", OTHER)]
+#[case("BMS.0040", OTHER)]
+#[case("BMS.0605", OTHER)]
+fn the_states_that_stand_against_a_start(#[case] code: &str, #[case] expected: PowerAnswer) {
+    let body = format!(r#"{{"error":{{"code":"{code}","message":"m"}}}}"#);
+    let (answer, evidence) = classify_power(Action::Start, &answered(400, &body));
+    assert_eq!(answer, expected);
+    assert_eq!(evidence.tells_of_there(Action::Start), expected == THERE);
+}
+
+#[rstest]
+#[case("BMS.0038", false, true)]
+#[case("BMS.0039", true, false)]
+#[case("BMS.0036", false, false)]
+#[case("BMS.1007", false, false)]
+fn a_sub_job_may_find_its_server_there(
+    #[case] code: &str,
+    #[case] stop: bool,
+    #[case] start: bool,
+) {
+    let error = JobError {
+        code: code.to_owned(),
+        message: String::new(),
+    };
+    assert_eq!(error.tells_of_goal(STOP), stop);
+    assert_eq!(error.tells_of_goal(Action::Start), start);
+}
+
+#[rstest]
+#[case("BMS.0039", THERE)]
 #[case("BMS.0037", OTHER)]
 #[case("BMS.0212", BUSY)]
 #[case("APIGW.0308", BUSY)]

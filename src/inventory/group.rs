@@ -231,8 +231,8 @@ impl<'a> Resolver<'a> {
         let names = names.into_iter();
         self.names
             .extend(names.filter(|(server, _)| !excluded.contains(server)));
-        // What was found by other criteria has no values to split it by.
-        if group.split_by.is_none() || !self.known.judges(group) {
+        // What was found for another tag, or is not known, has no values to split it by.
+        if group.split_by.is_none() || !self.known.splits(group) {
             return vec![target_group(group, group.name.clone(), servers, excluded)];
         }
         let mut finished = Vec::new();

@@ -99,6 +99,18 @@ impl<'a> Known<'a> {
         }
     }
 
+    /// Whether what `group` finds has values to split it by.
+    pub(super) fn splits(self, group: &Group) -> bool {
+        match self {
+            _ if group.select.is_none() => true,
+            Self::Listing(_) => true,
+            Self::Frozen(..) => self
+                .frozen(group)
+                .is_some_and(|selection| selection.asked.split_by == group.split_by),
+            Self::Nothing => false,
+        }
+    }
+
     /// The servers that `select` finds for `group`, sorted by ID.
     pub(super) fn picked(self, group: &Group) -> Vec<Picked<'a>> {
         let Some(select) = &group.select else {

@@ -233,6 +233,12 @@ proptest! {
     }
 
     #[test]
+    fn a_listing_is_read_whole_or_not_at_all(edits in edits(LINES)) {
+        let text = fs::read("workflows/inventories/test-fleet.listing.json").unwrap();
+        promises::listing(&changed(&text, &edits));
+    }
+
+    #[test]
     fn every_answer_has_one_meaning(
         status in any::<[u8; 2]>(),
         text in prop::sample::select(ANSWERS),
@@ -247,6 +253,7 @@ proptest! {
     fn any_bytes_keep_every_promise(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         promises::workflow(&bytes);
         promises::inventory(&bytes);
+        promises::listing(&bytes);
         promises::journal(&bytes);
         promises::answer(&bytes);
     }

@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use lightsout::bms::{
-    Conflict, PowerAnswer, ReadFailure, classify_power, classify_read, parse_job, parse_page,
-    parse_server,
+    Conflict, PowerAnswer, ReadFailure, ServerDetail, classify_power, classify_read,
+    parse_detail_page, parse_job, parse_page, parse_server,
 };
 use lightsout::diagnostic::{Diagnostic, Severity, SourceFile, to_text};
 use lightsout::event::Stamped;
@@ -37,6 +37,8 @@ pub(crate) fn workflow(bytes: &[u8]) {
             assert_eq!(again.groups.len(), read.groups.len());
             for (again, read) in again.groups.iter().zip(&read.groups) {
                 assert_eq!((&again.name, &again.servers), (&read.name, &read.servers));
+                assert_eq!(again.select, read.select);
+                assert_eq!(again.exclude.select, read.exclude.select);
             }
         }
         Err(findings) => can_be_shown(&findings, text),
@@ -63,6 +65,22 @@ pub(crate) fn inventory(bytes: &[u8]) {
         }
         Err(findings) => can_be_shown(&findings, text),
     }
+}
+
+/// A saved listing is refused without a word of its own, or reads again as it is written.
+pub(crate) fn listing(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let Ok(read) = inventory::Listing::read(text) else {
+        return;
+    };
+    let ids = read.servers().iter().map(|server| server.id);
+    assert!(ids.is_sorted_by(|one, next| one < next));
+    let mut written = Vec::new();
+    read.write(&mut written).unwrap();
+    let again = inventory::Listing::read(std::str::from_utf8(&written).unwrap());
+    assert_eq!(again.unwrap(), read);
 }
 
 /// A journal is read up to the first thing that is wrong, and that much of it reads again the same.
@@ -98,6 +116,16 @@ pub(crate) fn answer(bytes: &[u8]) {
     read_answer(&response);
     if let Some(page) = parse_page(body) {
         assert!(page.rows.len() <= page.listed);
+    }
+    if let Some(page) = parse_detail_page(body) {
+        let lean = parse_page(body).unwrap();
+        let seen = |row: &ServerDetail| (row.id, row.name.clone(), row.state);
+        let rows: Vec<_> = lean
+            .rows
+            .iter()
+            .map(|row| (row.id, row.name.clone(), row.state))
+            .collect();
+        assert_eq!(page.rows.iter().map(seen).collect::<Vec<_>>(), rows);
     }
     if let Some(job) = parse_job(body) {
         let open = job.sub_jobs.iter().any(|sub| !sub.status.is_final());

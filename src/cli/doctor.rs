@@ -63,12 +63,7 @@ fn look(
         "workflow",
         format!("valid, {targets} target{plural}"),
     ));
-    let in_force = InForce::read(invocation, Approval::Open);
-    let admitted = in_force.and_then(|in_force| in_force.admit(&plan));
-    checks.push(admitted.map_or_else(
-        |error| failed("guards", &error),
-        |()| Check::ok("guards", "none is broken, and no policy forbids it"),
-    ));
+    forbidden(invocation, &plan, checks);
     checks.push(committed(&flags.file, &plan));
     checks.push(state_folder(invocation));
     let Some(credentials) = credentials(invocation, flags, &plan, checks) else {
@@ -123,6 +118,29 @@ fn known_server(plan: &Plan, listed: &Probed) -> Option<ServerId> {
         page.rows.first().map(|row| row.id)
     };
     target.or_else(any)
+}
+
+/// The policies that apply, and whether they or the guards forbid the plan.
+fn forbidden(invocation: &Invocation<'_>, plan: &Plan, checks: &mut Vec<Check>) {
+    let in_force = match InForce::read(invocation, Approval::Open) {
+        Ok(in_force) => in_force,
+        Err(error) => {
+            if matches!(error, Error::Findings(..)) {
+                tell(&invocation.printer, &error);
+            }
+            checks.push(failed("policy", &error));
+            return;
+        }
+    };
+    let names: Vec<String> = in_force.names().map(|name| format!("`{name}`")).collect();
+    checks.push(match names.as_slice() {
+        [] => Check::ok("policy", "none applies"),
+        some => Check::ok("policy", format!("in force: {}", some.join(", "))),
+    });
+    checks.push(in_force.admit(plan).map_or_else(
+        |error| failed("guards", &error),
+        |()| Check::ok("guards", "none is broken, and no policy forbids the plan"),
+    ));
 }
 
 /// Whether the plan that was reviewed is still the workflow's.

@@ -56,6 +56,11 @@ impl InForce {
         Ok(Self { policies, approval })
     }
 
+    /// The files of the policies.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.policies.iter().map(policy::Policy::name)
+    }
+
     /// What can be said of a plan without asking anybody.
     pub(super) fn judge(&self, plan: &Plan) -> Judgement {
         self.judge_by(plan, None)

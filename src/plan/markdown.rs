@@ -23,7 +23,7 @@ pub(super) struct Budget {
 
 /// What the rows of groups may take.
 const GROUPS: Budget = Budget {
-    bytes: 14_000,
+    bytes: 12_000,
     lines: 200,
 };
 /// What selections may take.

@@ -290,6 +290,7 @@ fn no_other_file_that_is_named_shows_one_of_the_machine() {
                 format!("plan repo/w/good.yaml --vars-file repo/w/{name}"),
                 format!("validate repo/w/good.yaml --vars-file repo/w/{name}"),
                 format!("plan repo/w/good.yaml --against repo/w/{name}"),
+                format!("plan repo/w/good.yaml --inventory repo/w/{name}"),
                 format!("run --plan repo/w/{name}"),
                 format!("run repo/w/good.yaml --yes --exclude repo/w/{name}"),
             ] {

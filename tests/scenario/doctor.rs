@@ -282,3 +282,32 @@ fn a_state_folder_that_cannot_be_used_or_forbids_runs_is_told() {
         ended.out
     );
 }
+
+#[test]
+fn a_policy_is_named_and_what_it_forbids_is_told() {
+    let stage = Scenario::new(&ids(2)).start();
+    let policy = |text: &str| {
+        stage.write("policy.yaml", text);
+        std::fs::set_permissions(
+            stage.path("policy.yaml"),
+            std::fs::Permissions::from_mode(0o600),
+        )
+        .unwrap();
+        stage.run("doctor night.yaml --policy policy.yaml")
+    };
+    let fine = policy("version: 1\nmax_servers: 5\n").with_code(0).out;
+    assert!(
+        fine.contains("ok       policy            in force: `"),
+        "{fine}"
+    );
+    let strict = policy("version: 1\nmax_servers: 1\n").with_code(23).out;
+    assert!(strict.contains("PROBLEM  guards"), "{strict}");
+    let wrong = policy("version: 1\nmax_srevers: 1\n").with_code(2);
+    assert!(wrong.out.contains("PROBLEM  policy"), "{}", wrong.out);
+    assert!(wrong.err.contains("max_srevers"), "{}", wrong.err);
+    let none = stage.run("doctor night.yaml").with_code(0).out;
+    assert!(
+        none.contains("ok       policy            none applies"),
+        "{none}"
+    );
+}

@@ -37,9 +37,16 @@ pub(super) fn write(out: &mut String, it: &Difference<'_>) -> std::fmt::Result {
     let removed = it.removed.iter().map(placed);
     let what = format!("{} would no longer lose power", servers(removed.len()));
     list(out, (&what, "server"), LIST, removed)?;
-    let elsewhere = it.moved.iter().map(moved);
-    let what = format!("{} in another group or batch", servers(elsewhere.len()));
-    list(out, (&what, "server"), LIST, elsewhere)?;
+    // One server less moves all that come after it to other batches; who looks at each of those sees nothing else.
+    let (shifted, elsewhere): (Vec<_>, Vec<_>) =
+        it.moved.iter().partition(|server| is_shifted(server));
+    let what = format!("{} in another group", servers(elsewhere.len()));
+    let lines = elsewhere.into_iter().map(moved);
+    list(out, (&what, "server"), LIST, lines)?;
+    if !shifted.is_empty() {
+        let shifted = servers(shifted.len());
+        writeln!(out, "\n{shifted} in another batch of the same group.")?;
+    }
     let settings = it.settings.iter().map(setting);
     let what = format!("{} changed", counted(settings.len(), "setting"));
     list(out, (&what, "setting"), LIST, settings)?;
@@ -52,12 +59,17 @@ fn summary(it: &Difference<'_>) -> String {
         return "The same servers and settings, in another order.".to_owned();
     }
     format!(
-        "Servers that newly lose power: **{}**, that no longer do: {}, in another place: {}; settings: {}.",
+        "Servers that newly lose power: **{}**, that no longer do: {}, in another group: {}; settings: {}.",
         it.added.len(),
         it.removed.len(),
-        it.moved.len(),
+        it.moved.iter().filter(|server| !is_shifted(server)).count(),
         it.settings.len()
     )
+}
+
+/// Whether only the batch is another one.
+fn is_shifted(it: &Moved<'_>) -> bool {
+    it.from_group == it.to_group
 }
 
 /// A heading, and the lines of a list of things that are called so.

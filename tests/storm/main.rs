@@ -15,6 +15,7 @@ mod invention;
 mod judge;
 mod play;
 mod tally;
+mod way_back;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;

@@ -15,9 +15,12 @@ use serde_json::Value;
 use crate::cloud::{Cloud, PACE};
 use crate::invention::{CALM_AFTER, Invention};
 use crate::judge;
+use crate::way_back;
 
 /// Invocations in calm weather after which everything must be known.
 const PATIENCE: usize = 4;
+/// The run of every so many storms is undone.
+const UNDONE: u64 = 3;
 
 /// What came of a storm.
 pub(crate) struct Story {
@@ -29,6 +32,12 @@ pub(crate) struct Story {
     pub(crate) lost: usize,
     /// Accepted stops.
     pub(crate) accepted: usize,
+    /// How many runs were undone: one or none.
+    pub(crate) undos: usize,
+    /// How often the undo was killed or interrupted.
+    pub(crate) broken_off: usize,
+    /// Servers that it started.
+    pub(crate) started: usize,
     /// Servers accepted twice where nobody could know.
     pub(crate) repeated: usize,
 }
@@ -114,7 +123,7 @@ impl Scene {
         runs
     }
 
-    fn keep(&self, number: usize, line: &str, output: &Output) {
+    pub(crate) fn keep(&self, number: usize, line: &str, output: &Output) {
         let err = String::from_utf8_lossy(&output.stderr);
         let text = format!("$ lightsout {line}\n{err}\n{}\n", output.status);
         fs::write(self.folder.join(format!("{number}.log")), text).unwrap();
@@ -136,7 +145,7 @@ pub(crate) fn storm(seed: u64) -> Story {
             scene.folder.display()
         );
         let violence = if in_calm { 0.0 } else { 0.4 };
-        let output = invocation(&scene, &line, &mut rng, violence);
+        let output = invocation(&scene, &line, &mut rng, (violence, 4000));
         scene.keep(number, &line, &output);
         let code = output.status.code();
         ends.push(code.map_or("killed".to_owned(), |code| code.to_string()));
@@ -157,8 +166,14 @@ pub(crate) fn storm(seed: u64) -> Story {
     let (report, stats) = judge::in_the_end(seed, &scene);
     let lost = stats.stops.iter().filter(|stop| stop.job_id.is_some());
     let lost = lost.filter(|stop| stop.answer == lightsout::simulator::AnswerSeen::Lost);
+    let way_back = seed
+        .is_multiple_of(UNDONE)
+        .then(|| way_back::undo(seed, &scene, &report, &mut rng));
     scene.harmless = true;
     Story {
+        started: way_back.as_ref().map_or(0, |back| back.started),
+        undos: usize::from(way_back.is_some()),
+        broken_off: way_back.map_or(0, |back| back.broken_off),
         kinds: scene.invention.kinds.clone(),
         ends,
         report,
@@ -188,12 +203,17 @@ fn next(scene: &Scene, code: Option<i32>) -> Option<String> {
     }
 }
 
-/// Runs the program; with some probability somebody signals or kills it on the way.
-fn invocation(scene: &Scene, line: &str, rng: &mut Rng, violence: f64) -> Output {
+/// Runs the program; with some probability somebody signals or kills it within so many milliseconds.
+pub(crate) fn invocation(
+    scene: &Scene,
+    line: &str,
+    rng: &mut Rng,
+    (violence, within): (f64, u64),
+) -> Output {
     let mut child = scene.command(line).spawn().unwrap();
     if rng.f64() < violence {
         let signal = ["TERM", "INT", "KILL", "KILL"][rng.usize(..4)];
-        std::thread::sleep(Duration::from_millis(rng.u64(5..4000)));
+        std::thread::sleep(Duration::from_millis(rng.u64(5..within)));
         if child.try_wait().unwrap().is_none() {
             let id = child.id().to_string();
             let _ = Command::new("kill").args(["-s", signal, &id]).status();

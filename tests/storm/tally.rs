@@ -16,6 +16,9 @@ pub(crate) struct Tally {
     accepted: usize,
     lost: usize,
     repeated: usize,
+    undos: usize,
+    broken_off: usize,
+    started: usize,
     kinds: BTreeMap<String, usize>,
     outcomes: BTreeMap<String, usize>,
     ends: BTreeMap<String, usize>,
@@ -29,6 +32,9 @@ impl Tally {
         self.accepted += story.accepted;
         self.lost += story.lost;
         self.repeated += story.repeated;
+        self.undos += story.undos;
+        self.broken_off += story.broken_off;
+        self.started += story.started;
         for kind in &story.kinds {
             *self.kinds.entry(kind.clone()).or_default() += 1;
         }
@@ -57,6 +63,9 @@ impl fmt::Display for Tally {
             accepted,
             lost,
             repeated,
+            undos,
+            broken_off,
+            started,
             ..
         } = self;
         writeln!(
@@ -70,6 +79,10 @@ impl fmt::Display for Tally {
         writeln!(
             f,
             "no server powered off twice; {repeated} asked for again after a lost answer to a request that powered off none"
+        )?;
+        writeln!(
+            f,
+            "{undos} runs undone, broken off {broken_off} times: {started} servers started, none twice"
         )?;
         let lists = [
             ("invocations by exit code", &self.ends),

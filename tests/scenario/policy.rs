@@ -518,7 +518,7 @@ fn a_flag_adds_a_policy_and_replaces_none() {
 /// In a mount namespace of its own, where `/etc` is another one: nothing of this machine is touched.
 fn with_etc(stage: &Stage, prepare: &str, line: &str) -> Option<Ended> {
     let script = format!(
-        "mount -t tmpfs none /etc && mkdir /etc/lightsout && {prepare} && exec \"$0\" {line}"
+        "umask 022 && mount -t tmpfs none /etc && mkdir /etc/lightsout && {prepare} && exec \"$0\" {line}"
     );
     let program = env!("CARGO_BIN_EXE_lightsout");
     let words = ["--mount", "sh", "-c", &script, program];

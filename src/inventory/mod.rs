@@ -2,7 +2,7 @@
 //!
 //! Each group is listed, held against duplicates, narrowed by `exclude` and split; then the groups are
 //! held against each other. Files are read only inside the git work tree that holds the workflow; the
-//! project's listing is gone through by [`survey`], apart from all that. Invariant: either every target is known with certainty, or there is a finding.
+//! project's listing is gone through by [`survey()`], apart from all that. Invariant: either every target is known with certainty, or there is a finding.
 
 mod array;
 mod exclude;

@@ -1,6 +1,6 @@
 //! What the platform team forbids, whatever a workflow says: policy files → rulings on a plan.
 //!
-//! [`read`] takes in every policy that applies, with all suspicion about the files; [`judge`] is pure and
+//! [`read`] takes in every policy that applies, with all suspicion about the files; [`judge()`] is pure and
 //! holds a plan against them. Each policy is judged by itself, so the strictest wins and none can take
 //! the place of another. Invariant: a policy that cannot be understood or trusted forbids everything.
 

@@ -122,6 +122,17 @@ impl RunId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The part that tells when the run began: `20261128T170000Z`.
+    pub fn second(&self) -> &str {
+        self.0.split('-').next().unwrap_or_default()
+    }
+
+    /// The part that tells runs of the same second apart.
+    pub fn salt(&self) -> u32 {
+        let salt = self.0.rsplit('-').next().unwrap_or_default();
+        u32::from_str_radix(salt, 16).unwrap_or_default()
+    }
 }
 
 impl FromStr for RunId {

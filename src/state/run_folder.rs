@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::recorded::runs;
 use super::{StateError, atomic};
 use crate::ids::RunId;
 use crate::journal::{CrashPoint, Journal, Replayed};
@@ -44,14 +45,18 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes the folder of a run that begins at `at`, under an ID that no other run has.
+    /// Makes the folder of a run that begins at `at`, under an ID that no other run has and that comes
+    /// after those of the same second.
     pub fn create(state: &Path, keep: Keep, at: Timestamp) -> Result<Self, StateError> {
-        Self::with_salts(
-            state,
-            keep,
-            at,
-            std::iter::repeat_with(|| fastrand::u32(..)),
-        )
+        // A list that cannot be read fails below, with the folder's name.
+        let earlier = runs(state, keep).ok().and_then(|mut runs| runs.pop());
+        let same_second = earlier.filter(|run| run.second() == RunId::new(at, 0).second());
+        let first = match same_second {
+            Some(run) => run.salt().saturating_add(1),
+            // The lower half leaves room for those that follow.
+            None => fastrand::u32(..1 << 23),
+        };
+        Self::with_salts(state, keep, at, first..)
     }
 
     /// The folder of a run that was made earlier.
@@ -186,6 +191,15 @@ mod tests {
         assert_eq!(first.run().as_str(), "20261128T170000Z-000007");
         assert_eq!(second.run().as_str(), "20261128T170000Z-000008");
         assert!(matches!(make(&[7, 8]), Err(StateError::Folder(..))));
+    }
+
+    #[test]
+    fn of_two_runs_of_the_same_second_the_later_comes_last() {
+        let state = tempfile::tempdir().unwrap();
+        let make = || RunFolder::create(state.path(), Keep::Runs, at()).unwrap();
+        let made: Vec<RunId> = (0..20).map(|_| make().run().clone()).collect();
+        assert!(made.is_sorted_by(|one, next| one < next), "{made:?}");
+        assert_eq!(runs(state.path(), Keep::Runs).unwrap(), made);
     }
 
     #[test]

@@ -475,3 +475,36 @@ fn one_changed_byte_is_refused_or_changes_nothing_that_a_run_does() {
     );
     assert!(refused > 200 && harmless > 20, "{refused} {harmless}");
 }
+
+/// A workflow whose servers were found in the cloud's listing and frozen.
+fn selected() -> Stage {
+    let groups = "groups:\n  - name: found\n    select: { name: \"*\" }\n";
+    let stage = Scenario::with_cloud(groups, &ids(3)).start();
+    stage.run("plan night.yaml --write").with_code(0);
+    stage
+}
+
+#[test]
+fn what_was_found_and_frozen_may_not_change_by_hand() {
+    let changes: [fn(&Stage); 4] = [
+        |stage| edit(stage, "/selections", json!({"chosen": [], "left_out": []})),
+        |stage| {
+            replace(
+                stage,
+                "night.plan.json",
+                "\"found\": [",
+                "\"found\": [\n\"a0000000-0000-0000-0000-000000000099\",",
+            );
+        },
+        |stage| edit(stage, "/batches/0/servers/0", json!(ids_from(99, 1)[0])),
+        |stage| replace(stage, "night.yaml", "\"*\"", "\"bms-*\""),
+    ];
+    for change in changes {
+        let stage = selected();
+        let requests = stage.stats().requests;
+        change(&stage);
+        let ended = stage.run(COMMANDS[0]);
+        assert_eq!(ended.code, 22, "{}", ended.err);
+        assert_eq!(stage.stats().requests, requests, "{}", ended.err);
+    }
+}

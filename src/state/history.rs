@@ -36,9 +36,13 @@ pub fn launch_of(state: &Path, run: &RunId) -> Result<Option<Launch>, StateError
     }
 }
 
+/// The first line, and a byte of what stands behind it: a line that nothing follows may be torn, another
+/// is damaged.
 fn first_line(path: &Path) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
-    BufReader::new(fs::File::open(path)?).read_until(b'\n', &mut line)?;
+    let mut reader = BufReader::new(fs::File::open(path)?);
+    reader.read_until(b'\n', &mut line)?;
+    line.extend(reader.fill_buf()?.first());
     Ok(line)
 }
 
@@ -87,4 +91,95 @@ fn workflow_of(state: &Path, run: &RunId) -> Result<String, StateError> {
         name: String,
     }
     part_of_plan(state, run).map(|part: Part| part.workflow.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::event::{Mode, Stamped};
+    use crate::plan::{self, Plan, reverse, sample};
+    use crate::policy::Approval;
+
+    /// A run of this plan, begun so many hours after the first.
+    async fn recorded(state: &Path, plan: &Plan, hours: i64, undoes: Option<&RunId>) -> RunId {
+        let first: Timestamp = "2026-11-28T17:00:00Z".parse().unwrap();
+        let at = first + jiff::SignedDuration::from_hours(hours);
+        let folder = RunFolder::create(state, Keep::Runs, at).unwrap();
+        folder
+            .write_plan(|file| plan::write_json(plan, file))
+            .unwrap();
+        let launch = Launch {
+            run: folder.run().clone(),
+            mode: Mode::Run,
+            labels: std::collections::BTreeMap::new(),
+            again: String::new(),
+            version: "0.1.0".to_owned(),
+            warnings: Vec::new(),
+            narrowed: None,
+            undoes: undoes.cloned(),
+            approval: Approval::Other,
+            guards: Vec::new(),
+        };
+        let event = Event::Began {
+            launch,
+            plan: plan.digest,
+            left_out: Vec::new(),
+        };
+        let journal = folder.start_journal(None).unwrap();
+        assert!(journal.append(vec![Stamped { at, event }]).durable().await);
+        folder.run().clone()
+    }
+
+    fn damage(state: &Path, run: &RunId) {
+        let journal = RunFolder::of(state, Keep::Runs, run).journal();
+        fs::write(journal, "{\"what\":\"is this\"}\n{}\n").unwrap();
+    }
+
+    #[tokio::test]
+    async fn undos_are_found_and_the_last_run_is_never_one() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        let plan = sample::plan(vec![sample::group("all", 0, 2)]);
+        let first = recorded(state, &plan, 0, None).await;
+        let second = recorded(state, &plan, 1, None).await;
+        let all: HashSet<_> = plan.batches[0].servers().iter().copied().collect();
+        let back = reverse(&plan, &first, &all);
+        let undo = recorded(state, &back, 2, Some(&first)).await;
+        assert_eq!(undos_of(state, &first).unwrap(), [undo.clone()]);
+        assert_eq!(undos_of(state, &second).unwrap(), []);
+        let latest = latest_of(state, &plan.workflow.name).unwrap();
+        assert_eq!(latest, Some(second.clone()));
+        assert_eq!(latest_of(state, "other").unwrap(), None);
+        assert_eq!(
+            launch_of(state, &undo).unwrap().unwrap().undoes,
+            Some(first.clone())
+        );
+
+        // A damaged run that stops servers is no undo; a damaged undo may be that of any run.
+        damage(state, &second);
+        assert_eq!(undos_of(state, &first).unwrap(), [undo.clone()]);
+        damage(state, &undo);
+        assert!(matches!(
+            undos_of(state, &first),
+            Err(StateError::Journal(..))
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_run_that_never_began_is_no_undo() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        let plan = sample::plan(vec![sample::group("all", 0, 2)]);
+        let run = recorded(state, &plan, 0, None).await;
+        let journal = RunFolder::of(state, Keep::Runs, &run).journal();
+        fs::write(&journal, "{\"torn").unwrap();
+        assert_eq!(launch_of(state, &run).unwrap(), None);
+        fs::remove_file(journal).unwrap();
+        assert_eq!(launch_of(state, &run).unwrap(), None);
+        assert_eq!(undos_of(state, &run).unwrap(), []);
+    }
 }

@@ -34,6 +34,7 @@ pub mod journal;
 pub mod ledger;
 pub mod named_file;
 pub mod outcome;
+pub mod outlook;
 pub mod plan;
 pub mod policy;
 pub mod power;

@@ -5,6 +5,7 @@
 //! contradiction, so no verb checks its flags against each other.
 
 mod accounts;
+mod plans;
 mod undo;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ use crate::exit::Exit;
 use crate::ids::RunId;
 
 pub(super) use accounts::{AccountFormat, DoctorFlags, HaltFlags, ReportFlags, StatusFlags};
+pub(super) use plans::{InventoryFlags, PlanFlags, PlanFormat};
 pub(super) use undo::UndoFlags;
 
 /// Power off fleets of Huawei Cloud Bare Metal Servers from a reviewed YAML file.
@@ -197,70 +199,6 @@ pub(super) struct RenderFlags {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct PlanFlags {
-    /// The workflow.
-    pub(super) file: PathBuf,
-    #[command(flatten)]
-    pub(super) variables: VariableFlags,
-    /// What is printed on stdout.
-    #[arg(long, value_enum, default_value_t)]
-    pub(super) format: PlanFormat,
-    /// Also write the plan as JSON to this file, replacing it; `run --plan` takes it.
-    #[arg(long, value_name = "FILE")]
-    pub(super) out: Option<PathBuf>,
-    /// Print the exact method, path and body of each stop request instead.
-    #[arg(long, conflicts_with = "format")]
-    pub(super) requests: bool,
-    /// Put the plan beside the workflow as `NAME.plan.json`, to be committed and reviewed.
-    #[arg(long)]
-    pub(super) write: bool,
-    /// Compare with the committed plan instead; ends with 10 if that is stale.
-    #[arg(long, conflicts_with_all = ["write", "requests", "against"])]
-    pub(super) check: bool,
-    /// Show what changes from an older plan instead.
-    #[arg(long, value_name = "PLAN", conflicts_with = "requests")]
-    pub(super) against: Option<PathBuf>,
-    /// With `--against`: end with 10 if anything changes.
-    #[arg(long, requires = "against")]
-    pub(super) exit_code: bool,
-    /// Look for what the workflow selects in this saved listing, and not in the cloud.
-    #[arg(long, value_name = "LISTING", conflicts_with_all = ["check", "credentials", "ca_file"])]
-    pub(super) inventory: Option<PathBuf>,
-    /// Take what the workflow selects from the committed plan, and not from the cloud, as `--check` does.
-    ///
-    /// A workflow that selects by other criteria than that plan was made for is refused.
-    #[arg(long, conflicts_with_all = ["inventory", "credentials", "ca_file"])]
-    pub(super) frozen: bool,
-    #[command(flatten)]
-    pub(super) cloud: CloudFlags,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct InventoryFlags {
-    /// The workflow that names project and endpoint.
-    pub(super) file: PathBuf,
-    #[command(flatten)]
-    pub(super) variables: VariableFlags,
-    /// Write the listing to this file, replacing an older one; else it goes to stdout.
-    #[arg(long, value_name = "LISTING")]
-    pub(super) out: Option<PathBuf>,
-    #[command(flatten)]
-    pub(super) cloud: CloudFlags,
-}
-
-/// How a plan is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(super) enum PlanFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// The whole plan.
-    Json,
-    /// For a pull request comment.
-    Md,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct RunFlags {
     /// The workflow.
     #[arg(required_unless_present = "plan", conflicts_with = "plan")]
@@ -421,6 +359,8 @@ pub(super) enum SchemaName {
     Status,
     /// What `inventory` writes.
     Listing,
+    /// What `plan --live --format json` writes.
+    Live,
 }
 
 #[derive(Debug, Args)]

@@ -61,6 +61,7 @@ Examples:
   lightsout plan workflows/by-tag.yaml --frozen --format md
   lightsout plan workflows/weekly-stop.yaml --against old.plan.json --exit-code --format md
   lightsout plan workflows/by-tag.yaml --inventory az1.listing.json
+  lightsout plan workflows/weekly-stop.yaml --live
 Same inputs, same bytes. A plan that breaks a guard is shown whole and ends with 23.";
 
 pub(super) const PLAN_LONG: &str = "\

@@ -17,6 +17,7 @@ mod fresh;
 mod halt;
 mod help;
 mod inventory;
+mod live;
 mod logging;
 mod narrate;
 mod narrowing;
@@ -112,6 +113,7 @@ fn schema(name: SchemaName) -> &'static str {
         SchemaName::Policy => crate::policy::SCHEMA,
         SchemaName::Report => crate::report::SCHEMA,
         SchemaName::Status => crate::status::SCHEMA,
+        SchemaName::Live => crate::outlook::SCHEMA,
         SchemaName::Listing => crate::inventory::LISTING_SCHEMA,
     }
 }

@@ -6,9 +6,10 @@
 use super::args::{PlanFlags, PlanFormat};
 use super::policies::{self, InForce};
 use super::selecting::{Made, Source};
-use super::{Invocation, binding, selecting, sources};
+use super::{Invocation, binding, live, selecting, sources};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::outlook::Outlook;
 use crate::plan::{self, Judgement, Plan};
 use crate::policy::Approval;
 use crate::state;
@@ -21,7 +22,12 @@ pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exi
         Some(listing) => Source::Saved(listing),
         None => Source::Cloud(&flags.cloud),
     };
-    let Made { plan: made, .. } = selecting::plan_of(invocation, &flags.file, &inputs, source)?;
+    let made = selecting::plan_of(invocation, &flags.file, &inputs, source)?;
+    let Made {
+        plan: made,
+        connected,
+        ..
+    } = made;
     let in_force = InForce::read(invocation, Approval::Open);
     let judgement = match &in_force {
         Ok(in_force) => in_force.judge(&made),
@@ -49,6 +55,11 @@ pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exi
             flags.format,
         )?;
         if flags.exit_code { exit } else { Exit::Success }
+    } else if flags.live {
+        let seen = live::read(invocation, &flags.cloud, &made, connected)?;
+        let outlook = Outlook::of(&made, &seen);
+        show_live(invocation, flags.format, &outlook, (&made, &judgement))?;
+        Exit::Success
     } else {
         show(invocation, flags, (&made, &judgement))?;
         Exit::Success
@@ -68,6 +79,26 @@ fn show(
         PlanFormat::Text => out.write_all(plan::to_text(made, judgement).as_bytes()),
         PlanFormat::Json => plan::write_json(made, out),
         PlanFormat::Md => out.write_all(plan::to_markdown(made, None, judgement).as_bytes()),
+    });
+    printed.map_err(Error::Stdout)
+}
+
+fn show_live(
+    invocation: &Invocation<'_>,
+    format: PlanFormat,
+    outlook: &Outlook<'_>,
+    (made, judgement): (&Plan, &Judgement),
+) -> Result<(), Error> {
+    let printed = invocation.printer.data(|out| match format {
+        PlanFormat::Text => {
+            let plan = plan::to_text(made, judgement);
+            write!(out, "{plan}\n{}", outlook.to_text())
+        }
+        PlanFormat::Json => outlook.write_json(out),
+        PlanFormat::Md => {
+            let plan = plan::to_markdown(made, None, judgement);
+            write!(out, "{plan}{}", outlook.to_markdown())
+        }
     });
     printed.map_err(Error::Stdout)
 }

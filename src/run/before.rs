@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::batch::{Suspense, observed, servers_at, settle, settle_all, wait};
 use super::states::Reading;
-use super::triage::{Step, triage};
 use super::verdict::Told;
 use super::{Context, RunError};
 use crate::bms::Unanswered;
 use crate::clock::Moment;
 use crate::event::{Phase, Slot, Slots, StopCause, WaitReason};
 use crate::outcome::{Outcome, Reason};
+use crate::outlook::{Step, triage};
 use crate::plan::Batch;
 
 /// How old a reading may be when the request leaves.

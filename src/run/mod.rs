@@ -2,7 +2,7 @@
 //!
 //! Groups in order, waves in order, up to `in_flight` batches at a time; the life of one batch is
 //! before → send → follow → after. Everything that happens is said through the [`Recorder`]; what
-//! became of a target is decided by the pure tables in `triage`, `reaction`, `acceptance` and
+//! became of a target is decided by the pure tables in `outlook::triage`, `reaction`, `acceptance` and
 //! `verdict`. A run that is taken up again is the same code: each batch goes on from what the ledger
 //! knows of it. Invariant: when [`execute`] returns well and was not interrupted, every target has its
 //! outcome, and no request was sent again unless the cloud had not taken it.
@@ -22,7 +22,6 @@ mod send;
 mod states;
 #[cfg(test)]
 mod tests;
-mod triage;
 mod verdict;
 
 use std::sync::Arc;

@@ -511,3 +511,58 @@ fn a_signal_ends_the_looking_at_once() {
         ended.with_code(24).with_nothing_sent();
     }
 }
+
+#[test]
+fn a_plan_with_live_states_tells_what_a_run_would_do() {
+    let fleet = ids(5);
+    let faults = json!({ "servers": {
+        "off": { "ids": [fleet[0]] }, "missing": { "ids": [fleet[1]] }, "locked": { "ids": [fleet[2]] },
+        "busy": { "ids": [fleet[3]] },
+    } });
+    let stage = Scenario::new(&fleet).faults(faults).start();
+    let plain = stage.run("plan night.yaml --format json").with_code(0).out;
+    let plain: Value = serde_json::from_str(&plain).unwrap();
+    let live = stage.run("plan night.yaml --live --format json --write");
+    let live: Value = serde_json::from_str(&live.with_code(0).out).unwrap();
+    assert_eq!(live["plan"], plain);
+    let expected =
+        json!({ "already_off": 1, "failed/locked": 1, "failed/missing": 1, "send": 1, "wait": 1 });
+    assert_eq!(live["totals"], expected);
+    assert_eq!(live["servers"][0]["state"], "off");
+    assert_eq!(live["servers"][1]["reason"], "missing");
+    let committed: Value = serde_json::from_str(&stage.read("night.plan.json")).unwrap();
+    assert_eq!(committed, plain);
+    let text = stage.run("plan night.yaml --live").with_code(0).out;
+    assert!(
+        text.contains("as things stand") && text.contains("failed/locked"),
+        "{text}"
+    );
+    let markdown = stage
+        .run("plan night.yaml --live --format md")
+        .with_code(0)
+        .out;
+    assert!(markdown.contains("### As things stand"), "{markdown}");
+    let ended = stage
+        .run("run night.yaml --yes")
+        .with_code(30)
+        .with_outcomes(&[
+            ("already_off", 1),
+            ("failed/locked", 1),
+            ("failed/missing", 1),
+            ("failed/busy", 1),
+            ("stopped", 1),
+        ]);
+    assert_eq!(ended.accepted_sizes(), [1]);
+}
+
+#[test]
+fn live_states_of_many_come_from_the_listing() {
+    let fleet = ids(1_200);
+    let stage = selecting(WEB, &fleet)
+        .faults(json!({ "servers": { "off": { "ids": fleet[..7] } } }))
+        .start();
+    let out = stage.run("plan night.yaml --live").with_code(0).out;
+    assert!(out.contains("already_off            7"), "{out}");
+    assert!(out.contains("send                   1193"), "{out}");
+    assert_eq!(stage.stats().requests.show, 0);
+}

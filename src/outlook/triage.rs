@@ -9,7 +9,7 @@ use crate::workflow::{FailOrSkip, FailSkipOrSend, OnState};
 
 /// What to do with a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Step {
+pub enum Step {
     /// Put it into the request.
     Send,
     /// It is on its way already: follow its state.
@@ -21,7 +21,7 @@ pub(super) enum Step {
 }
 
 /// The step for a target that stands so, and whose live name differs from the inventory's if `renamed`.
-pub(super) fn triage(standing: Standing, renamed: bool, on_state: OnState) -> Step {
+pub fn triage(standing: Standing, renamed: bool, on_state: OnState) -> Step {
     if renamed {
         return Step::Settle(Outcome::Failed(Reason::NameMismatch));
     }

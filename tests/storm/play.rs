@@ -104,7 +104,7 @@ impl Scene {
             .env("HOME", &self.folder)
             .env("LIGHTSOUT_STATE_DIR", self.folder.join("state"))
             .env("LIGHTSOUT_CLOCK", format!("compressed:{PACE}"))
-            .envs(self.cloud.credentials.iter().cloned())
+            .env("OS_AUTH_TOKEN", &self.cloud.token)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -13,6 +13,7 @@ use crate::event::{Narrowed, Slots};
 use crate::ids::{BatchIndex, ServerId};
 use crate::outcome::OutcomeKind;
 use crate::plan::Plan;
+use crate::power::Action;
 use crate::run::{Narrowing, left_out};
 use crate::state::{self, Keep, Recorded};
 
@@ -58,31 +59,43 @@ pub(super) fn narrowing(
 }
 
 /// The servers that earlier runs of the same plan have stopped, and no later undo has started again.
-fn stopped_before(plan: &Plan, state: &Path) -> Result<Vec<ServerId>, Error> {
-    let mut stopped = Vec::new();
-    for run in state::runs(state, Keep::Runs)? {
-        if state::digest_of(state, &run).is_ok_and(|digest| digest == plan.digest) {
-            let of_run = moved_by(&Recorded::read(state, Keep::Runs, &run)?);
-            let mut started = HashSet::new();
-            for undo in state::undos_of(state, &run)? {
-                let undo = Recorded::read(state, Keep::Runs, &undo)?;
-                started.extend(moved_by(&undo));
+fn stopped_before(plan: &Plan, state: &Path) -> Result<HashSet<ServerId>, Error> {
+    let mut stops = state::runs(state, Keep::Runs)?;
+    stops.retain(|run| state::digest_of(state, run).is_ok_and(|digest| digest == plan.digest));
+    let mut all = stops.clone();
+    for run in &stops {
+        all.extend(state::undos_of(state, run)?);
+    }
+    // In the order in which they began: an older run may be undone after a newer one.
+    all.sort();
+    let mut stopped = HashSet::new();
+    for run in all {
+        let recorded = Recorded::read(state, Keep::Runs, &run)?;
+        match recorded.plan.action {
+            Action::Stop(_) => stopped.extend(with(&recorded, &[OutcomeKind::Done])),
+            Action::Start => {
+                // What may be on again is not called stopped.
+                let on = [
+                    OutcomeKind::Done,
+                    OutcomeKind::Already,
+                    OutcomeKind::Unknown,
+                ];
+                for server in with(&recorded, &on) {
+                    stopped.remove(&server);
+                }
             }
-            stopped.retain(|id| !started.contains(id));
-            stopped.extend(of_run.into_iter().filter(|id| !started.contains(id)));
         }
     }
     Ok(stopped)
 }
 
-/// The servers that a run has brought where they should be.
-fn moved_by(recorded: &Recorded) -> Vec<ServerId> {
+/// The servers of a run with an outcome of one of these kinds.
+fn with(recorded: &Recorded, kinds: &[OutcomeKind]) -> Vec<ServerId> {
     let batches = recorded.plan.batches.iter().zip(recorded.ledger.batches());
     let targets = batches.flat_map(|(batch, record)| batch.servers().iter().zip(record.targets()));
-    let moved = targets.filter(|(_, target)| {
-        target
-            .outcome()
-            .is_some_and(|outcome| outcome.kind() == OutcomeKind::Done)
+    let fitting = targets.filter(|(_, target)| {
+        let outcome = target.outcome();
+        outcome.is_some_and(|outcome| kinds.contains(&outcome.kind()))
     });
-    moved.map(|(id, _)| *id).collect()
+    fitting.map(|(id, _)| *id).collect()
 }

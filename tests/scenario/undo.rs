@@ -502,6 +502,25 @@ fn what_was_started_again_is_not_called_stopped_by_a_campaign() {
 }
 
 #[test]
+fn a_campaign_goes_by_the_order_in_which_servers_were_stopped_and_started() {
+    let (stage, run) = stopped(scenario(3));
+    let [one, two, three] = ids(3)[..] else {
+        unreachable!()
+    };
+    assert!(stage.simulator().start_by_hand(one));
+    stage.run("run night.yaml").with_code(0);
+    // The older run is undone after the newer one has stopped a server again.
+    stage.simulator().start_by_hand(two);
+    stage
+        .run(&format!("undo {run}"))
+        .with_code(0)
+        .with_outcomes(&[("started", 2), ("already_on", 1)]);
+    stage.simulator().stop_by_hand(three);
+    let ended = stage.run("run night.yaml --remaining").with_code(0);
+    ended.with_outcomes(&[("stopped", 2), ("already_off", 1)]);
+}
+
+#[test]
 fn an_undo_is_told_of_like_any_run() {
     let faults = json!({"servers": {"starts": {"ignored": {"ids": [ids(3)[1]]}}}});
     let (stage, run) = stopped(scenario(3).faults(faults));

@@ -1,48 +1,79 @@
 //! The command to type for a real run of the same thing, for reports and summaries.
 //!
 //! Pure. Owns spelling flags out again for a shell. Invariant: what is printed can be pasted, and
-//! means the same targets.
+//! means the same targets under the same policies.
 
 use std::path::Path;
 
-use super::args::{RunFlags, VariableFlags};
+use super::Invocation;
+use super::args::{NarrowingFlags, RunFlags, VariableFlags};
 use crate::ids::RunId;
 
 /// The run that these flags ask for, without `--dry-run`, `--report` and the like.
-pub(super) fn run(flags: &RunFlags) -> String {
-    match (&flags.plan, &flags.file) {
-        (Some(plan), _) => format!(
-            "lightsout run --plan {}",
-            quoted(&plan.display().to_string())
-        ),
-        (None, file) => {
-            let file = file.as_deref().unwrap_or(Path::new(""));
-            let locked = if flags.locked { " --locked" } else { "" };
-            format!("{}{locked}", of_file(file, &flags.variables))
-        }
+pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> String {
+    let mut command = match (&flags.plan, &flags.file) {
+        (Some(plan), _) => format!("lightsout run{}", with("--plan", &path(plan))),
+        (None, file) => of_variables(file.as_deref().unwrap_or(Path::new("")), &flags.variables),
+    };
+    for (name, text) in &flags.label {
+        command.push_str(&with("--label", &format!("{name}={text}")));
     }
+    if flags.locked {
+        command.push_str(" --locked");
+    }
+    command.push_str(&narrowed(&flags.narrowing));
+    under(invocation, command)
 }
 
 /// The undo of a run.
-pub(super) fn undo(run: &RunId, exclude: Option<&Path>) -> String {
-    let exclude = exclude.map(|path| quoted(&path.display().to_string()));
-    let exclude = exclude.map_or_else(String::new, |path| format!(" --exclude {path}"));
-    format!("lightsout undo {run}{exclude}")
+pub(super) fn undo(invocation: &Invocation<'_>, run: &RunId, narrowing: &NarrowingFlags) -> String {
+    let command = format!("lightsout undo {run}{}", narrowed(narrowing));
+    under(invocation, command)
 }
 
 /// The run of a workflow file with these variables.
-pub(super) fn of_file(file: &Path, variables: &VariableFlags) -> String {
-    let mut command = format!("lightsout run {}", quoted(&file.display().to_string()));
-    for path in &variables.vars_file {
-        command.push_str(&format!(
-            " --vars-file {}",
-            quoted(&path.display().to_string())
-        ));
+pub(super) fn of_file(
+    invocation: &Invocation<'_>,
+    file: &Path,
+    variables: &VariableFlags,
+) -> String {
+    under(invocation, of_variables(file, variables))
+}
+
+fn of_variables(file: &Path, variables: &VariableFlags) -> String {
+    let mut command = format!("lightsout run {}", quoted(&path(file)));
+    for file in &variables.vars_file {
+        command.push_str(&with("--vars-file", &path(file)));
     }
     for (name, value) in &variables.var {
-        command.push_str(&format!(" --var {}", quoted(&format!("{name}={value}"))));
+        command.push_str(&with("--var", &format!("{name}={value}")));
     }
     command
+}
+
+fn narrowed(flags: &NarrowingFlags) -> String {
+    let only = flags.only.iter().map(|group| with("--only", group));
+    let exclude = flags.exclude.iter();
+    let exclude = exclude.map(|file| with("--exclude", &path(file)));
+    let remaining = flags.remaining.then(|| " --remaining".to_owned());
+    only.chain(exclude).chain(remaining).collect()
+}
+
+/// With the policy that the command line adds; those of machine and environment apply again by themselves.
+fn under(invocation: &Invocation<'_>, command: String) -> String {
+    match &invocation.general.policy {
+        Some(policy) => command + &with("--policy", &path(policy)),
+        None => command,
+    }
+}
+
+/// A flag and its value, after a space.
+fn with(flag: &str, value: &str) -> String {
+    format!(" {flag} {}", quoted(value))
+}
+
+fn path(path: &Path) -> String {
+    path.display().to_string()
 }
 
 /// The word as a shell reads it back.
@@ -76,6 +107,17 @@ mod tests {
             vars_file: vec!["prod.yaml".into()],
         };
         let expected = "lightsout run a.yaml --vars-file prod.yaml --var 'rack=b 7'";
-        assert_eq!(of_file(Path::new("a.yaml"), &variables), expected);
+        assert_eq!(of_variables(Path::new("a.yaml"), &variables), expected);
+    }
+
+    #[test]
+    fn a_command_leaves_out_what_was_left_out() {
+        let flags = NarrowingFlags {
+            only: vec!["rack-b7".to_owned(), "rack b8".to_owned()],
+            exclude: Some("wait.txt".into()),
+            remaining: true,
+        };
+        let expected = " --only rack-b7 --only 'rack b8' --exclude wait.txt --remaining";
+        assert_eq!(narrowed(&flags), expected);
     }
 }

@@ -56,7 +56,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         run: folder.run().clone(),
         mode: Mode::Rehearsal,
         labels: BTreeMap::new(),
-        again: again::of_file(&flags.file, &flags.variables),
+        again: again::of_file(invocation, &flags.file, &flags.variables),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         warnings: Vec::new(),
         narrowed: None,

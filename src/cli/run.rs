@@ -29,7 +29,7 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
         told: Told {
             narrowing: &flags.narrowing,
             labels: labels(flags),
-            again: again::run(flags),
+            again: again::run(invocation, flags),
             undoes: None,
             approval: approval(flags),
         },

@@ -40,7 +40,7 @@ pub(super) fn undo(invocation: &Invocation<'_>, flags: &UndoFlags) -> Result<Exi
         told: Told {
             narrowing: &narrowing,
             labels: BTreeMap::new(),
-            again: again::undo(&run, flags.exclude.as_deref()),
+            again: again::undo(invocation, &run, &narrowing),
             undoes: Some(run.clone()),
             approval: Approval::Other,
         },

@@ -1,5 +1,8 @@
 //! What was reviewed is what runs: committed plans, stale ones, and ones that were changed by hand.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::{Value, json};
 
 use crate::scenario::{Scenario, Stage, ids, ids_from};
@@ -142,6 +145,23 @@ fn a_run_may_do_a_part_of_its_plan_and_later_runs_the_rest() {
         .with_code(0);
     assert_eq!(third.outcomes()["stopped"], 1);
     assert!(stage.stats().accepted.values().all(|times| *times == 1));
+}
+
+#[test]
+fn the_next_command_of_a_narrowed_run_does_no_more_than_the_run() {
+    let faults = json!({"servers": {"ignored": {"ids": [ids(1)[0]]}}});
+    let stage = Scenario::of_groups(&[("canary", &ids(2)), ("rest", &ids_from(3, 6))])
+        .with("checks: { grace: 20s }")
+        .faults(faults)
+        .start();
+    stage.run("plan night.yaml --write").with_code(0);
+    stage.write("left.txt", ids(2)[1].to_string());
+    stage.write("policy.yaml", "version: 1\nmax_servers: 8\n");
+    let mode = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(stage.path("policy.yaml"), mode).unwrap();
+    let line = "run night.yaml --label change=CHG0042 --locked --only canary --exclude left.txt --remaining --policy policy.yaml";
+    let ended = stage.run(line).with_code(30);
+    assert_eq!(ended.report()["next"], json!(format!("lightsout {line}")));
 }
 
 #[test]

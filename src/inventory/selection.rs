@@ -9,6 +9,7 @@ use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
 
+use super::split::part_of;
 use crate::bms::{ServerDetail, StateClass};
 use crate::ids::ServerId;
 use crate::workflow::{Group, Select};
@@ -58,6 +59,16 @@ pub struct Found {
     pub value: Option<String>,
     /// The servers, sorted by ID.
     pub servers: Vec<ServerId>,
+}
+
+impl Found {
+    /// Name of the group that these servers became a part of.
+    pub fn group_of(&self, asked: &Asked) -> String {
+        match &self.value {
+            Some(value) => part_of(&asked.group, value),
+            None => asked.group.clone(),
+        }
+    }
 }
 
 /// One server that a group's `select` found.

@@ -56,10 +56,15 @@ impl Values {
     }
 }
 
+/// How the part of `group` that has this value is called.
+pub(super) fn part_of(group: &str, value: &str) -> String {
+    format!("{group}-{value}")
+}
+
 /// The name of the part of `group` that has this value, if that may be a group's name.
 pub(super) fn part_name(group: &str, value: &str) -> Result<String, Box<Diagnostic>> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let name = format!("{group}-{value}");
+    let name = part_of(group, value);
     if !value.is_empty() && name.len() <= NAME_LIMIT && name.bytes().all(plain) {
         return Ok(name);
     }

@@ -80,6 +80,7 @@ fn assemble(read: Read, action: Action) -> Result<Contents, PlanError> {
     check_guards(&read.guards, targets)?;
     check_names(&read.names, &batches)?;
     check_selections(&read.selections)?;
+    check_found_names((&read.selections, &read.names), &groups, &batches)?;
     Ok(Contents {
         workflow: read.workflow,
         labels: read.labels,
@@ -106,6 +107,10 @@ fn check_settings(read: &Read) -> Result<(), PlanError> {
     let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
     if name.is_empty() || name.len() > 63 || name.starts_with('-') || !name.bytes().all(plain) {
         return shape("`workflow.name` is not the name of a workflow".to_owned());
+    }
+    let hex = |byte: u8| matches!(byte, b'a'..=b'f' | b'0'..=b'9');
+    if read.workflow.sha256.len() != 64 || !read.workflow.sha256.bytes().all(hex) {
+        return shape("`workflow.sha256` is not 64 hex digits".to_owned());
     }
     let Rate {
         stop,
@@ -302,6 +307,36 @@ fn check_selections(selections: &[Selection]) -> Result<(), PlanError> {
         Some(group) => shape(format!("`selections` is not what `{group}` can have found")),
         None => Ok(()),
     }
+}
+
+/// What a group selects by name is kept with a name that fits, so that a server that was put among it by
+/// hand must at the run have such a name too.
+fn check_found_names(
+    (selections, names): (&[Selection], &BTreeMap<ServerId, String>),
+    groups: &[PlannedGroup],
+    batches: &[Batch],
+) -> Result<(), PlanError> {
+    for selection in selections {
+        let select = selection.asked.select.as_ref();
+        let Some(pattern) = select.and_then(|select| select.name.as_ref()) else {
+            continue;
+        };
+        for found in &selection.found {
+            let group = found.group_of(&selection.asked);
+            let is_own = |batch: &&Batch| groups[batch.group()].name == group;
+            let mut targets = batches.iter().filter(is_own).flat_map(Batch::servers);
+            let is_odd = |server: &&ServerId| {
+                let name = names.get(server).map_or("", String::as_str);
+                found.servers.binary_search(server).is_ok() && !pattern.matches(name)
+            };
+            if let Some(server) = targets.find(is_odd) {
+                return shape(format!(
+                    "`{group}` selects by name, and `names` has none that fits for `{server}`"
+                ));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn check_count(member: &str, stated: u32, counted: u32) -> Result<(), PlanError> {

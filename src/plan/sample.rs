@@ -94,7 +94,8 @@ pub(crate) fn selecting(workflow: &Definition, groups: Vec<TargetGroup>) -> Plan
         }],
         left_out: Vec::new(),
     };
-    let targets = Targets::for_tests(groups, BTreeMap::new()).selecting(vec![selection]);
+    let names = (0..3).map(|number| (server(number), format!("web-{number}")));
+    let targets = Targets::for_tests(groups, names.collect()).selecting(vec![selection]);
     expand(workflow, targets)
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use lightsout::ids::ServerId;
 use serde_json::{Value, json};
 
 use crate::scenario::{Scenario, Stage, ids, ids_from};
@@ -95,6 +96,42 @@ fn a_committed_plan_that_was_changed_or_cut_or_is_missing_is_refused() {
     let ended = stage.run("run night.yaml --locked").with_code(22);
     assert!(ended.err.contains("--write"), "{}", ended.err);
     nothing_was_sent(&stage);
+}
+
+/// Somebody adds a server to what was found, and has made the digest fit.
+#[test]
+fn a_server_put_among_what_was_found_by_name_is_not_stopped() {
+    let fleet = ids(3);
+    let groups = "groups:\n  - name: web\n    select: { name: \"web-*\" }\n";
+    let stage = Scenario::with_cloud(groups, &fleet)
+        .settings(|cloud| {
+            for (server, name) in cloud.servers.iter_mut().zip(["web-1", "web-2", "db-1"]) {
+                server.name = name.to_owned();
+            }
+        })
+        .start();
+    stage.run("plan night.yaml --write").with_code(0);
+    let mut plan: Value = serde_json::from_str(&stage.read("night.plan.json")).unwrap();
+    let all = json!(fleet);
+    plan["selections"][0]["found"][0]["servers"] = all.clone();
+    plan["batches"][0]["servers"] = all;
+    for count in ["/totals/targets", "/groups/0/targets", "/guards/0/actual"] {
+        *plan.pointer_mut(count).unwrap() = json!(3);
+    }
+    stage.write("night.plan.json", plan.to_string());
+    let refused = stage.run("run night.yaml --locked").with_code(22);
+    let refused = refused.saying(&["`web` selects by name", &fleet[2].to_string()]);
+    refused.with_nothing_sent();
+    plan["names"][fleet[2].to_string()] = json!("web-9");
+    stage.write("night.plan.json", plan.to_string());
+    let refused = stage.run("run night.yaml --locked").with_code(22);
+    let (_, digest) = refused.err.split_once("its content has `").unwrap();
+    plan["digest"] = json!(digest.split('`').next().unwrap());
+    stage.write("night.plan.json", plan.to_string());
+    let ended = stage.run("run night.yaml --locked").with_code(30);
+    assert_eq!(ended.server(fleet[2])["reason"], "name_mismatch");
+    let stopped: Vec<ServerId> = ended.stats.accepted.keys().copied().collect();
+    assert_eq!(stopped, fleet[..2]);
 }
 
 #[test]

@@ -84,6 +84,7 @@ fn a_changed_plan_has_another_digest(#[case] change: fn(&mut Value)) {
 #[case::verdict(|v: &mut Value| v["guards"][0]["limit"] = json!(3), "`guards` does not hold the verdict that the plan's own targets give")]
 #[case::no_guard(|v: &mut Value| v["guards"] = json!([]), "`guards` does not hold the verdict that the plan's own targets give")]
 #[case::file_name(|v: &mut Value| v["workflow"]["name"] = json!("../x"), "`workflow.name` is not the name of a workflow")]
+#[case::hash(|v: &mut Value| v["workflow"]["sha256"] = json!("zz"), "`workflow.sha256` is not 64 hex digits")]
 #[case::no_rate(|v: &mut Value| v["rate"]["stop"] = json!(0), "`rate` allows no request at all")]
 #[case::no_poll(|v: &mut Value| v["jobs"]["poll"] = json!("0s"), "`jobs.poll` is zero")]
 fn a_plan_that_was_never_made_is_refused(#[case] change: fn(&mut Value), #[case] message: &str) {
@@ -108,6 +109,29 @@ fn a_name_for_a_server_that_is_no_target_is_refused() {
             .to_string()
             .contains("is no target")
     );
+}
+
+#[test]
+fn what_was_found_by_name_has_a_name_that_fits() {
+    let plan = sample::selecting(&sample::workflow(), vec![group("a", 0, 3)]);
+    let text = written(&plan);
+    assert_eq!(load(&text).unwrap(), plan);
+    let stranger = server(1).to_string();
+    let none = |v: &mut Value| drop(v["names"].as_object_mut().unwrap().remove(&stranger));
+    let other = |v: &mut Value| v["names"][&stranger] = json!("db-1");
+    for change in [&none as &dyn Fn(&mut Value), &other] {
+        let mut value: Value = serde_json::from_str(&text).unwrap();
+        change(&mut value);
+        let error = load(&value.to_string()).unwrap_err().to_string();
+        let expected =
+            format!("`a` selects by name, and `names` has none that fits for `{stranger}`");
+        assert_eq!(error, expected);
+    }
+    // In another group the same server stands for itself.
+    let mut value: Value = serde_json::from_str(&text).unwrap();
+    value["selections"][0]["asked"]["group"] = json!("b");
+    value["names"] = json!({});
+    assert!(load(&value.to_string()).is_ok());
 }
 
 #[test]

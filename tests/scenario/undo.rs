@@ -550,7 +550,8 @@ fn an_undo_is_told_of_like_any_run() {
         (r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z", "TIME"),
         (r"job(s| ID:)? [0-9a-f-]{32,36}", "job JOB"),
         (r"(after|waiting) [0-9hms]+", "$1 SOME TIME"),
-        (r"(TIME), [0-9hms]+ ago", "$1, SOME TIME ago"),
+        // By the compressed clock, a run may not seem to have begun yet.
+        (r"(TIME), [0-9hms]+ ago", "$1"),
     ];
     insta::with_settings!({filters => filters}, {
         insta::assert_snapshot!(shown);

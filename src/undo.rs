@@ -1,21 +1,24 @@
 //! Whether a run can be undone, and how: its plan and what is known of it → the plan of the way back. Pure.
 //!
-//! Owns which servers a run has stopped for sure, and every reason not to undo it; finding the run and its
-//! earlier undos is for those who ask. Invariant: a server is on the way back only if the run saw it on
-//! before its stop and off after it.
+//! Owns which servers a run has stopped for sure, and which of them its earlier undos have left; finding
+//! the run and its earlier undos is for those who ask. Invariant: a server is on the way back only if the
+//! run saw it on before its stop and off after it, and no earlier undo may have started it.
+
+mod refused;
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::duration;
-use crate::exit::Exit;
+use crate::event::Slot;
 use crate::ids::{RunId, ServerId};
-use crate::ledger::{Ledger, TargetRecord};
-use crate::outcome::OutcomeKind;
+use crate::ledger::{BatchRecord, Ledger, TargetRecord};
+use crate::outcome::{Outcome, OutcomeKind};
 use crate::plan::{Plan, reverse};
 use crate::power::{Action, Standing};
+
+pub use refused::Refused;
 
 /// How a run is undone.
 #[derive(Debug)]
@@ -26,101 +29,26 @@ pub struct WayBack {
     pub began_at: Timestamp,
     /// How many servers count as stopped that the run did not see on before and off after.
     pub unseen: usize,
+    /// How many servers an earlier undo has started, or may have.
+    pub undone: usize,
 }
 
-/// Why a run is not undone.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// Its own work is not over.
-    #[error("run {0} is not finished")]
-    Unfinished(RunId),
-    /// It is an undo itself.
-    #[error("run {run} is itself an undo, of run {of}")]
-    Undo {
-        /// The run.
-        run: RunId,
-        /// The run that it has undone.
-        of: RunId,
-    },
-    /// It touched nothing real.
-    #[error("it is a {0}: no real server was stopped")]
-    NotReal(&'static str),
-    /// It is too long ago.
-    #[error("run {run} began {} ago, and the limit is {}", duration::format_age(*age), duration::format_age(*limit))]
-    TooOld {
-        /// The run.
-        run: RunId,
-        /// How long ago it began.
-        age: Duration,
-        /// How long ago it may have begun.
-        limit: Duration,
-    },
-    /// An undo of it has done its work, or has begun to.
-    #[error("run {run} was undone before, by run {by}")]
-    UndoneBefore {
-        /// The run.
-        run: RunId,
-        /// The undo.
-        by: RunId,
-        /// Whether that is over.
-        over: bool,
-    },
-    /// There is nothing to start.
-    #[error("run {0} has stopped no server that it saw on before and off after")]
-    NothingStopped(RunId),
-    /// The state folder has no run of the workflow.
-    #[error("there is no run of a workflow named `{0}`")]
-    NoneOf(String),
-    /// A report names a run that the state folder does not have.
-    #[error("the run {0} of the report is not in the state folder")]
-    NotHere(RunId),
-    /// A report and the run that it names are of different plans.
-    #[error("the report is not that of run {0}: their plans differ")]
-    OtherPlan(RunId),
-    /// More became known of the run while it was looked at.
-    #[error("run {0} has changed in the meantime")]
-    Changed(RunId),
+/// An undo that was begun earlier.
+#[derive(Debug)]
+pub struct Earlier {
+    /// Its run.
+    pub run: RunId,
+    /// What it was to start.
+    pub plan: Plan,
+    /// What is known of it.
+    pub ledger: Ledger,
 }
 
-impl Refused {
-    /// What to do about it.
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Unfinished(run) => format!(
-                "first `lightsout resume {run}` goes on with it, or `lightsout settle {run}` ends it"
-            ),
-            Self::Undo { .. } => "to stop the servers again, run the workflow".to_owned(),
-            Self::NotReal(_) => "name a run of real servers".to_owned(),
-            Self::TooOld { .. } => {
-                "see that its servers are still to be started, then give a longer `--max-age`"
-                    .to_owned()
-            }
-            Self::UndoneBefore { by, over: true, .. } => format!(
-                "see `lightsout report {by}`: what it did not start is to be started by hand"
-            ),
-            Self::UndoneBefore { by, .. } => {
-                format!("that is not finished: `lightsout resume {by}` goes on with it")
-            }
-            Self::NothingStopped(run) => {
-                format!("see `lightsout report {run}` for what became of its servers")
-            }
-            Self::NoneOf(_) => "give the name as it stands in the workflow, or the ID of a run; \
-                                check `--state-dir`"
-                .to_owned(),
-            Self::NotHere(run) => format!(
-                "undo it on the machine that ran it, or copy its folder `runs/{run}` from there into \
-                 the state folder; a report alone does not prove what was stopped"
-            ),
-            Self::OtherPlan(_) => "name the run by its ID".to_owned(),
-            Self::Changed(_) => "look at it, and try again".to_owned(),
-        }
-    }
-}
-
-/// The way back of a run, `now`, if it began at most `max_age` ago.
+/// The way back of a run, `now`, if it began at most `max_age` ago: what its `earlier` undos have left.
 pub fn way_back(
     run: &RunId,
     (plan, ledger): (&Plan, &Ledger),
+    earlier: &[Earlier],
     now: Timestamp,
     max_age: Duration,
 ) -> Result<WayBack, Refused> {
@@ -145,14 +73,26 @@ pub fn way_back(
             limit: max_age,
         });
     }
-    let (stopped, unseen) = stopped(plan, ledger);
+    let (mut stopped, unseen) = stopped(plan, ledger);
     if stopped.is_empty() {
         return Err(Refused::NothingStopped(run.clone()));
+    }
+    let all = stopped.len();
+    for undo in earlier {
+        let undone = undone(undo);
+        stopped.retain(|id| !undone.contains(id));
+        let over = undo.ledger.finished_at().is_some();
+        let open = !over && !undone.is_empty();
+        if open || stopped.is_empty() {
+            let (run, by) = (run.clone(), undo.run.clone());
+            return Err(Refused::UndoneBefore { run, by, over });
+        }
     }
     Ok(WayBack {
         plan: reverse(plan, run, &stopped),
         began_at: began.at,
         unseen,
+        undone: all - stopped.len(),
     })
 }
 
@@ -178,11 +118,24 @@ fn was_moved(action: Action, target: &TargetRecord) -> bool {
     stood(target.before(), Standing::Opposite) && stood(target.after(), Standing::There)
 }
 
-/// Whether an undo stands in the way of another one: it has, or may have, started something, or found
-/// all as it should be. One that was refused or halted before its first request does not.
-pub fn counts(undo: &Ledger) -> bool {
-    let all_well = matches!(undo.exit(), Exit::Success | Exit::ReportNotWritten);
-    undo.may_have_acted() || (undo.finished_at().is_some() && all_well)
+/// The servers that an undo has started, may have started, or found as they should be: no other undo is
+/// to start these. What it left out, or never had a request accepted for, is left to another.
+fn undone(undo: &Earlier) -> HashSet<ServerId> {
+    let batches = undo.plan.batches.iter().zip(undo.ledger.batches());
+    let targets = batches.flat_map(|(batch, record)| {
+        let targets = (0..).zip(batch.servers()).zip(record.targets());
+        targets.filter(|((slot, _), target)| may_be_there(record, *slot, target))
+    });
+    targets.map(|((_, id), _)| *id).collect()
+}
+
+fn may_be_there(record: &BatchRecord, slot: Slot, target: &TargetRecord) -> bool {
+    let found = match target.outcome().map(Outcome::kind) {
+        Some(OutcomeKind::Done | OutcomeKind::Already | OutcomeKind::Unknown) => true,
+        Some(OutcomeKind::Skipped | OutcomeKind::Failed | OutcomeKind::NotSent) | None => false,
+    };
+    let mut asked = record.sends().iter().filter(|send| send.may_be_accepted());
+    found || asked.any(|send| send.servers.contains(slot))
 }
 
 #[cfg(test)]
@@ -193,7 +146,7 @@ mod tests {
     use crate::bms::Evidence;
     use crate::event::{Event, Launch, Mode, Phase, SendAnswer, Slots, Stamped, StopCause};
     use crate::ids::BatchIndex;
-    use crate::outcome::{Outcome, Proof, Reason};
+    use crate::outcome::{Proof, Reason};
     use crate::plan::sample::{self, group, server};
     use crate::policy::Approval;
     use crate::power::StateClass;
@@ -265,7 +218,7 @@ mod tests {
     }
 
     fn back(ledger: &Ledger, now: &str) -> Result<WayBack, Refused> {
-        way_back(&run(), (&plan(), ledger), at(now), WEEK)
+        way_back(&run(), (&plan(), ledger), &[], at(now), WEEK)
     }
 
     /// Slot 0 was stopped, 1 with its answer lost; 2 was in error before, 3 was never read afterwards, 4
@@ -350,31 +303,6 @@ mod tests {
         );
     }
 
-    #[test]
-    fn every_refusal_says_what_to_do() {
-        let (run, by) = (run(), run());
-        for over in [true, false] {
-            let (run, by) = (run.clone(), by.clone());
-            let refused = Refused::UndoneBefore { run, by, over };
-            let verb = if over {
-                "lightsout report"
-            } else {
-                "lightsout resume"
-            };
-            assert!(refused.hint().contains(verb));
-        }
-        assert!(
-            Refused::Unfinished(run.clone())
-                .hint()
-                .contains("lightsout settle")
-        );
-        assert!(
-            Refused::NotHere(run)
-                .hint()
-                .contains("on the machine that ran it")
-        );
-    }
-
     fn intended() -> Event {
         Event::SendIntended {
             batch: BATCH,
@@ -392,41 +320,90 @@ mod tests {
         }
     }
 
-    fn stopped_by(cause: StopCause) -> Event {
-        Event::SendingStopped {
-            cause,
-            evidence: Evidence::default(),
+    /// What is left to a further undo of a run that stopped 0 and 1, if an earlier one of these six tells
+    /// this.
+    fn left_by(events: Vec<Event>) -> Result<Vec<ServerId>, Refused> {
+        let earlier = Earlier {
+            run: by(),
+            plan: plan(),
+            ledger: ledger(Some(run()), events),
+        };
+        let now = at("2026-11-28T18:00:00Z");
+        let back = way_back(&run(), (&plan(), &of_all_kinds()), &[earlier], now, WEEK)?;
+        let batches = back.plan.batches.iter();
+        let left: Vec<ServerId> = batches.flat_map(|batch| batch.servers().to_vec()).collect();
+        assert_eq!(back.undone, 2 - left.len());
+        Ok(left)
+    }
+
+    fn by() -> RunId {
+        "20261128T173000Z-000001".parse().unwrap()
+    }
+
+    #[test]
+    fn what_an_undo_may_have_started_or_found_on_is_left_to_no_other() {
+        let over = Err(Refused::UndoneBefore {
+            run: run(),
+            by: by(),
+            over: true,
+        });
+        let all_on = vec![settled(&[(Outcome::Already, "0-5")]), Event::Finished];
+        assert_eq!(left_by(all_on), over);
+        for outcome in [
+            Outcome::Done(Proof::Job),
+            Outcome::Failed(Reason::StillOff),
+            Outcome::Unknown(Reason::JobUnfinished),
+        ] {
+            let events = vec![intended(), settled(&[(outcome, "0-5")]), Event::Finished];
+            assert_eq!(left_by(events), over, "{outcome:?}");
         }
     }
 
     #[test]
-    fn an_undo_counts_once_it_may_have_started_something_or_all_is_well() {
-        let counts = |events: Vec<Event>| counts(&ledger(Some(run()), events));
-        assert!(!counts(Vec::new()));
-        assert!(counts(vec![intended()]));
-        assert!(counts(vec![intended(), answered(SendAnswer::Ambiguous)]));
+    fn an_undo_that_is_not_over_is_gone_on_with_once_it_may_have_started_something() {
+        let open = Err(Refused::UndoneBefore {
+            run: run(),
+            by: by(),
+            over: false,
+        });
+        assert_eq!(left_by(vec![intended()]), open);
+        assert_eq!(
+            left_by(vec![intended(), answered(SendAnswer::Ambiguous)]),
+            open
+        );
         let withdrawn = Event::SendWithdrawn {
             batch: BATCH,
             attempt: 1,
             cause: StopCause::Halted,
         };
-        assert!(!counts(vec![intended(), withdrawn]));
-        let refused = vec![
-            intended(),
-            answered(SendAnswer::Credentials),
-            stopped_by(StopCause::Refused),
-            settled(&[(Outcome::NotSent(Reason::Credentials), "0-5")]),
-            Event::Finished,
-        ];
-        assert!(!counts(refused));
-        let rejected = vec![
-            intended(),
-            answered(SendAnswer::Rejected),
-            settled(&[(Outcome::Failed(Reason::Rejected), "0-5")]),
-            Event::Finished,
-        ];
-        assert!(!counts(rejected));
-        let all_on = vec![settled(&[(Outcome::Already, "0-5")]), Event::Finished];
-        assert!(counts(all_on));
+        for events in [Vec::new(), vec![intended(), withdrawn]] {
+            assert_eq!(left_by(events), Ok(vec![server(0), server(1)]));
+        }
+    }
+
+    #[test]
+    fn what_an_undo_left_out_or_never_came_to_is_left_to_another() {
+        let first_only = |outcome| {
+            let settled = settled(&[(Outcome::Done(Proof::Job), "0"), (outcome, "1-5")]);
+            left_by(vec![settled, Event::Finished])
+        };
+        for outcome in [
+            Outcome::Skipped(Reason::Narrowed),
+            Outcome::NotSent(Reason::Interrupted),
+            Outcome::Failed(Reason::Locked),
+        ] {
+            assert_eq!(first_only(outcome), Ok(vec![server(1)]), "{outcome:?}");
+        }
+        for (answer, outcome) in [
+            (
+                SendAnswer::Credentials,
+                Outcome::NotSent(Reason::Credentials),
+            ),
+            (SendAnswer::Rejected, Outcome::Failed(Reason::Rejected)),
+        ] {
+            let settled = settled(&[(outcome, "0-5")]);
+            let events = vec![intended(), answered(answer), settled, Event::Finished];
+            assert_eq!(left_by(events), Ok(vec![server(0), server(1)]));
+        }
     }
 }

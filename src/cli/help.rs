@@ -140,7 +140,10 @@ left alone.
 
 Refused: a run that is not finished, a rehearsal, an undo itself, a run that was undone before, and one that \
 began longer ago than `--max-age`. A report names its run; what was stopped is told by the run's own folder, \
-so that must be in the state folder. The workflow's `report` is not written to.";
+so that must be in the state folder. The workflow's `report` is not written to.
+
+What an undo left out or did not come to, a further one starts; no server is started that an earlier undo \
+has started, or may have.";
 
 pub(super) const UNDO: &str = "\
 Examples:

@@ -19,7 +19,7 @@ use crate::ids::RunId;
 use crate::policy::Approval;
 use crate::report::{Written, count};
 use crate::state::{Keep, Recorded, StateError, find, latest_of, undos_of};
-use crate::undo::{self, Refused, WayBack};
+use crate::undo::{self, Earlier, Refused, WayBack};
 
 pub(super) fn undo(invocation: &Invocation<'_>, flags: &UndoFlags) -> Result<Exit, Error> {
     let state = settings::state_folder(&invocation.general, invocation.around)?;
@@ -107,7 +107,7 @@ fn of_report(state: &Path, path: &Path) -> Result<RunId, Error> {
     Ok(run)
 }
 
-/// The way back of a run that was not undone before.
+/// The way back of a run, as far as it was not undone before.
 fn way_back(
     invocation: &Invocation<'_>,
     state: &Path,
@@ -117,17 +117,17 @@ fn way_back(
     let recorded = Recorded::read(state, Keep::Runs, run)?;
     let account = Account::of_plan(&recorded.plan);
     let now = cloud::clock(invocation, &account)?.now();
-    let back = undo::way_back(run, (&recorded.plan, &recorded.ledger), now, flags.max_age);
-    let back = back.map_err(Error::Undo)?;
-    for by in undos_of(state, run)? {
-        let earlier = Recorded::read(state, Keep::Runs, &by)?;
-        if undo::counts(&earlier.ledger) {
-            let over = earlier.ledger.finished_at().is_some();
-            let run = run.clone();
-            return Err(Error::Undo(Refused::UndoneBefore { run, by, over }));
-        }
+    let mut earlier = Vec::new();
+    for undo in undos_of(state, run)? {
+        let Recorded { plan, ledger, .. } = Recorded::read(state, Keep::Runs, &undo)?;
+        earlier.push(Earlier {
+            run: undo,
+            plan,
+            ledger,
+        });
     }
-    Ok(back)
+    let this = (&recorded.plan, &recorded.ledger);
+    undo::way_back(run, this, &earlier, now, flags.max_age).map_err(Error::Undo)
 }
 
 fn tell(invocation: &Invocation<'_>, run: &RunId, back: &WayBack) {
@@ -140,6 +140,12 @@ fn tell(invocation: &Invocation<'_>, run: &RunId, back: &WayBack) {
         let unseen = count(back.unseen, "stopped server");
         text.push_str(&format!(
             "\n  {unseen} left out: the run did not see them on before and off after"
+        ));
+    }
+    if back.undone > 0 {
+        let undone = count(back.undone, "stopped server");
+        text.push_str(&format!(
+            "\n  {undone} left out: an earlier undo has started them, or may have"
         ));
     }
     invocation.printer.note(text);

@@ -44,5 +44,6 @@ mod settle;
 mod signals;
 mod speech;
 mod undo;
+mod undo_again;
 mod verbs;
 mod weather;

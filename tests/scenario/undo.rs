@@ -6,9 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use lightsout::event::Event;
 use lightsout::ids::ServerId;
-use lightsout::journal;
 use serde_json::{Value, json};
 
 use crate::scenario::{Ended, Scenario, Stage, ids};
@@ -17,7 +15,7 @@ const SETTINGS: &str =
     "checks: { grace: 20s, on_state: { locked: skip } }\njobs: { poll: 5s, timeout: 1m }";
 
 /// One group in batches of two.
-fn scenario(count: u32) -> Scenario {
+pub(crate) fn scenario(count: u32) -> Scenario {
     Scenario::new(&ids(count))
         .with(SETTINGS)
         .with("rollout: { batch_size: 2, retry_for: 20s }")
@@ -25,7 +23,7 @@ fn scenario(count: u32) -> Scenario {
 }
 
 /// A run that stopped all of its servers.
-fn stopped(scenario: Scenario) -> (Stage, String) {
+pub(crate) fn stopped(scenario: Scenario) -> (Stage, String) {
     let stage = scenario.start();
     stage.run("run night.yaml").with_code(0);
     let run = stage.run_id();
@@ -33,16 +31,16 @@ fn stopped(scenario: Scenario) -> (Stage, String) {
 }
 
 /// How often each server was started.
-fn started(ended: &Ended) -> BTreeMap<ServerId, u32> {
+pub(crate) fn started(ended: &Ended) -> BTreeMap<ServerId, u32> {
     ended.stats.started.clone()
 }
 
-fn once(servers: &[ServerId]) -> BTreeMap<ServerId, u32> {
+pub(crate) fn once(servers: &[ServerId]) -> BTreeMap<ServerId, u32> {
     servers.iter().map(|id| (*id, 1)).collect()
 }
 
 /// The folder of the only other run than this one: its undo.
-fn undo_folder(stage: &Stage, run: &str) -> Option<PathBuf> {
+pub(crate) fn undo_folder(stage: &Stage, run: &str) -> Option<PathBuf> {
     let mut folders = stage.run_folders();
     // By the compressed clock, an undo may begin before its run.
     folders.retain(|folder| !folder.ends_with(run));
@@ -50,19 +48,9 @@ fn undo_folder(stage: &Stage, run: &str) -> Option<PathBuf> {
     folders.pop()
 }
 
-fn undo_id(stage: &Stage, run: &str) -> String {
+pub(crate) fn undo_id(stage: &Stage, run: &str) -> String {
     let folder = undo_folder(stage, run).unwrap();
     folder.file_name().unwrap().to_str().unwrap().to_owned()
-}
-
-/// What is durable of the undo.
-fn durable(stage: &Stage, run: &str) -> Vec<Event> {
-    let journal = undo_folder(stage, run).map(|folder| folder.join("journal.jsonl"));
-    let bytes = journal
-        .and_then(|path| std::fs::read(path).ok())
-        .unwrap_or_default();
-    let events = journal::replay(&bytes).map_or(Vec::new(), |replayed| replayed.events);
-    events.into_iter().map(|stamped| stamped.event).collect()
 }
 
 #[test]
@@ -260,81 +248,6 @@ fn a_server_that_somebody_stopped_again_is_not_started_again() {
 }
 
 #[test]
-fn an_undo_that_was_killed_is_taken_up_like_any_run() {
-    let points: Vec<String> = (0..10)
-        .flat_map(|line| [format!("before:{line}"), format!("after:{line}")])
-        .collect();
-    crate::scenario::at_once(&points, |point| {
-        let (stage, run) = stopped(scenario(4));
-        let line = format!("undo {run}");
-        let died = stage.crash(&line, point).is_none();
-        let ended = if !died {
-            None
-        } else if durable(&stage, &run).is_empty() {
-            stage.run("resume").with_code(2);
-            Some(stage.run(&line).with_code(0))
-        } else if durable(&stage, &run).contains(&Event::Finished) {
-            None
-        } else {
-            Some(stage.run("resume --send").with_code(0))
-        };
-        let stats = stage.stats();
-        let err = ended.as_ref().map_or("", |ended| ended.err.as_str());
-        assert_eq!(stats.started, once(&ids(4)), "{point}, died: {died}\n{err}");
-        assert_eq!(stats.double_starts, [], "{point}");
-        if let Some(ended) = ended {
-            let words = ended.outcomes();
-            let fine = |word: &String| ["started", "started/answer_lost"].contains(&word.as_str());
-            assert!(words.keys().all(fine), "{point}: {words:?}");
-        }
-        stage.run(&line).with_code(2).saying(&["was undone before"]);
-        assert_eq!(stage.stats().started, once(&ids(4)), "{point}");
-    });
-}
-
-#[test]
-fn an_undo_that_was_left_unfinished_is_to_be_resumed_and_not_begun_anew() {
-    let (stage, run) = stopped(scenario(4));
-    let line = format!("undo {run}");
-    assert!(stage.crash(&line, "after:2").is_none());
-    let undo = undo_id(&stage, &run);
-    let refused = stage.run(&line).with_code(2);
-    refused.saying(&["was undone before", &format!("lightsout resume {undo}")]);
-    stage.run("resume --send").with_code(0);
-    assert_eq!(stage.stats().started, once(&ids(4)));
-}
-
-#[test]
-fn a_halted_undo_does_not_count() {
-    let (stage, run) = stopped(scenario(2));
-    let line = format!("undo {run}");
-    stage.run("halt --reason cooling").with_code(0);
-    stage
-        .run(&line)
-        .with_code(24)
-        .saying(&["the stop switch is set"]);
-    stage.run("halt --clear").with_code(0);
-    let ended = stage.run(&line).with_code(0);
-    assert_eq!(started(&ended), once(&ids(2)));
-}
-
-#[test]
-fn an_undo_whose_credentials_are_refused_does_not_count() {
-    let (mut stage, run) = stopped(scenario(2));
-    let line = format!("undo {run}");
-    stage.set(
-        "HUAWEICLOUD_SDK_SK",
-        "another0000000000000000000000000000000001",
-    );
-    let refused = stage.run(&line).with_code(3);
-    let next = refused.report()["next"].as_str().unwrap().to_owned();
-    assert_eq!(next, format!("lightsout undo {run}"));
-    stage.set("HUAWEICLOUD_SDK_SK", crate::scenario::SECRET_KEY);
-    let ended = stage.run(&line).with_code(0);
-    assert_eq!(started(&ended), once(&ids(2)));
-}
-
-#[test]
 fn a_dry_run_shows_the_way_back_and_touches_nothing() {
     let (stage, run) = stopped(scenario(3).file("stay.txt", ids(3)[1].to_string()));
     let before = stage.stats();
@@ -488,36 +401,6 @@ fn the_plan_of_an_undo_is_not_run_by_itself() {
         "lightsout undo RUN_ID",
     ]);
     assert_eq!(stage.stats().started, once(&ids(2)));
-}
-
-#[test]
-fn what_was_started_again_is_not_called_stopped_by_a_campaign() {
-    let (stage, run) = stopped(scenario(4).file("one.txt", ids(4)[0].to_string()));
-    stage
-        .run(&format!("undo {run} --exclude one.txt"))
-        .with_code(0);
-    let ended = stage.run("run night.yaml --remaining").with_code(0);
-    let ended = ended.with_outcomes(&[("stopped", 3), ("skipped/narrowed", 1)]);
-    assert_eq!(ended.server(ids(4)[0])["outcome"], "skipped");
-}
-
-#[test]
-fn a_campaign_goes_by_the_order_in_which_servers_were_stopped_and_started() {
-    let (stage, run) = stopped(scenario(3));
-    let [one, two, three] = ids(3)[..] else {
-        unreachable!()
-    };
-    assert!(stage.simulator().start_by_hand(one));
-    stage.run("run night.yaml").with_code(0);
-    // The older run is undone after the newer one has stopped a server again.
-    stage.simulator().start_by_hand(two);
-    stage
-        .run(&format!("undo {run}"))
-        .with_code(0)
-        .with_outcomes(&[("started", 2), ("already_on", 1)]);
-    stage.simulator().stop_by_hand(three);
-    let ended = stage.run("run night.yaml --remaining").with_code(0);
-    ended.with_outcomes(&[("stopped", 2), ("already_off", 1)]);
 }
 
 #[test]

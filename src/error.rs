@@ -17,7 +17,7 @@ use crate::http::HttpError;
 use crate::ids::{Digest, RunId};
 use crate::inventory::ListingError;
 use crate::plan::{Breach, PlanError};
-use crate::policy::Distrust;
+use crate::policy::{Distrust, Frozen};
 use crate::report::ReportError;
 use crate::simulator::{FaultsError, SimulatorError};
 use crate::state::{StateError, Switch};
@@ -157,6 +157,9 @@ pub enum Error {
     /// An earlier run of the same project is neither finished nor could it be settled.
     #[error("the earlier run {0} of this project could not be settled")]
     Unsettled(RunId, #[source] Option<Box<Error>>),
+    /// A closure of a policy contains the moment.
+    #[error("`{}` forbids it until {}: {}", .0.file, .0.until, .0.reason)]
+    Frozen(Frozen),
     /// A signal came while an earlier run of the same project was settled.
     #[error("interrupted while the earlier run {0} of this project was settled; nothing was begun")]
     InterruptedBefore(RunId),
@@ -213,6 +216,7 @@ impl Error {
             | Self::State(StateError::Plan(..) | StateError::OtherPlan(_)) => Exit::PlanMismatch,
             Self::State(_) => Exit::Invalid,
             Self::Forbidden(_) | Self::Policy(..) => Exit::Guard,
+            Self::Frozen(_) => Exit::NotNow,
             Self::Host(_)
             | Self::Listing(_)
             | Self::Http(HttpError::Setup(_))
@@ -270,6 +274,7 @@ impl Error {
                 }
             },
             Self::Policy(_, why) => why.hint().into(),
+            Self::Frozen(_) => "run it after that, or ask those who keep the policy".into(),
             Self::Clock | Self::ClockAbroad(_) | Self::Crash(_) => {
                 "unset it: it is for tests against this machine only".into()
             }

@@ -26,6 +26,7 @@ pub mod duration;
 pub mod error;
 pub mod event;
 pub mod exit;
+pub mod freeze;
 pub mod glob;
 pub mod http;
 pub mod ids;

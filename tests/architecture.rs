@@ -18,7 +18,7 @@ const ORDER: &[&[&str]] = &[
     &["workflow"],
     &["power"],
     &["bms"],
-    &["inventory", "simulator"],
+    &["freeze", "inventory", "simulator"],
     &["plan"],
     &["policy"],
     &["outcome"],

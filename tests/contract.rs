@@ -233,6 +233,10 @@ fn the_policy_to_begin_with_is_one_and_so_is_that_of_the_readme() {
             panic!("{}", to_text(&findings, false));
         }
     }
+    let closures = section.split("```yaml").nth(2).unwrap();
+    let closures = closures.split("```").next().unwrap();
+    let closures = lightsout::freeze::parse(&SourceFile::new("freeze.yaml", closures));
+    assert_eq!(closures.unwrap().len(), 1);
 }
 
 #[test]

@@ -353,6 +353,8 @@ pub(super) enum SchemaName {
     Plan,
     /// What no workflow may do.
     Policy,
+    /// Files of closures that policies name.
+    Freeze,
     /// What a run leaves behind.
     Report,
     /// What `status --format json` writes.

@@ -137,6 +137,10 @@ fn forbidden(invocation: &Invocation<'_>, plan: &Plan, checks: &mut Vec<Check>) 
         [] => Check::ok("policy", "none applies"),
         some => Check::ok("policy", format!("in force: {}", some.join(", "))),
     });
+    checks.push(match in_force.check_open(Clock::real().now()) {
+        Ok(()) => Check::ok("freeze", "no closure of a policy forbids a run now"),
+        Err(error) => Check::warning("freeze", error.message()),
+    });
     checks.push(in_force.admit(plan).map_or_else(
         |error| failed("guards", &error),
         |()| Check::ok("guards", "none is broken, and no policy forbids the plan"),

@@ -29,6 +29,9 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
     let shown = plan::to_text(plan, &judgement);
     invocation.printer.note(shown.trim_end_matches('\n'));
     let clock = Clock::real();
+    if let Ok(in_force) = &in_force {
+        in_force.warn_of_closure(invocation, clock.now());
+    }
     let recorder = Recorder::new(Ledger::new(plan), clock, None, Box::new(|_| {}));
     let launch = Launch {
         // Never shown: a dry run has no folder that an ID could name.

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -39,6 +40,8 @@ pub(super) struct Execution {
     pub(super) place: Option<ReportPlace>,
     /// The state folder whose stop switch is obeyed.
     pub(super) switch: Option<PathBuf>,
+    /// From when on a closure forbids to send, if one will.
+    pub(super) sends_until: Option<Timestamp>,
     /// Where a test wants the process to die.
     pub(super) crash: Option<CrashPoint>,
 }
@@ -176,6 +179,7 @@ async fn execute(
         client: execution.client.clone(),
         clock: execution.clock,
         opening,
+        sends_until: execution.sends_until,
         stop,
     };
     let switch = execution.switch.as_deref();

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::args::{CloudFlags, NarrowingFlags};
 use super::cloud::{Account, Connected};
 use super::execution::{Beginning, Engine, Execution, perform};
@@ -63,6 +65,8 @@ pub(super) struct Prepared {
     warnings: Vec<PlanWarning>,
     /// What guards and policies make of the plan.
     guards: Vec<Ruling>,
+    /// From when on a closure forbids to send, if one will.
+    sends_until: Option<Timestamp>,
     /// The further place that the command line asks for.
     asked: Option<ReportPlace>,
 }
@@ -83,6 +87,7 @@ pub(super) fn begin(
         wish.connected,
         (wish.cloud, wish.report),
     )?;
+    in_force.check_open(prepared.clock.now())?;
     let state = settings::state_folder(&invocation.general, invocation.around)?;
     if consent == Consent::ToBeAsked {
         let (left_out, _) = narrowing::narrowing(invocation, told.narrowing, &prepared.plan)?;
@@ -111,6 +116,9 @@ pub(super) fn begin(
     let judgement = in_force.decide(&mut engine, &prepared.plan, &asking)?;
     policies::refuse(&judgement)?;
     prepared.guards = judgement.rulings;
+    let now = prepared.clock.now();
+    in_force.check_open(now)?;
+    prepared.sends_until = in_force.freezes_after(now);
     let folder = RunFolder::create(&state, Keep::Runs, prepared.clock.now())?;
     lock.name(&Holder::this(Some(folder.run().clone())))?;
     let made = execution(invocation, told, prepared, folder.clone(), &state);
@@ -146,6 +154,7 @@ fn prepare(
         clock,
         warnings,
         guards: Vec::new(),
+        sends_until: None,
         asked,
     })
 }
@@ -163,6 +172,7 @@ fn execution(
         clock,
         warnings,
         guards,
+        sends_until,
         asked,
     } = prepared;
     let templated = cloud::templated(&plan, folder.run(), clock.now())?;
@@ -192,6 +202,7 @@ fn execution(
         folder,
         place,
         switch: Some(state.to_owned()),
+        sends_until,
     };
     Ok((execution, Beginning::Fresh(Box::new(launch), left_out)))
 }

@@ -9,7 +9,7 @@ Exit codes:
    2  usage, workflow or place invalid    30  some targets failed or were not sent
    3  refused, or cloud out of reach      33  some outcomes are unknown
   10  plans differ                        34  interrupted; can be resumed
-  20  not now: the clock is wrong         40  report not written where asked
+  20  not now: a closure, or the clock    40  report not written where asked
   21  locked by another run               70  internal error
   22  the plan does not match
   23  a guard or policy forbids it
@@ -27,7 +27,7 @@ Exit codes:
    2  wrong usage, or the workflow, policy, inventory or report place is invalid
    3  credentials, permission or project refused, or the cloud cannot be reached
   10  plans differ (`plan --check`, `--exit-code`)
-  20  not now: this machine's clock is wrong (`doctor`)
+  20  not now: a closure of a policy, or this machine's clock is wrong (`doctor`)
   21  another run holds the lock, or an earlier run cannot be settled
   22  the plan does not match
   23  a guard or policy forbids it, or nobody can tell what a policy says

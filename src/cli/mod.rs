@@ -111,6 +111,7 @@ fn schema(name: SchemaName) -> &'static str {
         SchemaName::Workflow => crate::workflow::SCHEMA,
         SchemaName::Plan => crate::plan::SCHEMA,
         SchemaName::Policy => crate::policy::SCHEMA,
+        SchemaName::Freeze => crate::freeze::SCHEMA,
         SchemaName::Report => crate::report::SCHEMA,
         SchemaName::Status => crate::status::SCHEMA,
         SchemaName::Live => crate::outlook::SCHEMA,

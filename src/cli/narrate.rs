@@ -287,6 +287,7 @@ fn why(cause: StopCause) -> &'static str {
         StopCause::Journal => "the journal cannot be written",
         StopCause::Late => "the run was taken up again too late",
         StopCause::Policy => "a policy or guard forbids the plan",
+        StopCause::Frozen => "a closure of a policy forbids it now",
         StopCause::Settling => "the run is only settled",
     }
 }

@@ -9,6 +9,8 @@ use std::path::Path;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use jiff::Timestamp;
+
 use super::Invocation;
 use super::execution::Engine;
 use crate::bms::{Client, Patience, ServerDetail, Unanswered};
@@ -59,6 +61,28 @@ impl InForce {
     /// The files of the policies.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.policies.iter().map(policy::Policy::name)
+    }
+
+    /// Refuses a moment at which a closure forbids to send.
+    pub(super) fn check_open(&self, now: Timestamp) -> Result<(), Error> {
+        match self.policies.frozen_at(now) {
+            Some(frozen) => Err(Error::Frozen(frozen)),
+            None => Ok(()),
+        }
+    }
+
+    /// Tells of a closure where nothing is sent anyway.
+    pub(super) fn warn_of_closure(&self, invocation: &Invocation<'_>, now: Timestamp) {
+        if let Err(error) = self.check_open(now) {
+            let message = error.message();
+            let note = format!("warning: a real run would be refused now: {message}");
+            invocation.printer.note(note);
+        }
+    }
+
+    /// From when on a closure forbids to send, if one will.
+    pub(super) fn freezes_after(&self, now: Timestamp) -> Option<Timestamp> {
+        self.policies.freezes_after(now)
     }
 
     /// What can be said of a plan without asking anybody.

@@ -71,6 +71,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         folder,
         place,
         switch: None,
+        sends_until: None,
         crash: None,
     };
     let mut engine = Engine::start(invocation, clock)?;
@@ -95,6 +96,7 @@ fn shown(invocation: &Invocation<'_>, plan: &Plan) -> Vec<Ruling> {
             for_terminal(&line)
         ));
     }
+    in_force.warn_of_closure(invocation, Clock::real().now());
     judgement.rulings
 }
 

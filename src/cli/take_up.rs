@@ -68,6 +68,10 @@ pub(super) fn take_up(
     cloud::odd_state(invocation, &state);
     let place = cloud::place(&recorded, asked)?;
     let mut engine = Engine::start(invocation, clock)?;
+    let sends_until = match &in_force {
+        Ok(in_force) => in_force.freezes_after(clock.now()),
+        Err(_) => None,
+    };
     let (forbidden, guards) = match forbidden(&state, &recorded, aim, clock) {
         Some(cause) => (Some(cause), Vec::new()),
         None => {
@@ -76,8 +80,11 @@ pub(super) fn take_up(
                 clock,
                 state: &state,
             };
-            let decided =
-                in_force.and_then(|in_force| in_force.decide(&mut engine, &recorded.plan, &asking));
+            let decided = in_force.and_then(|in_force| {
+                let judgement = in_force.decide(&mut engine, &recorded.plan, &asking)?;
+                in_force.check_open(clock.now())?;
+                Ok(judgement)
+            });
             ruled(invocation, decided)?
         }
     };
@@ -90,6 +97,7 @@ pub(super) fn take_up(
         place,
         // Where nothing is sent, a stop switch has nothing to stop: what was sent is still followed.
         switch: forbidden.is_none().then_some(state),
+        sends_until,
         crash,
     };
     let beginning = Beginning::Resumed(Box::new(Resumption {
@@ -133,6 +141,10 @@ fn ruled(
         None => Ok((None, rulings)),
         Some(Error::Halted(_)) => Ok((Some(StopCause::Halted), rulings)),
         Some(error @ Error::InterruptedReading) => Err(error),
+        Some(error @ Error::Frozen(_)) => {
+            tell(&invocation.printer, &error);
+            Ok((Some(StopCause::Frozen), rulings))
+        }
         Some(error) => {
             tell(&invocation.printer, &error);
             Ok((Some(StopCause::Policy), rulings))
@@ -182,6 +194,7 @@ pub(super) fn settle_earlier(
             folder: recorded.folder,
             place,
             switch: None,
+            sends_until: None,
             crash: None,
         };
         let beginning = Beginning::Resumed(Box::new(Resumption {

@@ -291,6 +291,8 @@ pub enum StopCause {
     Late,
     /// A policy or guard forbids the plan by now.
     Policy,
+    /// A dated closure of a policy has begun.
+    Frozen,
     /// The run was taken up again only to find out what became of what was sent.
     Settling,
 }
@@ -305,7 +307,7 @@ impl StopCause {
             Self::Halted => Reason::Halted,
             Self::Journal => Reason::Journal,
             Self::Late => Reason::Late,
-            Self::Policy => Reason::Policy,
+            Self::Policy | Self::Frozen => Reason::Policy,
         }
     }
 
@@ -318,6 +320,7 @@ impl StopCause {
             | Self::Journal
             | Self::Late
             | Self::Policy
+            | Self::Frozen
             | Self::Settling => false,
         }
     }
@@ -326,7 +329,12 @@ impl StopCause {
     pub fn leaves_unfinished(self) -> bool {
         match self {
             Self::Interrupted | Self::Halted | Self::Journal => true,
-            Self::Refused | Self::Unreachable | Self::Late | Self::Policy | Self::Settling => false,
+            Self::Refused
+            | Self::Unreachable
+            | Self::Late
+            | Self::Policy
+            | Self::Frozen
+            | Self::Settling => false,
         }
     }
 }

@@ -270,6 +270,8 @@ impl Ledger {
             Exit::Refused
         } else if cause == Some(StopCause::Policy) && !self.may_have_acted() {
             Exit::Guard
+        } else if cause == Some(StopCause::Frozen) && !self.may_have_acted() {
+            Exit::NotNow
         } else if any(OutcomeKind::Failed) || (any(OutcomeKind::NotSent) && !dry) {
             Exit::SomeFailed
         } else {

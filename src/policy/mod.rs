@@ -14,11 +14,12 @@ pub use file::Distrust;
 pub use judge::{Approval, Case, judge, judge_account, needs_reading};
 pub use parse::{SCHEMA, parse};
 pub use reading::Reading;
-pub use rules::{Policies, Policy, Rules};
+pub use rules::{Frozen, Policies, Policy, Rules};
 
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Diagnostic;
+use crate::freeze::{self, Closure};
 
 /// The policy that applies to everybody on a machine, where it exists.
 pub const FIXED: &str = "/etc/lightsout/policy.yaml";
@@ -76,5 +77,23 @@ fn one(path: &Path, origin: rules::Origin) -> Result<Option<Policy>, PolicyError
     };
     let rules = parse(&source);
     let rules = rules.map_err(|findings| PolicyError::Invalid(path.to_owned(), findings))?;
-    Ok(Some(Policy::new(source.name(), origin, rules)))
+    let files = rules.freeze.clone();
+    let mut policy = Policy::new(source.name(), origin, rules);
+    for file in files {
+        let place = path.parent().unwrap_or(Path::new("")).join(file);
+        let closures = closures(&place)?;
+        policy.close(&place.display().to_string(), closures);
+    }
+    Ok(Some(policy))
+}
+
+/// The closures in a file that a policy names, which is trusted as little as the policy itself.
+fn closures(path: &Path) -> Result<Vec<Closure>, PolicyError> {
+    let source = file::read(path, file::Absence::Refused);
+    let source = source.map_err(|why| PolicyError::Distrusted(path.to_owned(), why))?;
+    // A file that must be there and is not is an error already.
+    let Some(source) = source else {
+        return Ok(Vec::new());
+    };
+    freeze::parse(&source).map_err(|findings| PolicyError::Invalid(path.to_owned(), findings))
 }

@@ -95,6 +95,11 @@ struct RawPolicy {
     max_percent: Option<u32>,
     #[serde(default)]
     require: BTreeSet<RawRequirement>,
+    #[serde(default)]
+    freeze: Vec<String>,
+    /// There is no way yet to lift a closure, so there is nothing that could be allowed.
+    #[serde(rename = "allow_override", default)]
+    _allow_override: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -131,6 +136,7 @@ fn rules(value: Value) -> Result<Rules, String> {
         max_servers: raw.max_servers,
         max_percent: raw.max_percent,
         require: raw.require.into_iter().map(requirement).collect(),
+        freeze: raw.freeze,
     })
 }
 
@@ -201,7 +207,7 @@ mod tests {
 
     #[test]
     fn what_this_version_does_not_know_is_an_error() {
-        for key in ["freeze: [a.yaml]", "allow_override: true", "protect: {}"] {
+        for key in ["freezes: [a.yaml]", "allow_overrides: true", "protect: {}"] {
             assert_eq!(
                 codes(&format!("version: 1\n{key}")),
                 ["unknown-key"],

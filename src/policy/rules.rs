@@ -5,6 +5,9 @@
 
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
+
+use crate::freeze::{self, Closure};
 use crate::glob::Glob;
 use crate::ids::{Endpoint, ProjectId, ServerId};
 
@@ -18,6 +21,25 @@ pub struct Policy {
     name: String,
     origin: Origin,
     rules: Rules,
+    closures: Vec<Dated>,
+}
+
+/// A closure, and the file that it stands in.
+#[derive(Debug, Clone)]
+struct Dated {
+    file: String,
+    closure: Closure,
+}
+
+/// What forbids sends at some moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frozen {
+    /// The file that says so.
+    pub file: String,
+    /// Why.
+    pub reason: String,
+    /// The first moment after it.
+    pub until: Timestamp,
 }
 
 /// Who named a policy.
@@ -52,6 +74,8 @@ pub struct Rules {
     pub max_percent: Option<u32>,
     /// What every run must have.
     pub require: BTreeSet<Requirement>,
+    /// Files of closures, as they are written.
+    pub freeze: Vec<String>,
 }
 
 /// Something that a run must have.
@@ -114,7 +138,17 @@ impl Policy {
             name: name.to_owned(),
             origin,
             rules,
+            closures: Vec::new(),
         }
+    }
+
+    /// Adds what a file of closures says.
+    pub(super) fn close(&mut self, file: &str, closures: Vec<Closure>) {
+        let dated = closures.into_iter().map(|closure| Dated {
+            file: file.to_owned(),
+            closure,
+        });
+        self.closures.extend(dated);
     }
 
     /// The path that it was read from, as it was given.
@@ -148,6 +182,27 @@ impl Policies {
     pub fn needs_reading(&self) -> bool {
         let mut rules = self.iter().map(Policy::rules);
         self.look_at_servers() || rules.any(|rules| rules.max_percent.is_some())
+    }
+
+    fn closures(&self) -> impl Iterator<Item = &Dated> {
+        self.iter().flat_map(|policy| &policy.closures)
+    }
+
+    /// What forbids sends at this moment, if anything does: the closure that ends last.
+    pub fn frozen_at(&self, moment: Timestamp) -> Option<Frozen> {
+        let closures = self.closures().map(|dated| &dated.closure);
+        let closed = freeze::closed_at(closures, moment)?;
+        let dated = self.closures().find(|dated| dated.closure == *closed)?;
+        Some(Frozen {
+            file: dated.file.clone(),
+            reason: closed.reason.clone(),
+            until: closed.to,
+        })
+    }
+
+    /// When the next closure begins after this moment, if one does.
+    pub fn freezes_after(&self, moment: Timestamp) -> Option<Timestamp> {
+        freeze::closes_after(self.closures().map(|dated| &dated.closure), moment)
     }
 
     /// Endpoints that credentials may go to besides the cloud's own. A file that only the command line

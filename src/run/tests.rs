@@ -144,6 +144,7 @@ impl Cloud {
             client: client(&self.simulator, &self.plan, self.clock),
             clock: self.clock,
             opening,
+            sends_until: None,
             stop,
         };
         let ended = tokio::spawn(execute(work, recorder)).await;
@@ -427,6 +428,7 @@ async fn a_raised_stop_ends_the_run_and_leaves_it_unfinished() {
             client,
             clock,
             opening,
+            sends_until: None,
             stop,
         },
         recorder.clone(),

@@ -257,6 +257,7 @@ fn why(cause: StopCause) -> &'static str {
         StopCause::Journal => "its journal could not be written",
         StopCause::Late => "it was taken up again too late",
         StopCause::Policy => "a policy or guard forbids the plan",
+        StopCause::Frozen => "a closure of a policy forbids it",
         StopCause::Settling => "what was sent is only settled",
     }
 }

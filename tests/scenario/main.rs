@@ -23,6 +23,7 @@ mod disk;
 mod doctor;
 mod exit_codes;
 mod forge;
+mod freeze;
 mod hostile_files;
 mod hostile_names;
 mod interloper;

@@ -429,9 +429,9 @@ fn a_policy_that_cannot_be_relied_on_forbids_everything() {
         ),
         (
             "an unknown rule",
-            |s| policy(s, "policy.yaml", "freeze: [a.yaml]"),
+            |s| policy(s, "policy.yaml", "nights: [a.yaml]"),
             2,
-            "unknown key `freeze` in a policy",
+            "unknown key `nights` in a policy",
         ),
         (
             "a newer version",

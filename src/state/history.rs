@@ -1,7 +1,7 @@
 //! What runs there were, by how they began: the first line of a journal tells, without the rest.
 //!
 //! Owns finding the undos of a run, and the last run of a workflow. Takes no lock. Invariant: a run that
-//! may be an undo of the one asked for is never passed over because it cannot be read.
+//! may be an undo of the one asked for, or the last one, is never passed over because it cannot be read.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -62,35 +62,37 @@ pub fn undos_of(state: &Path, run: &RunId) -> Result<Vec<RunId>, StateError> {
     Ok(undos)
 }
 
-/// The newest run of the workflow of this name, undos apart.
+/// The newest run of the workflow of this name; undos apart, and runs that never began.
 pub fn latest_of(state: &Path, workflow: &str) -> Result<Option<RunId>, StateError> {
-    let mut newest_first = runs(state, Keep::Runs)?;
-    newest_first.reverse();
-    let found = newest_first.into_iter().find(|run| {
-        let stops = action_of(state, run).is_ok_and(|action| action == "os-stop");
-        stops && workflow_of(state, run).is_ok_and(|name| name == workflow)
-    });
-    Ok(found)
+    for run in runs(state, Keep::Runs)?.into_iter().rev() {
+        match launch_of(state, &run) {
+            Ok(None) => continue,
+            Ok(Some(launch)) if launch.undoes.is_some() => continue,
+            // How a damaged run began, its plan tells.
+            Ok(Some(_)) | Err(_) => {}
+        }
+        let part: Part = part_of_plan(state, &run)?;
+        if part.action == "os-stop" && part.workflow.name == workflow {
+            return Ok(Some(run));
+        }
+    }
+    Ok(None)
+}
+
+/// What a plan says of its kind.
+#[derive(Deserialize)]
+struct Part {
+    action: String,
+    workflow: Named,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
 }
 
 fn action_of(state: &Path, run: &RunId) -> Result<String, StateError> {
-    #[derive(Deserialize)]
-    struct Part {
-        action: String,
-    }
     part_of_plan(state, run).map(|part: Part| part.action)
-}
-
-fn workflow_of(state: &Path, run: &RunId) -> Result<String, StateError> {
-    #[derive(Deserialize)]
-    struct Part {
-        workflow: Named,
-    }
-    #[derive(Deserialize)]
-    struct Named {
-        name: String,
-    }
-    part_of_plan(state, run).map(|part: Part| part.workflow.name)
 }
 
 #[cfg(test)]
@@ -184,8 +186,11 @@ mod tests {
         let journal = RunFolder::of(state, Keep::Runs, &run).journal();
         fs::write(&journal, "{\"torn").unwrap();
         assert_eq!(launch_of(state, &run).unwrap(), None);
+        let name = &plan.workflow.name;
+        assert_eq!(latest_of(state, name).unwrap(), None);
         fs::remove_file(journal).unwrap();
         assert_eq!(launch_of(state, &run).unwrap(), None);
+        assert_eq!(latest_of(state, name).unwrap(), None);
         assert_eq!(undos_of(state, &run).unwrap(), []);
     }
 }

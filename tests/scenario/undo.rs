@@ -304,6 +304,25 @@ fn what_cannot_be_undone_is_refused_with_a_reason() {
 }
 
 #[test]
+fn the_last_run_is_not_looked_behind_unless_it_never_began() {
+    let (stage, run) = stopped(scenario(2));
+    assert!(stage.crash("run night.yaml", "before:0").is_none());
+    let shown = stage.run("undo --last night --dry-run").with_code(0);
+    shown.saying(&[&format!("the way back of run {run}")]);
+
+    stage.run("run night.yaml").with_code(0);
+    let nothing = stage.run("undo --last night").with_code(2);
+    let nothing = nothing.saying(&["has stopped no server"]);
+    let second = nothing.reports.last().unwrap()["run_id"].as_str().unwrap();
+    let plan = stage.path(&format!("state/runs/{second}/plan.json"));
+    std::fs::write(plan, "{\"action\":").unwrap();
+    let refused = stage.run("undo --last night").with_code(2);
+    refused.saying(&["plan.json", second]);
+    assert_eq!(stage.stats().starts, []);
+    stage.run(&format!("undo {run}")).with_code(0);
+}
+
+#[test]
 fn a_rehearsal_and_a_run_that_stopped_nothing_are_not_undone() {
     let scenario = scenario(2).faults(json!({"servers": {"off": {"ids": ids(2)}}}));
     let stage = scenario.start();

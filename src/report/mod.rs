@@ -25,6 +25,7 @@ use crate::event::{Launch, Mode, Narrowed};
 use crate::exit::Exit;
 use crate::ids::{JobId, RunId};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
+use crate::outcome::OutcomeKind;
 use crate::plan::{Plan, PlanWarning, Ruling};
 
 pub use counts::{Counts, WordedCounts};
@@ -79,7 +80,7 @@ impl RunFacts {
             narrowed: launch.narrowed.clone(),
             guards,
             exit,
-            next: next(launch, exit),
+            next: next(launch, exit, ledger.totals().count(OutcomeKind::NotSent)),
         })
     }
 }
@@ -93,15 +94,15 @@ fn guards(plan: &Plan, ledger: &Ledger) -> Vec<Ruling> {
 }
 
 /// The command to type next: after a good rehearsal the real run, after a bad run what mends it.
-fn next(launch: &Launch, exit: Exit) -> Option<String> {
+fn next(launch: &Launch, exit: Exit, not_sent: u64) -> Option<String> {
     let of_run = |verb: &str| Some(format!("lightsout {verb} {}", launch.run));
     match (launch.mode, exit) {
         (Mode::Rehearsal | Mode::DryRun, Exit::Success) => Some(launch.again.clone()),
         (Mode::Rehearsal | Mode::DryRun, _) => None,
         (Mode::Run, Exit::Resumable) => of_run("resume"),
         (Mode::Run, Exit::SomeUnknown) => of_run("settle"),
-        // What an undo has begun is never begun again.
-        (Mode::Run, Exit::SomeFailed) if launch.undoes.is_some() => None,
+        // What an undo tried in vain, no other one tries again.
+        (Mode::Run, Exit::SomeFailed) if launch.undoes.is_some() && not_sent == 0 => None,
         (Mode::Run, Exit::Refused | Exit::NotNow | Exit::Halted | Exit::SomeFailed) => {
             Some(launch.again.clone())
         }

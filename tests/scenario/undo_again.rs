@@ -92,7 +92,8 @@ fn what_a_settled_undo_did_not_come_to_is_left_to_another() {
     let line = format!("undo {run}");
     assert!(stage.crash(&line, "after:2").is_none());
     let settled = stage.run("settle").with_code(30);
-    settled.with_outcomes(&[("started", 2), ("not_sent/interrupted", 2)]);
+    let settled = settled.with_outcomes(&[("started", 2), ("not_sent/interrupted", 2)]);
+    assert_eq!(settled.report()["next"], format!("lightsout {line}"));
     let ended = stage.run(&line).with_code(0);
     assert_eq!(started(&ended), once(&ids(4)), "{}", ended.err);
     assert_eq!(ended.stats.double_starts, []);

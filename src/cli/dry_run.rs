@@ -20,7 +20,8 @@ use crate::state::ReportPlace;
 pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exit, Error> {
     let place = wish.report.map(ReportPlace::prove).transpose()?;
     let plan = &wish.plan;
-    let (left_out, narrowed) = narrowing::narrowing(invocation, wish.told.narrowing, plan)?;
+    let left_out = narrowing::narrowing(invocation, wish.told.narrowing, plan)?;
+    left_out.tell(invocation);
     let in_force = InForce::read(invocation, wish.told.approval);
     let judgement = match &in_force {
         Ok(in_force) => in_force.judge(plan),
@@ -40,13 +41,13 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
         labels: wish.told.labels,
         again: wish.told.again,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        warnings: Vec::new(),
-        narrowed,
+        warnings: left_out.warning.into_iter().collect(),
+        narrowed: left_out.narrowed,
         undoes: wish.told.undoes,
         approval: wish.told.approval,
         guards: judgement.rulings.clone(),
     };
-    let ended = runtime()?.block_on(run::dry_run(launch, plan, left_out, &recorder));
+    let ended = runtime()?.block_on(run::dry_run(launch, plan, left_out.slots, &recorder));
     ended.map_err(|error| internal("go through the plan", error))?;
     recorder.read(|ledger| match RunFacts::of(plan, ledger) {
         Some(facts) => deliver(invocation, &Report::build(plan, ledger, &facts), place),

@@ -90,13 +90,9 @@ pub(super) fn begin(
     in_force.check_open(prepared.clock.now())?;
     let state = settings::state_folder(&invocation.general, invocation.around)?;
     if consent == Consent::ToBeAsked {
-        let (left_out, _) = narrowing::narrowing(invocation, told.narrowing, &prepared.plan)?;
-        let out: usize = left_out.iter().map(|(_, slots)| slots.len()).sum();
-        confirm::confirm(
-            invocation,
-            &prepared.plan,
-            prepared.plan.target_count() - out,
-        )?;
+        let left_out = narrowing::narrowing(invocation, told.narrowing, &prepared.plan)?;
+        let left = prepared.plan.target_count() - left_out.count();
+        confirm::confirm(invocation, &prepared.plan, left)?;
     }
     let mut lock = Lock::take(&state, &prepared.plan.project)?;
     if let Some(switch) = Switch::in_force(&state, prepared.clock.now()) {
@@ -181,15 +177,16 @@ fn execution(
         (None, Some(path)) => Some(ReportPlace::prove(&path)?),
         (None, None) => None,
     };
-    let (left_out, narrowed) = narrowing::narrowing(invocation, told.narrowing, &plan)?;
+    let left_out = narrowing::narrowing(invocation, told.narrowing, &plan)?;
+    left_out.tell(invocation);
     let launch = Launch {
         run: folder.run().clone(),
         mode: Mode::Run,
         labels: told.labels,
         again: told.again,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        warnings,
-        narrowed,
+        warnings: warnings.into_iter().chain(left_out.warning).collect(),
+        narrowed: left_out.narrowed,
         undoes: told.undoes,
         approval: told.approval,
         guards,
@@ -204,5 +201,8 @@ fn execution(
         switch: Some(state.to_owned()),
         sends_until,
     };
-    Ok((execution, Beginning::Fresh(Box::new(launch), left_out)))
+    Ok((
+        execution,
+        Beginning::Fresh(Box::new(launch), left_out.slots),
+    ))
 }

@@ -1,7 +1,8 @@
 //! `run --only`, `--exclude` and `--remaining`: doing a part of what was approved.
 //!
 //! Owns reading what is to be left out; leaving it out is `run::left_out`. Invariant: a group that the
-//! plan does not have is an error, so that a typing error never runs nothing, or everything.
+//! plan does not have is an error, so that a typing error never runs nothing, or everything; a server that it
+//! does not have draws a warning, as one list of exclusions may serve several plans.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -12,13 +13,38 @@ use crate::error::Error;
 use crate::event::{Narrowed, Slots};
 use crate::ids::{BatchIndex, ServerId};
 use crate::outcome::OutcomeKind;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanWarning};
 use crate::power::Action;
 use crate::run::{Narrowing, left_out};
 use crate::state::{self, Keep, Recorded};
 
+/// Most servers that a warning names.
+const SHOWN: usize = 3;
+
 /// What a run leaves out, for its engine and for its report.
-pub(super) type LeftOut = (Vec<(BatchIndex, Slots)>, Option<Narrowed>);
+#[derive(Default)]
+pub(super) struct LeftOut {
+    pub(super) slots: Vec<(BatchIndex, Slots)>,
+    pub(super) narrowed: Option<Narrowed>,
+    /// What looks like a mistake.
+    pub(super) warning: Option<PlanWarning>,
+}
+
+impl LeftOut {
+    /// How many targets are left out.
+    pub(super) fn count(&self) -> usize {
+        self.slots.iter().map(|(_, slots)| slots.len()).sum()
+    }
+
+    /// Says what looks like a mistake.
+    pub(super) fn tell(&self, invocation: &Invocation<'_>) {
+        if let Some(warning) = &self.warning {
+            invocation
+                .printer
+                .note(format!("warning: {}", warning.message));
+        }
+    }
+}
 
 /// What the flags leave out of `plan`.
 pub(super) fn narrowing(
@@ -27,25 +53,25 @@ pub(super) fn narrowing(
     plan: &Plan,
 ) -> Result<LeftOut, Error> {
     if flags.only.is_empty() && flags.exclude.is_none() && !flags.remaining {
-        return Ok((Vec::new(), None));
+        return Ok(LeftOut::default());
     }
     let known = |name: &&String| plan.groups.iter().any(|group| group.name == **name);
     if let Some(unknown) = flags.only.iter().find(|name| !known(name)) {
         let groups = plan.groups.iter().map(|group| group.name.clone());
         return Err(Error::NoSuchGroup(unknown.clone(), groups.collect()));
     }
-    let mut without: HashSet<ServerId> = match &flags.exclude {
-        Some(path) => server_list::read(&sources::read(path)?, path)?
-            .into_iter()
-            .collect(),
-        None => HashSet::new(),
+    let excluded = match &flags.exclude {
+        Some(path) => server_list::read(&sources::read(path)?, path)?,
+        None => Vec::new(),
     };
+    let warning = unmatched(plan, &excluded);
+    let mut without: HashSet<ServerId> = excluded.into_iter().collect();
     if flags.remaining {
         let state = settings::state_folder(&invocation.general, invocation.around)?;
         without.extend(stopped_before(plan, &state)?);
     }
     let only = flags.only.iter().cloned().collect();
-    let out = left_out(plan, &Narrowing { only, without });
+    let slots = left_out(plan, &Narrowing { only, without });
     let narrowed = Narrowed {
         only: flags.only.clone(),
         exclude: flags
@@ -53,9 +79,35 @@ pub(super) fn narrowing(
             .as_deref()
             .map(|path| path.display().to_string()),
         remaining: flags.remaining,
-        targets: out.iter().map(|(_, slots)| slots.len() as u64).sum(),
+        targets: slots.iter().map(|(_, slots)| slots.len() as u64).sum(),
     };
-    Ok((out, Some(narrowed)))
+    Ok(LeftOut {
+        slots,
+        narrowed: Some(narrowed),
+        warning,
+    })
+}
+
+/// A warning of excluded servers that are not in the plan.
+fn unmatched(plan: &Plan, excluded: &[ServerId]) -> Option<PlanWarning> {
+    let targets = plan.batches.iter().flat_map(|batch| batch.servers());
+    let targets: HashSet<&ServerId> = targets.collect();
+    let unmatched = excluded.iter().filter(|server| !targets.contains(server));
+    let unmatched: Vec<String> = unmatched.map(|server| format!("`{server}`")).collect();
+    let shown = unmatched.get(..SHOWN).unwrap_or(&unmatched).join(", ");
+    let servers = match unmatched.len() {
+        0 => return None,
+        1 => format!("{shown}, which is not in the plan"),
+        2..=SHOWN => format!("{shown}, which are not in the plan"),
+        all => format!(
+            "{shown} and {} more, which are not in the plan",
+            all - SHOWN
+        ),
+    };
+    Some(PlanWarning {
+        code: "exclude-unmatched".to_owned(),
+        message: format!("`--exclude` names {servers}: a mistyped exclusion protects nothing"),
+    })
 }
 
 /// The servers that earlier runs of the same plan have stopped, and no later undo has started again.

@@ -229,6 +229,28 @@ fn a_group_that_the_plan_does_not_have_is_an_error() {
 }
 
 #[test]
+fn an_exclusion_of_a_server_that_the_plan_does_not_have_is_warned_of() {
+    let stage = reviewed();
+    let list =
+        |servers: &[ServerId]| -> String { servers.iter().map(|id| format!("{id}\n")).collect() };
+    stage.write("left.txt", list(&ids(2)));
+    let ended = stage.run("run night.yaml --locked --exclude left.txt");
+    assert_eq!(ended.report()["warnings"], json!([]));
+    stage.write("left.txt", list(&ids_from(8, 2)));
+    let ended = stage.run("run night.yaml --locked --exclude left.txt");
+    let stranger = ids_from(9, 1)[0];
+    let message = format!(
+        "`--exclude` names `{stranger}`, which is not in the plan: a mistyped exclusion protects nothing"
+    );
+    assert_eq!(ended.report()["warnings"][0]["code"], "exclude-unmatched");
+    assert_eq!(ended.report()["warnings"][0]["message"], json!(message));
+    ended.with_code(0).saying(&[&format!("warning: {message}")]);
+    stage.write("left.txt", list(&ids_from(9, 5)));
+    let ended = stage.run("run night.yaml --locked --exclude left.txt");
+    ended.saying(&["and 2 more, which are not in the plan"]);
+}
+
+#[test]
 fn a_plan_is_never_written_over_anything_but_a_plan() {
     let stage = Scenario::new(&ids(2)).start();
     let workflow = stage.read("night.yaml");

@@ -17,6 +17,9 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     read_up_to(SIZE_LIMIT, path)
 }
 
+/// What is said of a folder, a pipe or a device.
+const NOT_REGULAR: &str = "not a regular file";
+
 /// A file of a work tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Located {
@@ -36,7 +39,11 @@ pub fn locate(path: &Path) -> io::Result<Located> {
         .ancestors()
         .find(|above| above.join(GIT).exists())
         .unwrap_or(folder);
-    let file = fs::canonicalize(path)?;
+    let file = fs::canonicalize(path).map_err(|error| match fs::metadata(path) {
+        // A pipe that a shell has opened has no place in any folder.
+        Ok(found) if !found.is_file() => refused(NOT_REGULAR),
+        Ok(_) | Err(_) => error,
+    })?;
     let tree = fs::canonicalize(tree)?;
     match file.strip_prefix(&tree) {
         Err(_) => Err(refused(
@@ -83,7 +90,7 @@ pub fn read_text(path: &Path) -> io::Result<String> {
 
 fn read_up_to(limit: u64, path: &Path) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
-        return Err(refused("not a regular file"));
+        return Err(refused(NOT_REGULAR));
     }
     let mut content = Vec::new();
     File::open(path)?

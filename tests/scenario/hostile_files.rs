@@ -280,3 +280,19 @@ fn hostile_plans_end_soon() {
         ended.with_code(22).with_nothing_sent();
     }
 }
+
+#[test]
+fn a_pipe_that_a_shell_has_opened_is_refused_for_what_it_is() {
+    let stage = Scenario::new(&ids(2)).start();
+    for line in [
+        "run --plan /dev/stdin",
+        "run night.yaml --exclude /dev/stdin",
+    ] {
+        let mut command = stage.command(line);
+        let output = command.stdin(std::process::Stdio::piped()).output();
+        let ended = stage.ended(output.unwrap()).with_code(2);
+        ended
+            .saying(&["cannot read `/dev/stdin`: not a regular file"])
+            .with_nothing_sent();
+    }
+}

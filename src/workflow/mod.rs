@@ -20,7 +20,7 @@ pub use model::{
     InFlight, InventoryFile, Jobs, OnState, Percent, Rate, Rollout, Select, StopType, Workflow,
 };
 pub use schema::SCHEMA;
-pub use variables::Inputs;
+pub use variables::{Inputs, SECRET_VARIABLES};
 
 use serde_json::{Value, json};
 

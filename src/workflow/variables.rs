@@ -66,6 +66,21 @@ pub(super) fn resolve(vars: Option<Value>, inputs: &Inputs) -> Variables {
     }
 }
 
+/// Variables of the environment that credentials are taken from.
+pub const SECRET_VARIABLES: [&str; 7] = [
+    "HUAWEICLOUD_SDK_AK",
+    "HUAWEICLOUD_SDK_SK",
+    "HUAWEICLOUD_SDK_SECURITY_TOKEN",
+    "HW_ACCESS_KEY",
+    "HW_SECRET_KEY",
+    "HW_SECURITY_TOKEN",
+    "OS_AUTH_TOKEN",
+];
+
+fn is_secret(variable: &str) -> bool {
+    SECRET_VARIABLES.contains(&variable)
+}
+
 /// One entry of `vars`, in full.
 #[derive(Default)]
 struct Declaration {
@@ -237,6 +252,15 @@ impl Resolver {
                 "`{name}` has a meaning of its own in expressions and cannot be a variable"
             );
             self.report("reserved-name", pointer.to_owned(), message);
+            self.broken.insert(name.to_owned());
+        }
+        if let Some(secret) = declaration.env.as_deref().filter(|env| is_secret(env)) {
+            let message = format!("`{secret}` holds credentials, which no workflow may read");
+            let spot = Spot::Value(format!("{pointer}/env"));
+            let finding = Finding::error("secret-variable", spot, message);
+            let hint =
+                "name another variable: what a workflow reads may stand in plans and reports";
+            self.findings.push(finding.hint(hint));
             self.broken.insert(name.to_owned());
         }
         if declaration.required && declaration.default.is_some() {

@@ -247,6 +247,28 @@ fn a_proxy_with_a_password_that_refuses_is_not_shown() {
 }
 
 #[test]
+fn a_workflow_cannot_put_credentials_into_plan_or_report() {
+    let stage = Scenario::new(&ids(1))
+        .with("description: \"{{ leak }}\"\nvars: { leak: { env: HUAWEICLOUD_SDK_SK, default: none } }")
+        .start();
+    for line in [
+        "validate night.yaml",
+        "render night.yaml",
+        "plan night.yaml --format json",
+        "run night.yaml",
+        "rehearse night.yaml",
+    ] {
+        let refused = stage.run(line).with_code(2).with_nothing_sent();
+        let words = "`HUAWEICLOUD_SDK_SK` holds credentials, which no workflow may read";
+        assert!(
+            refused.err.contains(words) || refused.out.contains(words),
+            "{line}"
+        );
+        keeps_them(&stage, &refused, line);
+    }
+}
+
+#[test]
 fn secrets_in_the_environment_do_not_get_into_plans_and_renderings() {
     let stage = Scenario::new(&ids(1))
         .variable("OS_AUTH_TOKEN", TOKEN)

@@ -13,6 +13,13 @@ fn environment(pairs: &[(&str, &str)]) -> Environment {
         .collect()
 }
 
+#[test]
+fn no_workflow_may_read_a_variable_of_credentials() {
+    let all = KEY_VARIABLES.iter().flatten().chain([&TOKEN_VARIABLE]);
+    let all: Vec<&str> = all.copied().collect();
+    assert_eq!(all, crate::workflow::SECRET_VARIABLES);
+}
+
 /// The secrets in the open: `keys AK SK TOKEN` or `token TOKEN`.
 fn exposed(secrets: &Secrets) -> String {
     match secrets {

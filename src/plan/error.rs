@@ -10,7 +10,7 @@ use crate::ids::{Digest, ServerId};
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// Not JSON, or not of the plan's shape.
-    #[error("not a plan that can be read, at line {}, column {}", .0.line(), .0.column())]
+    #[error("not a plan that can be read")]
     Unreadable(#[source] serde_json::Error),
     /// Written by another version, or no plan at all.
     #[error("the format is `{stated}`; this version reads `{FORMAT}`")]

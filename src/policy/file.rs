@@ -84,11 +84,8 @@ pub(super) fn read(path: &Path, absence: Absence) -> Result<Option<SourceFile>, 
     let unreadable = |error| Distrust::Unreadable(path.to_owned(), error);
     let given = std::path::absolute(path).map_err(unreadable)?;
     let found = match resolve(&given) {
-        Err(Way::Absent(_)) if absence == Absence::Allowed => return Ok(None),
-        Err(Way::Absent(path)) => {
-            let error = io::ErrorKind::NotFound.into();
-            return Err(Distrust::Unreadable(path, error));
-        }
+        Err(Way::Absent(..)) if absence == Absence::Allowed => return Ok(None),
+        Err(Way::Absent(path, error)) => return Err(Distrust::Unreadable(path, error)),
         Err(Way::Distrusted(why)) => return Err(why),
         Ok(found) => found,
     };
@@ -99,7 +96,7 @@ pub(super) fn read(path: &Path, absence: Absence) -> Result<Option<SourceFile>, 
 /// Why a path leads to no file that can be relied on.
 enum Way {
     /// There is nothing at a place of the path itself, not of what a link says.
-    Absent(PathBuf),
+    Absent(PathBuf, io::Error),
     Distrusted(Distrust),
 }
 
@@ -123,7 +120,7 @@ fn resolve(given: &Path) -> Result<PathBuf, Way> {
         let seen = match fs::symlink_metadata(&next) {
             Ok(seen) => seen,
             Err(error) if error.kind() == io::ErrorKind::NotFound && links == 0 => {
-                return Err(Way::Absent(next));
+                return Err(Way::Absent(next, error));
             }
             Err(error) => return Err(Distrust::Unreadable(next, error).into()),
         };

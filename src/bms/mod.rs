@@ -33,7 +33,7 @@ pub use detail::{ServerDetail, parse_detail, parse_detail_page};
 pub use hosts::{HostRefused, named_hosts, permitted};
 pub use job::{Job, JobError, JobStatus, SubJob, parse as parse_job};
 pub use listing::{Page, ServerRow, parse_page, parse_server};
-pub use patience::{Patience, Unanswered};
+pub use patience::{Patience, Unanswered, singly};
 pub use probe::{Probe, ProbeError, Probed};
 pub use quota::{Quota, Slot};
 pub use read::{ReadError, ReadFailure, classify_read};

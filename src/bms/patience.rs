@@ -6,15 +6,21 @@
 use std::future::Future;
 use std::time::Duration;
 
+use futures_util::{StreamExt, TryStreamExt, stream};
+
 use super::answer::Evidence;
 use super::read::{ReadError, ReadFailure};
 use super::retry::next_wait;
 use crate::clock::{Clock, Moment};
 use crate::duration;
+use crate::ids::ServerId;
 use crate::untrusted::for_terminal;
 
 /// From this try on, and then at every eighth, a read that has no answer is spoken of aloud.
 const LOUD: u32 = 3;
+
+/// Single reads under way at the same time.
+const TOGETHER: usize = 8;
 
 /// Why there is no answer to a read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +72,18 @@ impl Patience {
             self.clock.sleep(pause).await;
         }
     }
+}
+
+/// One `read` for each of `servers`, a few at a time; the answers are in the order of the servers.
+pub async fn singly<T, F>(
+    servers: impl IntoIterator<Item = ServerId>,
+    read: impl Fn(ServerId) -> F,
+) -> Result<Vec<T>, Unanswered>
+where
+    F: Future<Output = Result<T, Unanswered>>,
+{
+    let reads = stream::iter(servers).map(read);
+    reads.buffered(TOGETHER).try_collect().await
 }
 
 /// Says that a read is tried again: aloud now and again, else for the curious.

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use super::cloud::{Account, Connected};
-use super::{Invocation, cloud, logging, runtime};
-use crate::bms::{Patience, Unanswered};
+use super::{Invocation, cloud, logging, signals};
+use crate::bms::{Patience, Unanswered, singly};
 use crate::error::Error;
 use crate::ids::ServerId;
 use crate::inventory;
@@ -31,8 +31,7 @@ pub(super) fn read(
         None => cloud::connect(invocation, flags, &Account::of_plan(plan))?,
     };
     logging::start(&invocation.printer, connected.clock);
-    let seen = runtime()?.block_on(states(&connected, plan));
-    seen.map_err(Error::Listing)
+    signals::read_heeding(states(&connected, plan))
 }
 
 async fn states(connected: &Connected, plan: &Plan) -> Result<HashMap<ServerId, Live>, Unanswered> {
@@ -49,16 +48,18 @@ async fn states(connected: &Connected, plan: &Plan) -> Result<HashMap<ServerId, 
             seen.insert(server.id, Live { name, state });
         }
     }
-    for target in plan.batches.iter().flat_map(|batch| batch.servers()) {
-        if seen.contains_key(target) {
-            continue;
-        }
+    let targets = plan.batches.iter().flat_map(|batch| batch.servers());
+    let unseen: Vec<ServerId> = targets
+        .filter(|id| !seen.contains_key(id))
+        .copied()
+        .collect();
+    let show = async |id| {
         let wanted = clock.elapsed();
-        let shown = patience.answer(wanted, || client.show(*target)).await?;
-        if let Some(row) = shown {
-            let (name, state) = (row.name, row.state);
-            seen.insert(*target, Live { name, state });
-        }
+        patience.answer(wanted, || client.show(id)).await
+    };
+    for row in singly(unseen, show).await?.into_iter().flatten() {
+        let (name, state) = (row.name, row.state);
+        seen.insert(row.id, Live { name, state });
     }
     Ok(seen)
 }

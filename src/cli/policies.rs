@@ -7,13 +7,11 @@
 
 use std::path::Path;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-
 use jiff::Timestamp;
 
 use super::Invocation;
 use super::execution::Engine;
-use crate::bms::{Client, Patience, ServerDetail, Unanswered};
+use crate::bms::{Client, Patience, ServerDetail, Unanswered, singly};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::ids::ServerId;
@@ -24,9 +22,6 @@ use crate::policy::{
     needs_reading,
 };
 use crate::workflow::Workflow;
-
-/// Single reads under way at the same time.
-const READS_TOGETHER: usize = 8;
 
 /// The policies that apply, and how the plan came to be run.
 #[derive(Debug, Clone)]
@@ -139,10 +134,11 @@ impl InForce {
             true => targets.filter(|id| !told(id)).copied().collect(),
             false => Vec::new(),
         };
-        let singles = stream::iter(untold).map(|id| single(asking.client, patience, id));
-        let singles = singles.buffered(READS_TOGETHER).try_collect::<Vec<_>>();
-        let singles = singles.await?.into_iter().flatten().collect();
-        Ok(Reading::new(survey, singles))
+        let singles = singly(untold, |id| single(asking.client, patience, id)).await?;
+        Ok(Reading::new(
+            survey,
+            singles.into_iter().flatten().collect(),
+        ))
     }
 }
 

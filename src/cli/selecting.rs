@@ -8,8 +8,7 @@ use std::path::Path;
 
 use super::args::CloudFlags;
 use super::cloud::{Account, Connected};
-use super::signals::Signals;
-use super::{Invocation, binding, cloud, internal, logging, policies, runtime, sources};
+use super::{Invocation, binding, cloud, logging, policies, signals, sources};
 use crate::bms::{Patience, ServerDetail};
 use crate::diagnostic::{Diagnostic, to_text};
 use crate::error::Error;
@@ -118,14 +117,7 @@ pub(super) fn ask(
         clock: connected.clock,
         retry_for: workflow.rollout.retry_for,
     };
-    let survey = runtime()?.block_on(async {
-        let mut signals = Signals::catch().map_err(|error| internal("catch signals", error))?;
-        tokio::select! {
-            biased;
-            () = signals.any() => Err(Error::InterruptedReading),
-            survey = inventory::survey(&connected.client, patience) => survey.map_err(Error::Listing),
-        }
-    })?;
+    let survey = signals::read_heeding(inventory::survey(&connected.client, patience))?;
     let (project, endpoint) = (workflow.project.clone(), workflow.endpoint.clone());
     Ok((connected, Listing::of(project, endpoint, survey)))
 }

@@ -4,6 +4,7 @@
 //! Invariant: a run hears of either within a second.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +12,10 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use super::{internal, runtime};
+use crate::bms::Unanswered;
 use crate::clock::Clock;
+use crate::error::Error;
 use crate::event::StopCause;
 use crate::run::Recorder;
 use crate::state::Switch;
@@ -60,6 +64,20 @@ impl Signals {
             _ = self.hangup.recv() => "SIGHUP",
         }
     }
+}
+
+/// Reads the cloud, unless a signal comes first.
+pub(super) fn read_heeding<T>(
+    reading: impl Future<Output = Result<T, Unanswered>>,
+) -> Result<T, Error> {
+    runtime()?.block_on(async {
+        let mut signals = Signals::catch().map_err(|error| internal("catch signals", error))?;
+        tokio::select! {
+            biased;
+            () = signals.any() => Err(Error::InterruptedReading),
+            read = reading => read.map_err(Error::Listing),
+        }
+    })
 }
 
 /// Waits until the stop switch of a state folder is set.

@@ -9,17 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
-
 use super::Context;
 use crate::bms::request::PAGE_SIZE;
-use crate::bms::{ServerRow, StateClass, Unanswered};
+use crate::bms::{ServerRow, StateClass, Unanswered, singly};
 use crate::clock::Moment;
 use crate::ids::ServerId;
 use crate::plan::Plan;
 
-/// Single reads under way at the same time.
-const READS_TOGETHER: usize = 8;
 /// From so many pages on, a sweep waits a little, so that more batches can share it.
 const LARGE_SWEEP: usize = 10;
 /// How long a large sweep waits, for each of its pages.
@@ -90,12 +86,8 @@ impl States {
         if let Some(readings) = self.known().all_fresh(servers, since) {
             return Ok(readings);
         }
-        let one = |server: &ServerId| self.one(context, *server, since, wanted);
-        stream::iter(servers)
-            .map(one)
-            .buffered(READS_TOGETHER)
-            .try_collect()
-            .await
+        let one = |server| self.one(context, server, since, wanted);
+        singly(servers.iter().copied(), one).await
     }
 
     /// Readings of `servers` by one request each, all begun from now on.
@@ -105,12 +97,8 @@ impl States {
         servers: &[ServerId],
     ) -> Result<Vec<Reading>, Unanswered> {
         let now = context.clock.elapsed();
-        let one = |server: &ServerId| self.one(context, *server, now, now);
-        stream::iter(servers)
-            .map(one)
-            .buffered(READS_TOGETHER)
-            .try_collect()
-            .await
+        let one = |server| self.one(context, server, now, now);
+        singly(servers.iter().copied(), one).await
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

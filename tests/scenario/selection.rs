@@ -513,6 +513,24 @@ fn a_signal_ends_the_looking_at_once() {
 }
 
 #[test]
+fn a_signal_ends_the_reading_of_live_states_at_once() {
+    let stage = selecting(WEB, &ids(3))
+        .faults(json!({ "calls": { "show": [{ "fault": "hang", "rate": 1.0 }] } }))
+        .pace(1)
+        .start();
+    stage.run("plan night.yaml --write").with_code(0);
+    // The second looked for servers before, and caught signals while it did.
+    for line in ["plan night.yaml --frozen --live", "plan night.yaml --live"] {
+        let before = stage.stats().requests.show;
+        let mut running = stage.spawn(line);
+        running.until("a request", |stage| stage.stats().requests.show > before);
+        running.signal("TERM");
+        let (ended, _) = running.ended();
+        ended.with_code(24).with_nothing_sent();
+    }
+}
+
+#[test]
 fn a_plan_with_live_states_tells_what_a_run_would_do() {
     let fleet = ids(5);
     let faults = json!({ "servers": {

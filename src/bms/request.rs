@@ -10,6 +10,8 @@ use crate::power::Action;
 
 /// Rows of a list page; a shorter page is the last.
 pub const PAGE_SIZE: usize = 1000;
+/// Pages after which a listing is taken for one without an end: two million servers in one project.
+pub const MOST_PAGES: u32 = 2000;
 
 /// One call, without host, headers and signature.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,15 +1,15 @@
 //! The servers of the whole project, from as many passes over the list pages as it takes.
 //!
 //! Owns the passes: page by page until a short page or one that the pass had seen, again until two
-//! passes in a row see the same servers, and never more than five. Invariant: the result is the union
+//! passes in a row see the same servers, never more than five, and none of a listing without an end. Invariant: the result is the union
 //! of all passes, each server once as it was seen last, sorted by ID; so the order in which the cloud
 //! lists decides nothing, and a server that was there all the time and seen by any pass is in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
-use crate::bms::request::PAGE_SIZE;
-use crate::bms::{Client, Page, Patience, ServerDetail, Unanswered};
+use crate::bms::request::{MOST_PAGES, PAGE_SIZE};
+use crate::bms::{Client, Evidence, Page, Patience, ServerDetail, Unanswered};
 use crate::diagnostic::Diagnostic;
 use crate::ids::ServerId;
 
@@ -77,7 +77,7 @@ pub(super) fn moved(agreement: Agreement) -> Option<Diagnostic> {
 /// Goes through the listing of the client's project.
 ///
 /// # Errors
-/// A page that has no answer within the patience, or that the cloud refuses.
+/// A page that has no answer within the patience, or that the cloud refuses; a listing that does not end.
 pub async fn survey(client: &Client, patience: Patience) -> Result<Survey, Unanswered> {
     let page = async |number| {
         let wanted = patience.clock.elapsed();
@@ -119,7 +119,7 @@ where
     F: Future<Output = Result<Page<ServerDetail>, Unanswered>>,
 {
     let mut seen = BTreeSet::new();
-    for number in 1.. {
+    for number in 1..=MOST_PAGES {
         let Page { rows, listed } = page(number).await?;
         let known = seen.len();
         for row in rows {
@@ -127,10 +127,14 @@ where
             union.insert(row.id, row);
         }
         if listed < PAGE_SIZE || seen.len() == known {
-            break;
+            return Ok(seen);
         }
     }
-    Ok(seen)
+    let message = format!("page {MOST_PAGES} still shows servers that no page had shown");
+    Err(Unanswered::GaveUp(Evidence {
+        message: Some(message),
+        ..Evidence::default()
+    }))
 }
 
 #[cfg(test)]
@@ -221,6 +225,26 @@ mod tests {
         let survey = runtime.block_on(survey_pages(page)).unwrap();
         assert_eq!((survey.servers().len(), survey.passes()), (1_000, 2));
         assert_eq!(*asked.lock().unwrap(), 4);
+    }
+
+    #[test]
+    fn a_listing_without_an_end_is_given_up() {
+        let page = async |number: u32| {
+            // Few rows of a page that counts as full, to be quick.
+            Ok(Page {
+                listed: PAGE_SIZE,
+                rows: servers(3 * number..3 * number + 3),
+            })
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let error = runtime.block_on(survey_pages(page)).unwrap_err();
+        let Unanswered::GaveUp(evidence) = error else {
+            panic!("{error:?}");
+        };
+        let expected = "page 2000 still shows servers that no page had shown";
+        assert_eq!(evidence.message.as_deref(), Some(expected));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Context;
-use crate::bms::request::PAGE_SIZE;
+use crate::bms::request::{MOST_PAGES, PAGE_SIZE};
 use crate::bms::{ServerRow, StateClass, Unanswered, singly};
 use crate::clock::Moment;
 use crate::ids::ServerId;
@@ -128,14 +128,15 @@ impl States {
             began: context.clock.elapsed(),
             strangers: HashSet::new(),
         };
-        for page in 1.. {
+        // What a listing without an end has not shown by the last page is read singly.
+        for page in 1..=MOST_PAGES {
             let at = context.clock.elapsed();
             let answer = context
                 .patience()
                 .answer(wanted, || context.client.list_page(page))
                 .await?;
             let news = self.take_in(context, &answer.rows, at, &mut sweep);
-            if answer.listed < PAGE_SIZE || !news {
+            if answer.listed < PAGE_SIZE || !news || page == MOST_PAGES {
                 self.known().pages = page as usize;
                 break;
             }

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
 use super::judgement::{Breach, Judgement, Ruling};
 use super::model::Plan;
@@ -18,6 +18,8 @@ use crate::untrusted::{for_terminal, shorten};
 const WIDTH: u16 = 80;
 /// Longest server name that is shown.
 const NAME: usize = 40;
+/// Where the servers' IDs stand among the ends of groups.
+const ID_COLUMN: usize = 2;
 
 /// The plan for people: what is stopped, in which order, under which limits, and what to do next.
 pub fn to_text(plan: &Plan, judgement: &Judgement) -> String {
@@ -140,6 +142,10 @@ fn ends(out: &mut String, plan: &Plan) -> std::fmt::Result {
     }
     if table.row_count() == 0 {
         return Ok(());
+    }
+    // An ID that is broken into two lines can be neither searched for nor copied.
+    if let Some(column) = table.column_mut(ID_COLUMN) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
     }
     writeln!(out, "\n{}", table.trim_fmt())
 }

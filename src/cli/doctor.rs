@@ -43,8 +43,8 @@ fn look(
     checks: &mut Vec<Check>,
 ) -> Result<(), Error> {
     let inputs = sources::inputs(invocation, &flags.variables, &[])?;
-    let plan = match selecting::offline(&flags.file, &inputs) {
-        Ok(plan) => plan,
+    let (plan, extent) = match selecting::offline(&flags.file, &inputs) {
+        Ok(made) => made,
         Err(error) => {
             if matches!(error, Error::Findings(..)) {
                 tell(&invocation.printer, &error);
@@ -57,12 +57,7 @@ fn look(
             return Ok(());
         }
     };
-    let targets = plan.target_count();
-    let plural = if targets == 1 { "" } else { "s" };
-    checks.push(Check::ok(
-        "workflow",
-        format!("valid, {targets} target{plural}"),
-    ));
+    checks.push(Check::ok("workflow", format!("valid, {extent}")));
     forbidden(invocation, &plan, checks);
     checks.push(committed(&flags.file, &plan));
     checks.push(state_folder(invocation));

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::args::CloudFlags;
 use super::cloud::{Account, Connected};
+use super::sources::Extent;
 use super::{Invocation, binding, cloud, logging, policies, signals, sources};
 use crate::bms::{Patience, ServerDetail};
 use crate::diagnostic::{Diagnostic, to_text};
@@ -160,12 +161,18 @@ fn frozen(path: &Path, workflow: &Workflow) -> Result<Plan, Error> {
 
 /// The plan that a workflow makes without asking anybody: what it selects as the committed plan has it,
 /// and not at all where there is none.
-pub(super) fn offline(path: &Path, inputs: &Inputs) -> Result<Plan, Error> {
+pub(super) fn offline(path: &Path, inputs: &Inputs) -> Result<(Plan, Extent), Error> {
     let workflow = sources::workflow(path, inputs)?;
-    if workflow.selects() && binding::committed(path).is_ok() {
-        return frozen(path, &workflow);
-    }
-    sources::plan(path, &workflow, Known::Nothing, None)
+    let plan = match (workflow.selects(), binding::committed(path)) {
+        (true, Err(_)) => {
+            let plan = sources::plan(path, &workflow, Known::Nothing, None)?;
+            return Ok((plan, Extent::Open));
+        }
+        (true, Ok(_)) => frozen(path, &workflow)?,
+        (false, _) => sources::plan(path, &workflow, Known::Nothing, None)?,
+    };
+    let extent = Extent::Counted(plan.target_count());
+    Ok((plan, extent))
 }
 
 fn tell(invocation: &Invocation<'_>, warnings: &[Diagnostic]) {

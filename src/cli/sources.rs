@@ -3,6 +3,7 @@
 //! Owns reading the named files and running the pure stages over them in order. Invariant: nothing is
 //! printed but warnings, and no connection is opened.
 
+use std::fmt;
 use std::path::Path;
 
 use super::args::VariableFlags;
@@ -13,6 +14,25 @@ use crate::inventory::{self, Folders, Known};
 use crate::named_file;
 use crate::plan::{self, Judgement, Plan};
 use crate::workflow::{self, Inputs, Workflow};
+
+/// How much is known of a valid workflow's targets.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Extent {
+    /// So many.
+    Counted(usize),
+    /// Its groups select servers, and nobody was asked which.
+    Open,
+}
+
+impl fmt::Display for Extent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Counted(1) => f.write_str("1 target"),
+            Self::Counted(targets) => write!(f, "{targets} targets"),
+            Self::Open => f.write_str("targets not counted, as it selects servers"),
+        }
+    }
+}
 
 /// The text of a file, under the name that the user knows it by.
 pub(super) fn read(path: &Path) -> Result<SourceFile, Error> {

@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::args::{FindingsFormat, ValidateFlags};
+use super::sources::Extent;
 use super::{Invocation, sources};
 use crate::diagnostic::{Diagnostic, Severity, SourceFile, to_github, to_json, to_sarif, to_text};
 use crate::error::Error;
@@ -18,12 +19,12 @@ pub(super) fn validate(invocation: &Invocation<'_>, flags: &ValidateFlags) -> Re
     let mut findings = Vec::new();
     let mut fine = Vec::new();
     for file in &flags.files {
-        let (of_file, targets) = examine(file, &inputs);
+        let (of_file, extent) = examine(file, &inputs);
         findings.extend(match flags.format {
             FindingsFormat::Text | FindingsFormat::Json => of_file,
             FindingsFormat::Github | FindingsFormat::Sarif => anchored(of_file, file),
         });
-        fine.extend(targets.map(|targets| (file, targets)));
+        fine.extend(extent.map(|extent| (file, extent)));
     }
     match flags.format {
         FindingsFormat::Text => show(invocation, &findings, &fine),
@@ -51,7 +52,7 @@ fn anchored(findings: Vec<Diagnostic>, file: &Path) -> Vec<Diagnostic> {
 }
 
 /// The findings of one file, and how many targets it has if there is no error among them.
-fn examine(path: &Path, inputs: &Inputs) -> (Vec<Diagnostic>, Option<usize>) {
+fn examine(path: &Path, inputs: &Inputs) -> (Vec<Diagnostic>, Option<Extent>) {
     let made = sources::workflow(path, inputs).and_then(|workflow| {
         let plan = sources::plan(path, &workflow, Known::Nothing, None)?;
         Ok((workflow, plan))
@@ -60,7 +61,11 @@ fn examine(path: &Path, inputs: &Inputs) -> (Vec<Diagnostic>, Option<usize>) {
         Ok((workflow, plan)) => {
             let mut findings = workflow.warnings.clone();
             findings.extend(sources::check_guards(&plan).err().map(broken_guard));
-            (findings, Some(plan.target_count()))
+            let extent = match workflow.selects() {
+                true => Extent::Open,
+                false => Extent::Counted(plan.target_count()),
+            };
+            (findings, Some(extent))
         }
         Err(Error::Findings(_, findings)) => (findings, None),
         Err(error) => (vec![without_place(&error)], None),
@@ -87,19 +92,15 @@ fn without_place(error: &Error) -> Diagnostic {
 fn show(
     invocation: &Invocation<'_>,
     findings: &[Diagnostic],
-    fine: &[(&std::path::PathBuf, usize)],
+    fine: &[(&std::path::PathBuf, Extent)],
 ) {
     let printer = &invocation.printer;
     if !findings.is_empty() {
         let text = to_text(findings, printer.voice().colour_err);
         printer.problem(text.trim_end_matches('\n'));
     }
-    for (file, targets) in fine {
-        let plural = if *targets == 1 { "" } else { "s" };
-        printer.note(format!(
-            "`{}`: valid, {targets} target{plural}",
-            file.display()
-        ));
+    for (file, extent) in fine {
+        printer.note(format!("`{}`: valid, {extent}", file.display()));
     }
 }
 

@@ -290,6 +290,30 @@ fn a_new_server_makes_a_committed_plan_no_less_valid() {
 }
 
 #[test]
+fn what_was_not_looked_for_is_not_counted() {
+    let stage = selecting(WEB, &ids(3)).start();
+    let open = "valid, targets not counted, as it selects servers\n";
+    let validated = stage.run("validate night.yaml").with_code(0).err;
+    assert!(validated.ends_with(open), "{validated}");
+    let checked = stage.run("doctor night.yaml").out;
+    assert!(checked.contains(open), "{checked}");
+    stage.run("plan night.yaml --write").with_code(0);
+    let checked = stage.run("doctor night.yaml").out;
+    assert!(checked.contains("valid, 3 targets\n"), "{checked}");
+}
+
+#[test]
+fn an_id_is_never_broken_into_two_lines() {
+    let id = ids(1)[0];
+    let mut server = web(0, id, &[]);
+    server.name = format!("web-{}", "0123456789".repeat(3));
+    let groups = WEB.replace("name: web\n", "name: the-machines-of-the-third-floor\n");
+    let stage = selecting(&groups, &[]).settings(|cloud| cloud.servers = vec![server]);
+    let out = stage.start().run("plan night.yaml").with_code(0).out;
+    assert!(out.contains(&format!("first  {id}  ")), "{out}");
+}
+
+#[test]
 fn a_saved_listing_serves_as_well_as_the_cloud() {
     let stage = selecting(WEB, &ids(3)).start();
     stage

@@ -18,7 +18,7 @@ pub enum Exit {
     Refused = 3,
     /// Plans differ.
     PlansDiffer = 10,
-    /// Not now: this machine's clock is wrong.
+    /// Not now: window closed, frozen, gate, failures before the first send, already ran, or this machine's clock is wrong.
     NotNow = 20,
     /// Another run holds the lock, or an earlier run cannot be settled.
     Locked = 21,
@@ -30,6 +30,10 @@ pub enum Exit {
     Halted = 24,
     /// Finished; some targets failed or were not sent.
     SomeFailed = 30,
+    /// Stopped by `max_failures` or a gate.
+    StoppedEarly = 31,
+    /// Stopped by the window's cutoff.
+    CutOff = 32,
     /// Finished; some outcomes are unknown.
     SomeUnknown = 33,
     /// Interrupted or halted; can be resumed.
@@ -42,7 +46,7 @@ pub enum Exit {
 
 impl Exit {
     /// Every way, in the order of the numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Success,
         Self::Invalid,
         Self::Refused,
@@ -53,6 +57,8 @@ impl Exit {
         Self::Guard,
         Self::Halted,
         Self::SomeFailed,
+        Self::StoppedEarly,
+        Self::CutOff,
         Self::SomeUnknown,
         Self::Resumable,
         Self::ReportNotWritten,
@@ -77,6 +83,8 @@ impl Exit {
             | Self::Guard
             | Self::Halted
             | Self::SomeFailed
+            | Self::StoppedEarly
+            | Self::CutOff
             | Self::SomeUnknown
             | Self::Resumable
             | Self::ReportNotWritten

@@ -102,6 +102,14 @@ pub enum Reason {
     Late,
     /// A policy or guard forbids the plan.
     Policy,
+    /// Too many targets had failed.
+    MaxFailures,
+    /// A gate did not answer as expected.
+    Gate,
+    /// The window's cutoff had come.
+    Cutoff,
+    /// This machine's clock differs from the cloud's.
+    Clock,
     /// The command line leaves the target out.
     Narrowed,
     /// A dry run sends nothing.
@@ -201,6 +209,10 @@ impl Reason {
             Self::Journal => "journal",
             Self::Late => "late",
             Self::Policy => "policy",
+            Self::MaxFailures => "max_failures",
+            Self::Gate => "gate",
+            Self::Cutoff => "cutoff",
+            Self::Clock => "clock",
             Self::Narrowed => "narrowed",
             Self::DryRun => "dry_run",
         }

@@ -7,12 +7,12 @@ pub(super) const EXIT_CODES: &str = "\
 Exit codes:
    0  all well                            24  halted before the first send
    2  usage, workflow or place invalid    30  some targets failed or were not sent
-   3  refused, or cloud out of reach      33  some outcomes are unknown
-  10  plans differ                        34  interrupted; can be resumed
-  20  not now: a closure, or the clock    40  report not written where asked
-  21  locked by another run               70  internal error
-  22  the plan does not match
-  23  a guard or policy forbids it
+   3  refused, or cloud out of reach      31  stopped by max_failures or a gate
+  10  plans differ                        32  stopped by the window's cutoff
+  20  not now: window, gate, clock        33  some outcomes are unknown
+  21  locked by another run               34  interrupted; can be resumed
+  22  the plan does not match             40  report not written where asked
+  23  a guard or policy forbids it        70  internal error
 2 to 29: nothing was accepted by the cloud. 30 to 40: something may have been.";
 
 pub(super) const ALL: &str = "\
@@ -27,12 +27,14 @@ Exit codes:
    2  wrong usage, or the workflow, policy, inventory or report place is invalid
    3  credentials, permission or project refused, or the cloud cannot be reached
   10  plans differ (`plan --check`, `--exit-code`)
-  20  not now: a closure of a policy, or this machine's clock is wrong (`doctor`)
+  20  not now: window closed, frozen, gate, already ran, or this machine's clock is wrong (`doctor`)
   21  another run holds the lock, or an earlier run cannot be settled
   22  the plan does not match
   23  a guard or policy forbids it, or nobody can tell what a policy says
   24  halted before the first send, for example because nobody confirmed it
   30  finished, some targets failed or were not sent
+  31  stopped by `max_failures` or a gate, the rest not sent
+  32  stopped by the window's cutoff, the rest not sent
   33  finished, some outcomes unknown
   34  interrupted or halted; can be resumed
   40  all well, but the report could not be written where asked (it is in the run folder)
@@ -287,7 +289,7 @@ mod tests {
 
     #[test]
     fn every_exit_code_is_explained() {
-        for code in [0, 2, 3, 10, 20, 21, 22, 23, 24, 30, 33, 34, 40, 70] {
+        for code in [0, 2, 3, 10, 20, 21, 22, 23, 24, 30, 31, 32, 33, 34, 40, 70] {
             let entry = format!("{code:>4}  ");
             assert!(ALL.contains(&entry), "{code}");
             assert!(EXIT_CODES.contains(&entry), "{code}");

@@ -288,6 +288,10 @@ fn why(cause: StopCause) -> &'static str {
         StopCause::Late => "the run was taken up again too late",
         StopCause::Policy => "a policy or guard forbids the plan",
         StopCause::Frozen => "a closure of a policy forbids it now",
+        StopCause::MaxFailures => "more targets failed, or are unknown, than are borne",
+        StopCause::Gate => "the gate does not answer as expected",
+        StopCause::Cutoff => "the window leaves no time for more",
+        StopCause::Clock => "this machine's clock differs from the cloud's",
         StopCause::Settling => "the run is only settled",
     }
 }

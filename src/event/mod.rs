@@ -293,6 +293,14 @@ pub enum StopCause {
     Policy,
     /// A dated closure of a policy has begun.
     Frozen,
+    /// More targets failed, or are unknown, than are borne.
+    MaxFailures,
+    /// A gate did not answer as expected.
+    Gate,
+    /// The window's cutoff has come, or the time left is too short for a job.
+    Cutoff,
+    /// This machine's clock differs from the cloud's, so nobody knows whether the window is open.
+    Clock,
     /// The run was taken up again only to find out what became of what was sent.
     Settling,
 }
@@ -308,6 +316,10 @@ impl StopCause {
             Self::Journal => Reason::Journal,
             Self::Late => Reason::Late,
             Self::Policy | Self::Frozen => Reason::Policy,
+            Self::MaxFailures => Reason::MaxFailures,
+            Self::Gate => Reason::Gate,
+            Self::Cutoff => Reason::Cutoff,
+            Self::Clock => Reason::Clock,
         }
     }
 
@@ -321,6 +333,25 @@ impl StopCause {
             | Self::Late
             | Self::Policy
             | Self::Frozen
+            | Self::MaxFailures
+            | Self::Gate
+            | Self::Cutoff
+            | Self::Clock
+            | Self::Settling => false,
+        }
+    }
+
+    /// Whether it stands against sending only for now: where nothing was sent yet, another time will do.
+    pub fn is_for_now(self) -> bool {
+        match self {
+            Self::Frozen | Self::MaxFailures | Self::Gate | Self::Cutoff | Self::Clock => true,
+            Self::Refused
+            | Self::Unreachable
+            | Self::Interrupted
+            | Self::Halted
+            | Self::Journal
+            | Self::Late
+            | Self::Policy
             | Self::Settling => false,
         }
     }
@@ -334,6 +365,10 @@ impl StopCause {
             | Self::Late
             | Self::Policy
             | Self::Frozen
+            | Self::MaxFailures
+            | Self::Gate
+            | Self::Cutoff
+            | Self::Clock
             | Self::Settling => false,
         }
     }

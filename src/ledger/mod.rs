@@ -270,13 +270,26 @@ impl Ledger {
             Exit::Refused
         } else if cause == Some(StopCause::Policy) && !self.may_have_acted() {
             Exit::Guard
-        } else if cause == Some(StopCause::Frozen) && !self.may_have_acted() {
+        } else if cause.is_some_and(StopCause::is_for_now) && !self.may_have_acted() {
             Exit::NotNow
+        } else if cause.is_some_and(|cause| self.left_unsent(cause)) {
+            match cause {
+                Some(StopCause::MaxFailures | StopCause::Gate) => Exit::StoppedEarly,
+                Some(StopCause::Cutoff) => Exit::CutOff,
+                Some(_) | None => Exit::SomeFailed,
+            }
         } else if any(OutcomeKind::Failed) || (any(OutcomeKind::NotSent) && !dry) {
             Exit::SomeFailed
         } else {
             Exit::Success
         }
+    }
+
+    /// Whether a target was left unsent because of `cause`.
+    fn left_unsent(&self, cause: StopCause) -> bool {
+        let unsent = Some(Outcome::NotSent(cause.reason()));
+        let mut targets = self.batches.iter().flat_map(BatchRecord::targets);
+        targets.any(|target| target.outcome() == unsent)
     }
 
     /// The exit code of a process that leaves without waiting for anything more.

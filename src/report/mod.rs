@@ -103,9 +103,15 @@ fn next(launch: &Launch, exit: Exit, not_sent: u64) -> Option<String> {
         (Mode::Run, Exit::SomeUnknown) => of_run("settle"),
         // What an undo tried in vain, no other one tries again.
         (Mode::Run, Exit::SomeFailed) if launch.undoes.is_some() && not_sent == 0 => None,
-        (Mode::Run, Exit::Refused | Exit::NotNow | Exit::Halted | Exit::SomeFailed) => {
-            Some(launch.again.clone())
-        }
+        (
+            Mode::Run,
+            Exit::Refused
+            | Exit::NotNow
+            | Exit::Halted
+            | Exit::SomeFailed
+            | Exit::StoppedEarly
+            | Exit::CutOff,
+        ) => Some(launch.again.clone()),
         (
             Mode::Run,
             Exit::Success

@@ -16,6 +16,10 @@ pub enum Verdict {
     Succeeded,
     /// Some targets failed or were not sent.
     SomeFailed,
+    /// Stopped by `max_failures` or a gate; the rest was not sent.
+    StoppedEarly,
+    /// Stopped by the window's cutoff; the rest was not sent.
+    CutOff,
     /// Some outcomes are unknown.
     SomeUnknown,
     /// The cloud refused or could not be reached, before anything was accepted.
@@ -38,6 +42,8 @@ impl Verdict {
         match exit {
             Exit::Success | Exit::ReportNotWritten => Self::Succeeded,
             Exit::SomeFailed => Self::SomeFailed,
+            Exit::StoppedEarly => Self::StoppedEarly,
+            Exit::CutOff => Self::CutOff,
             Exit::SomeUnknown => Self::SomeUnknown,
             Exit::Refused => Self::Refused,
             Exit::Guard => Self::Forbidden,
@@ -54,6 +60,8 @@ impl Verdict {
         let phrase = match self {
             Self::Succeeded => "all well",
             Self::SomeFailed => return format!("finished, but some targets were not {done}"),
+            Self::StoppedEarly => "stopped early: the rest was not sent",
+            Self::CutOff => "stopped by the window's cutoff: the rest was not sent",
             Self::SomeUnknown => "finished, but some outcomes are unknown",
             Self::Refused => return format!("refused: nothing was {done}"),
             Self::Forbidden => "forbidden: nothing was sent",

@@ -258,6 +258,10 @@ fn why(cause: StopCause) -> &'static str {
         StopCause::Late => "it was taken up again too late",
         StopCause::Policy => "a policy or guard forbids the plan",
         StopCause::Frozen => "a closure of a policy forbids it",
+        StopCause::MaxFailures => "more targets failed, or are unknown, than are borne",
+        StopCause::Gate => "the gate did not answer as expected",
+        StopCause::Cutoff => "the window left no time for more",
+        StopCause::Clock => "the clock differed from the cloud's",
         StopCause::Settling => "what was sent is only settled",
     }
 }

@@ -4,6 +4,8 @@
 //! files. Invariant: the totals of a group always add up to its targets, whatever events came.
 
 mod batch;
+#[cfg(test)]
+mod tests;
 mod totals;
 
 use jiff::Timestamp;

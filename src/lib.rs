@@ -46,4 +46,5 @@ pub mod state;
 pub mod status;
 pub mod undo;
 pub mod untrusted;
+pub mod window;
 pub mod workflow;

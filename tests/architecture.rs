@@ -14,11 +14,13 @@ const ORDER: &[&[&str]] = &[
     &["ids", "exit", "clock", "duration", "glob", "untrusted"],
     &["diagnostic", "named_file"],
     &["document"],
+    &["freeze"],
+    &["window"],
     &["http"],
     &["workflow"],
     &["power"],
     &["bms"],
-    &["freeze", "inventory", "simulator"],
+    &["inventory", "simulator"],
     &["plan"],
     &["policy"],
     &["outcome"],
@@ -240,6 +242,8 @@ fn names_are_words_of_the_domain() {
 fn pure_stages_are_neither_async_nor_random() {
     let pure = [
         "document/",
+        "freeze.rs",
+        "window/",
         "workflow/",
         "plan/",
         "policy/",

@@ -1,30 +1,36 @@
 //! Seam 1: the time that it is, and waiting. The only user of real time in the crate.
 //!
 //! A rehearsal and the tests run on a clock that passes faster than the wall's: waiting, time-outs,
-//! quotas and the age of readings all shrink by one factor, so nothing else needs to know.
-//! Invariant: [`Clock::elapsed`] never goes back.
+//! quotas and the age of readings all shrink by one factor, so nothing else needs to know. Their date
+//! may start anywhere and jump, as that of a machine that was suspended, or whose clock was set, does.
+//! Invariant: [`Clock::elapsed`] never goes back, and no jump of the date moves it.
+
+mod course;
 
 use std::future::Future;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
+
+pub use course::{Course, InvalidCourse};
 
 /// Tells the time and waits. Copies share one start, so their [`Moment`]s can be compared.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     started: Instant,
-    pace: Pace,
+    origin: Origin,
+    course: Course,
 }
 
+/// Where the date comes from.
 #[derive(Debug, Clone, Copy)]
-enum Pace {
-    Real,
-    Compressed {
-        factor: NonZeroU32,
-        began: Timestamp,
-    },
+enum Origin {
+    /// From the wall, whatever is done to that clock.
+    Wall,
+    /// From this date, by the time that has passed since.
+    Date(Timestamp),
 }
 
 /// A point on a clock's monotonic scale: time since the clock was made.
@@ -54,50 +60,73 @@ pub struct Elapsed;
 
 impl Clock {
     /// The clock on the wall.
-    #[expect(clippy::disallowed_methods, reason = "the seam")]
     pub fn real() -> Self {
-        Self {
-            started: Instant::now(),
-            pace: Pace::Real,
-        }
+        Self::new(Course::default())
     }
 
     /// A clock that starts at the present time and then passes `factor` times as fast.
-    #[expect(clippy::disallowed_methods, reason = "the seam")]
     pub fn compressed(factor: NonZeroU32) -> Self {
+        Self::new(Course::compressed(factor))
+    }
+
+    /// A clock that starts at `date` and then passes `factor` times as fast.
+    pub fn starting_at(date: Timestamp, factor: NonZeroU32) -> Self {
+        Self::new(Course::compressed(factor).starting_at(date))
+    }
+
+    /// A clock that starts now and goes like this.
+    #[expect(clippy::disallowed_methods, reason = "the seam")]
+    pub fn new(course: Course) -> Self {
         Self {
             started: Instant::now(),
-            pace: Pace::Compressed {
-                factor,
-                began: Timestamp::now(),
+            origin: match course.start() {
+                Some(date) => Origin::Date(date),
+                None if course.factor().get() == 1 => Origin::Wall,
+                None => Origin::Date(Timestamp::now()),
             },
+            course,
         }
     }
 
     /// Whether this clock is the one on the wall.
     pub fn is_real(&self) -> bool {
-        matches!(self.pace, Pace::Real)
+        self.course == Course::default()
     }
 
     /// The date and time.
     #[expect(clippy::disallowed_methods, reason = "the seam")]
     pub fn now(&self) -> Timestamp {
-        match self.pace {
-            Pace::Real => Timestamp::now(),
-            Pace::Compressed { began, .. } => jiff::SignedDuration::try_from(self.elapsed().0)
-                .ok()
-                .and_then(|passed| began.checked_add(passed).ok())
-                .unwrap_or(Timestamp::MAX),
-        }
+        let passed = self.elapsed().0;
+        let (from, passed_since) = match self.origin {
+            Origin::Wall => (Timestamp::now(), SignedDuration::ZERO),
+            Origin::Date(began) => (
+                began,
+                SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX),
+            ),
+        };
+        let moved = passed_since.saturating_add(self.course.jumped(passed));
+        let limit = if moved.is_negative() {
+            Timestamp::MIN
+        } else {
+            Timestamp::MAX
+        };
+        from.checked_add(moved).unwrap_or(limit)
     }
 
     /// Time since this clock was made, whatever happens to the date.
     pub fn elapsed(&self) -> Moment {
         let passed = self.started.elapsed();
-        Moment(match self.pace {
-            Pace::Real => passed,
-            Pace::Compressed { factor, .. } => passed.saturating_mul(factor.get()),
-        })
+        Moment(passed.saturating_mul(self.course.factor().get()))
+    }
+
+    /// How a clock must go that starts now and is to agree with this one from then on.
+    pub fn from_here(&self) -> Course {
+        let passed = self.elapsed().0;
+        let rest = self.course.after(passed);
+        match self.origin {
+            Origin::Wall => rest,
+            Origin::Date(_) => rest.starting_at(self.now()),
+        }
     }
 
     /// Waits for `time` as this clock counts it.
@@ -119,10 +148,7 @@ impl Clock {
 
     /// How long `time` of this clock takes on the wall.
     pub fn on_the_wall(&self, time: Duration) -> Duration {
-        match self.pace {
-            Pace::Real => time,
-            Pace::Compressed { factor, .. } => time / factor.get(),
-        }
+        time / self.course.factor().get()
     }
 }
 
@@ -162,5 +188,36 @@ mod tests {
         clock.sleep(Duration::from_secs(1)).await;
         assert_eq!(early.since(clock.elapsed()), Duration::ZERO);
         assert_eq!(clock.elapsed().since(early).as_secs(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_date_starts_where_it_is_told_to_and_jumps() {
+        let course: Course = "compressed:20@2026-11-28T01:00:00Z,jump:+2h@10m,jump:-30m@20m"
+            .parse()
+            .unwrap();
+        let clock = Clock::new(course);
+        // Sleeping is exact to a millisecond of the wall.
+        let shown = |clock: Clock| format!("{:.0}", clock.now());
+        assert_eq!(shown(clock), "2026-11-28T01:00:00Z");
+        clock.sleep(Duration::from_secs(598)).await;
+        assert_eq!(shown(clock), "2026-11-28T01:09:58Z");
+        clock.sleep(Duration::from_secs(3)).await;
+        assert_eq!(shown(clock), "2026-11-28T03:10:01Z");
+        assert_eq!(clock.elapsed().since(Moment::default()).as_secs(), 601);
+
+        let other = Clock::new(clock.from_here());
+        assert_eq!(shown(other), "2026-11-28T03:10:01Z");
+        clock.sleep(Duration::from_secs(600)).await;
+        assert_eq!(shown(clock), "2026-11-28T02:50:01Z");
+        assert_eq!(shown(other), "2026-11-28T02:50:01Z");
+    }
+
+    #[test]
+    fn a_jump_out_of_all_dates_stays_at_the_last() {
+        let far = |text: &str| Clock::new(text.parse().unwrap()).now();
+        let end = "real@9999-12-30T22:00:00Z,jump:+1000h@0s";
+        assert_eq!(far(end), Timestamp::MAX);
+        let start = "real@-009998-01-01T00:00:00Z,jump:-99999h@0s";
+        assert_eq!(far(start), Timestamp::MIN);
     }
 }

@@ -11,6 +11,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::bms::{CredentialsError, HostRefused, Unanswered};
+use crate::clock::InvalidCourse;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::exit::Exit;
 use crate::http::HttpError;
@@ -109,8 +110,8 @@ pub enum Error {
     #[error("interrupted while the project's servers were read; nothing was begun")]
     InterruptedReading,
     /// `LIGHTSOUT_CLOCK` is not understood.
-    #[error("`LIGHTSOUT_CLOCK` is not of the form `compressed:60`")]
-    Clock,
+    #[error("`LIGHTSOUT_CLOCK` is not understood")]
+    Clock(#[source] InvalidCourse),
     /// `LIGHTSOUT_CLOCK` is set for a real cloud.
     #[error("`LIGHTSOUT_CLOCK` is set, and the calls would go to `{0}`")]
     ClockAbroad(String),
@@ -188,7 +189,7 @@ impl Error {
             | Self::Findings(..)
             | Self::ServerList { .. }
             | Self::Report(..)
-            | Self::Clock
+            | Self::Clock(_)
             | Self::ClockAbroad(_)
             | Self::Crash(_)
             | Self::NoSuchGroup(..)
@@ -275,7 +276,7 @@ impl Error {
             },
             Self::Policy(_, why) => why.hint().into(),
             Self::Frozen(_) => "run it after that, or ask those who keep the policy".into(),
-            Self::Clock | Self::ClockAbroad(_) | Self::Crash(_) => {
+            Self::Clock(_) | Self::ClockAbroad(_) | Self::Crash(_) => {
                 "unset it: it is for tests against this machine only".into()
             }
             Self::Host(error) => error.hint().into(),
@@ -393,7 +394,7 @@ mod tests {
     #[case(Error::Findings("a.yaml".into(), Vec::new()), 2)]
     #[case(Error::State(StateError::Occupied("report.json".into())), 2)]
     #[case(Error::Report("r.json".into(), ReportError::Newer("lightsout/report/v2".to_owned())), 2)]
-    #[case(Error::Clock, 2)]
+    #[case(Error::Clock(InvalidCourse), 2)]
     #[case(Error::NoListing, 2)]
     #[case(Error::SavedListing("l.json".into(), ListingError::Format), 2)]
     #[case(Error::NotAListing("l.json".into()), 2)]

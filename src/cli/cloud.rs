@@ -74,8 +74,8 @@ pub(super) fn connect(
 
 /// The clock that everything asked of an account goes by.
 pub(super) fn clock(invocation: &Invocation<'_>, account: &Account) -> Result<Clock, Error> {
-    let factor = settings::compression(invocation.around, &account.endpoint)?;
-    Ok(factor.map_or_else(Clock::real, Clock::compressed))
+    let course = settings::course(invocation.around, &account.endpoint)?;
+    Ok(Clock::new(course))
 }
 
 /// A client with these credentials, which may go where the account's calls go.

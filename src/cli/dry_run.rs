@@ -3,10 +3,10 @@
 //! Owns a run in which every target is `not_sent`, `dry_run`. Invariant: no connection is opened, no
 //! credentials are read, and nothing is written but what `--report` asks for.
 
+use super::cloud::Account;
 use super::fresh::Wish;
 use super::policies::{self, InForce};
-use super::{Invocation, internal, narrowing, runtime};
-use crate::clock::Clock;
+use super::{Invocation, cloud, internal, narrowing, runtime};
 use crate::error::Error;
 use crate::event::{Launch, Mode};
 use crate::exit::Exit;
@@ -29,7 +29,7 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
     };
     let shown = plan::to_text(plan, &judgement);
     invocation.printer.note(shown.trim_end_matches('\n'));
-    let clock = Clock::real();
+    let clock = cloud::clock(invocation, &Account::of_plan(plan))?;
     if let Ok(in_force) = &in_force {
         in_force.warn_of_closure(invocation, clock.now());
     }

@@ -13,7 +13,7 @@ use super::policies::InForce;
 use super::selecting::{Made, Source};
 use super::{Invocation, again, faults, selecting, settings, simulated, sources};
 use crate::bms::{Client, ClientSettings, Credentials, Secrets, ServerDetail};
-use crate::clock::Clock;
+use crate::clock::{Clock, Course};
 use crate::error::Error;
 use crate::event::{Launch, Mode};
 use crate::exit::Exit;
@@ -104,8 +104,10 @@ fn clock(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Result<Clock, Er
     if flags.real_time {
         return Ok(Clock::real());
     }
-    let factor = settings::local_compression(invocation.around)?;
-    Ok(Clock::compressed(factor.unwrap_or(FACTOR)))
+    let course = settings::local_course(invocation.around)?;
+    Ok(Clock::new(
+        course.unwrap_or_else(|| Course::compressed(FACTOR)),
+    ))
 }
 
 fn settings_of(flags: &RehearseFlags, made: &Made, clock: Clock) -> Result<Settings, Error> {

@@ -1,17 +1,18 @@
 //! Flags and environment → how this invocation speaks, where it keeps things, and by which clock.
 //!
 //! Pure: what surrounds the process is handed in. `LIGHTSOUT_CLOCK=compressed:60` lets the tests of the
-//! real program pass an hour in a minute; it is no feature, and is refused unless the calls go to this
-//! machine. Invariant: a real cloud is always met on the wall's clock.
+//! real program pass an hour in a minute, and `real@2026-11-28T01:00:00Z` begin on another day; it is no
+//! feature, and is refused unless the calls go to this machine. Invariant: a real cloud is always met on
+//! the wall's clock.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
 
 use super::args::{Color, GeneralFlags, LogFormat};
+use crate::clock::Course;
 use crate::error::Error;
 use crate::ids::Endpoint;
 use crate::journal::CrashPoint;
@@ -93,14 +94,11 @@ pub(super) fn state_folder(flags: &GeneralFlags, around: &Surroundings) -> Resul
     Ok(state::locate(wishes, state::is_usable)?)
 }
 
-/// By which clock a run against `endpoint` goes: `None` for the wall's, else how much faster.
-pub(super) fn compression(
-    around: &Surroundings,
-    endpoint: &Endpoint,
-) -> Result<Option<NonZeroU32>, Error> {
-    match local_compression(around)? {
+/// By which clock a run against `endpoint` goes.
+pub(super) fn course(around: &Surroundings, endpoint: &Endpoint) -> Result<Course, Error> {
+    match local_course(around)? {
         Some(_) if !endpoint.is_loopback() => Err(Error::ClockAbroad(endpoint.host().to_owned())),
-        factor => Ok(factor),
+        course => Ok(course.unwrap_or_default()),
     }
 }
 
@@ -118,14 +116,10 @@ pub(super) fn crash(
     text.parse().map(Some).map_err(Error::Crash)
 }
 
-/// By which clock this machine itself is simulated.
-pub(super) fn local_compression(around: &Surroundings) -> Result<Option<NonZeroU32>, Error> {
-    let Some(text) = around.set("LIGHTSOUT_CLOCK") else {
-        return Ok(None);
-    };
-    let factor = text.strip_prefix("compressed:");
-    let factor = factor.and_then(|factor| factor.parse().ok());
-    factor.map(Some).ok_or(Error::Clock)
+/// By which clock this machine itself is simulated; `None` where nothing is said.
+pub(super) fn local_course(around: &Surroundings) -> Result<Option<Course>, Error> {
+    let course = around.set("LIGHTSOUT_CLOCK").map(str::parse);
+    course.transpose().map_err(Error::Clock)
 }
 
 #[cfg(test)]
@@ -190,8 +184,13 @@ mod tests {
     }
 
     #[rstest]
-    #[case("compressed:60", "http://127.0.0.1:9", Ok(NonZeroU32::new(60)))]
-    #[case("", "https://bms.example.com", Ok(None))]
+    #[case("compressed:60", "http://127.0.0.1:9", Ok("compressed:60"))]
+    #[case("", "https://bms.example.com", Ok("real"))]
+    #[case(
+        "real@2026-11-28T01:00:00Z,jump:+2h@1m",
+        "http://127.0.0.1:9",
+        Ok("real@2026-11-28T01:00:00Z,jump:+2h@1m")
+    )]
     #[case("compressed:0", "http://127.0.0.1:9", Err("not of the form"))]
     #[case("fast", "http://127.0.0.1:9", Err("not of the form"))]
     #[case(
@@ -199,15 +198,22 @@ mod tests {
         "https://bms.example.com",
         Err("would go to `bms.example.com`")
     )]
+    #[case(
+        "real",
+        "https://bms.example.com",
+        Err("would go to `bms.example.com`")
+    )]
     fn only_this_machine_is_met_by_another_clock(
         #[case] text: &str,
         #[case] endpoint: &str,
-        #[case] expected: Result<Option<NonZeroU32>, &str>,
+        #[case] expected: Result<&str, &str>,
     ) {
         let around = around(&[("LIGHTSOUT_CLOCK", text)], false);
-        match (compression(&around, &endpoint.parse().unwrap()), expected) {
-            (Ok(factor), Ok(expected)) => assert_eq!(factor, expected),
-            (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
+        match (course(&around, &endpoint.parse().unwrap()), expected) {
+            (Ok(course), Ok(expected)) => assert_eq!(course.to_string(), expected),
+            (Err(error), Err(part)) => {
+                assert!(error.explain().contains(part), "{}", error.explain())
+            }
             (found, expected) => panic!("{found:?}, not {expected:?}"),
         }
     }

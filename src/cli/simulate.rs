@@ -65,8 +65,8 @@ fn wanted(invocation: &Invocation<'_>, flags: &SimulateFlags) -> Result<Settings
     if flags.no_quotas {
         wanted.quotas = None;
     }
-    if let Some(factor) = settings::local_compression(invocation.around)? {
-        wanted.clock = Clock::compressed(factor);
+    if let Some(course) = settings::local_course(invocation.around)? {
+        wanted.clock = Clock::new(course);
     }
     Ok(wanted)
 }

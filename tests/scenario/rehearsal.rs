@@ -95,6 +95,30 @@ fn the_shipped_workflows_are_fine_and_can_be_rehearsed() {
 }
 
 #[test]
+fn a_simulator_in_another_process_goes_by_the_same_date() {
+    const NIGHT: &str = "2026-11-28T01:00:00Z";
+    let stage = Scenario::offline("").clock(NIGHT).start();
+    let mut running = stage.command("simulate --servers 1").spawn().unwrap();
+    let told: Value = serde_json::from_str(&first_line(running.stdout.take().unwrap())).unwrap();
+    let endpoint = told["endpoint"].as_str().unwrap();
+    let date = date_of(endpoint.strip_prefix("http://").unwrap());
+    running.kill().unwrap();
+    running.wait().unwrap();
+    assert!(date.starts_with("Sat, 28 Nov 2026 01:0"), "{date}");
+}
+
+/// The `Date` of an answer from there.
+fn date_of(address: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let request = format!("GET /__stats HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    let date = answer.lines().find_map(|line| line.strip_prefix("date: "));
+    date.unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+#[test]
 fn the_simulator_serves_until_it_is_told_to_end() {
     let stage = Scenario::offline("")
         .file("ids.txt", format!("{} # first\n", ids(1)[0]))

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use lightsout::clock::Clock;
+use lightsout::clock::{Clock, Course};
 use lightsout::ids::ServerId;
 use lightsout::simulator::{Faults, Keys, Settings, SimulatedServer, Simulator, Stats};
 use serde_json::Value;
@@ -38,6 +38,10 @@ pub(crate) struct Scenario {
     files: Vec<(String, Vec<u8>)>,
     cloud: Option<Settings>,
     pace: u32,
+    /// The date at which all begins, and the jumps that both sides make.
+    date: Option<String>,
+    /// The jumps that only the program's clock makes.
+    jumps: String,
     variables: BTreeMap<String, String>,
     rule: Option<Rule>,
     elsewhere: Option<String>,
@@ -82,6 +86,8 @@ impl Scenario {
             files: Vec::new(),
             cloud: None,
             pace: PACE,
+            date: None,
+            jumps: String::new(),
             variables: BTreeMap::new(),
             rule: None,
             elsewhere: None,
@@ -142,6 +148,20 @@ impl Scenario {
         self
     }
 
+    /// With clocks on both sides that begin at this date, and jump as is said behind it:
+    /// `2026-11-28T01:00:00Z,jump:+2h@10m` is a machine, or a cloud, that is suspended for two hours. Whenever
+    /// the program is started, it starts at the date that the cloud has by then.
+    pub(crate) fn clock(mut self, date: &str) -> Self {
+        self.date = Some(date.to_owned());
+        self
+    }
+
+    /// With a clock of the program that also makes these jumps, `,jump:-2h@10m`, after each start.
+    pub(crate) fn jumps(mut self, jumps: &str) -> Self {
+        self.jumps = jumps.to_owned();
+        self
+    }
+
     /// With a variable in the environment.
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.set(name, value);
@@ -172,16 +192,27 @@ impl Scenario {
             files,
             cloud,
             pace,
-            mut variables,
+            date,
+            jumps,
+            variables,
             rule,
             elsewhere,
         } = self;
         for (name, content) in files {
             fs::write(folder.path().join(name), content).unwrap();
         }
+        let course = match &date {
+            Some(date) => format!("compressed:{pace}@{date}").parse().unwrap(),
+            None => Course::compressed(NonZeroU32::new(pace).unwrap()),
+        };
+        let clock = Clock::new(course);
+        let time = match (&date, &cloud) {
+            (Some(_), _) => Time::Shared(clock, jumps),
+            (None, Some(_)) => Time::Own(course),
+            (None, None) => Time::Wall,
+        };
         let simulator = cloud.map(|mut settings| {
-            variables.insert("LIGHTSOUT_CLOCK".to_owned(), format!("compressed:{pace}"));
-            settings.clock = Clock::compressed(NonZeroU32::new(pace).unwrap());
+            settings.clock = clock;
             Simulator::start(settings).unwrap()
         });
         let behind = simulator.as_ref().map(address);
@@ -197,6 +228,7 @@ impl Scenario {
         Stage {
             folder,
             variables,
+            time,
             simulator,
             interloper,
             crashed: Cell::default(),
@@ -244,10 +276,21 @@ pub(crate) fn ids_from(first: u32, count: u32) -> Vec<ServerId> {
     (first..first + count).map(id).collect()
 }
 
+/// The time of the program.
+enum Time {
+    /// Its own, from the present date on, going like this.
+    Own(Course),
+    /// The cloud's at each start, with jumps of its own from there on.
+    Shared(Clock, String),
+    /// The wall's.
+    Wall,
+}
+
 /// Everything in its place; the program can be run as often as one likes.
 pub(crate) struct Stage {
     folder: TempDir,
     variables: BTreeMap<String, String>,
+    time: Time,
     simulator: Option<Simulator>,
     interloper: Option<Interloper>,
     /// Whether the program was killed here, so that an answer may have reached nobody.
@@ -312,12 +355,18 @@ impl Stage {
         words: impl Iterator<Item = &'a str>,
     ) -> Command {
         let mut command = Command::new(program);
+        let clock = match &self.time {
+            Time::Own(course) => course.to_string(),
+            Time::Shared(clock, jumps) => clock.from_here().to_string() + jumps,
+            Time::Wall => String::new(),
+        };
         command
             .args(words)
             .current_dir(self.folder.path())
             .env_clear()
             .env("HOME", self.folder.path())
             .env("LIGHTSOUT_STATE_DIR", self.path("state"))
+            .env("LIGHTSOUT_CLOCK", clock)
             .envs(&self.variables)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

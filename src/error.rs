@@ -275,7 +275,9 @@ impl Error {
                 }
             },
             Self::Policy(_, why) => why.hint().into(),
-            Self::Frozen(_) => "run it after that, or ask those who keep the policy".into(),
+            Self::Frozen(_) => {
+                "run it after that, or with `--override REASON` where the policies allow it".into()
+            }
             Self::Clock(_) | Self::ClockAbroad(_) | Self::Crash(_) => {
                 "unset it: it is for tests against this machine only".into()
             }

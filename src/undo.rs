@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
     use crate::bms::Evidence;
-    use crate::event::{Event, Launch, Mode, Phase, SendAnswer, Slots, Stamped, StopCause};
+    use crate::event::{Event, Launch, Mode, Permit, Phase, SendAnswer, Slots, Stamped, StopCause};
     use crate::ids::BatchIndex;
     use crate::outcome::{Proof, Reason};
     use crate::plan::sample::{self, group, server};
@@ -177,6 +177,7 @@ mod tests {
             narrowed: None,
             undoes,
             approval: Approval::Other,
+            permit: Permit::default(),
             guards: Vec::new(),
         }
     }
@@ -185,7 +186,7 @@ mod tests {
         let plan = plan();
         let mut ledger = Ledger::new(&plan);
         let began = Event::Began {
-            launch: launch(undoes),
+            launch: Box::new(launch(undoes)),
             plan: plan.digest,
             left_out: Vec::new(),
         };

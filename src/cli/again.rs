@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::Invocation;
-use super::args::{NarrowingFlags, RunFlags, VariableFlags};
+use super::args::{LiftingFlags, NarrowingFlags, RunFlags, UndoFlags, VariableFlags};
 use crate::ids::RunId;
 
 /// The run that these flags ask for, without `--dry-run`, `--report` and the like.
@@ -22,12 +22,17 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> String {
         command.push_str(" --locked");
     }
     command.push_str(&narrowed(&flags.narrowing));
+    command.push_str(&lifted(&flags.lifting));
     under(invocation, command)
 }
 
 /// The undo of a run.
-pub(super) fn undo(invocation: &Invocation<'_>, run: &RunId, narrowing: &NarrowingFlags) -> String {
-    let command = format!("lightsout undo {run}{}", narrowed(narrowing));
+pub(super) fn undo(invocation: &Invocation<'_>, run: &RunId, flags: &UndoFlags) -> String {
+    let mut command = format!("lightsout undo {run}");
+    if let Some(file) = &flags.exclude {
+        command.push_str(&with("--exclude", &path(file)));
+    }
+    command.push_str(&lifted(&flags.lifting));
     under(invocation, command)
 }
 
@@ -57,6 +62,12 @@ fn narrowed(flags: &NarrowingFlags) -> String {
     let exclude = exclude.map(|file| with("--exclude", &path(file)));
     let remaining = flags.remaining.then(|| " --remaining".to_owned());
     only.chain(exclude).chain(remaining).collect()
+}
+
+/// With the reason for which a time at which nothing may be sent was lifted.
+fn lifted(flags: &LiftingFlags) -> String {
+    let reason = flags.reason();
+    reason.map_or_else(String::new, |reason| with("--override", reason))
 }
 
 /// With the policy that the command line adds; those of machine and environment apply again by themselves.

@@ -219,6 +219,8 @@ pub(super) struct RunFlags {
     pub(super) dry_run: bool,
     #[command(flatten)]
     pub(super) narrowing: NarrowingFlags,
+    #[command(flatten)]
+    pub(super) lifting: LiftingFlags,
     /// A further place for the JSON report; must be free.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
@@ -241,6 +243,23 @@ pub(super) struct NarrowingFlags {
     /// Leave out the servers that earlier runs of the same plan have stopped.
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) remaining: bool,
+}
+
+/// Running at a time at which nothing may be sent.
+#[derive(Debug, Args)]
+pub(super) struct LiftingFlags {
+    /// Lift a closure for this run, for this reason, where no policy forbids that.
+    ///
+    /// The reason is kept in the run's journal and report, and holds where the run is resumed.
+    #[arg(long = "override", value_name = "REASON", value_parser = reason)]
+    lifts: Option<String>,
+}
+
+impl LiftingFlags {
+    /// Why it is lifted, if it is.
+    pub(super) fn reason(&self) -> Option<&str> {
+        self.lifts.as_deref()
+    }
 }
 
 /// How to reach the cloud.
@@ -394,6 +413,13 @@ pub(super) fn write_completions(shell: Shell, out: &mut dyn io::Write) {
     );
 }
 
+fn reason(text: &str) -> Result<String, String> {
+    match text.trim() {
+        "" => Err("expected a reason, such as a change number".to_owned()),
+        reason => Ok(reason.to_owned()),
+    }
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -431,6 +457,8 @@ mod tests {
             "lightsout run a.yaml --plan a.plan.json",
             "lightsout run --plan a.plan.json --var rack=b7",
             "lightsout run a.yaml --credentials vault",
+            "lightsout run a.yaml --override=",
+            "lightsout run a.yaml --override",
             "lightsout plan a.yaml --requests --format json",
             "lightsout simulate --servers 3 --ids a.txt",
             "lightsout validate",

@@ -6,9 +6,10 @@
 use super::cloud::Account;
 use super::fresh::Wish;
 use super::policies::{self, InForce};
+use super::timing::{self, Timing};
 use super::{Invocation, cloud, internal, narrowing, runtime};
 use crate::error::Error;
-use crate::event::{Launch, Mode};
+use crate::event::{Launch, Mode, Permit};
 use crate::exit::Exit;
 use crate::ids::RunId;
 use crate::ledger::Ledger;
@@ -22,7 +23,9 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
     let plan = &wish.plan;
     let left_out = narrowing::narrowing(invocation, wish.told.narrowing, plan)?;
     left_out.tell(invocation);
+    let lifts = wish.told.lifts;
     let in_force = InForce::read(invocation, wish.told.approval);
+    let in_force = in_force.map(|in_force| in_force.with(timing::lifting(lifts)));
     let judgement = match &in_force {
         Ok(in_force) => in_force.judge(plan),
         Err(_) => Judgement::of(plan),
@@ -30,9 +33,15 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
     let shown = plan::to_text(plan, &judgement);
     invocation.printer.note(shown.trim_end_matches('\n'));
     let clock = cloud::clock(invocation, &Account::of_plan(plan))?;
-    if let Ok(in_force) = &in_force {
-        in_force.warn_of_closure(invocation, clock.now());
-    }
+    let permit = match &in_force {
+        Ok(in_force) => {
+            let timing = Timing::of(in_force, lifts);
+            timing.warn(invocation, clock.now());
+            timing.permit(clock.now())
+        }
+        Err(_) => Permit::default(),
+    };
+    timing::tell_idle(invocation, &permit);
     let recorder = Recorder::new(Ledger::new(plan), clock, None, Box::new(|_| {}));
     let launch = Launch {
         // Never shown: a dry run has no folder that an ID could name.
@@ -45,6 +54,7 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
         narrowed: left_out.narrowed,
         undoes: wish.told.undoes,
         approval: wish.told.approval,
+        permit,
         guards: judgement.rulings.clone(),
     };
     let ended = runtime()?.block_on(run::dry_run(launch, plan, left_out.slots, &recorder));

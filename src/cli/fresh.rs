@@ -14,11 +14,12 @@ use super::args::{CloudFlags, NarrowingFlags};
 use super::cloud::{Account, Connected};
 use super::execution::{Beginning, Engine, Execution, perform};
 use super::policies::{self, Asking, InForce};
+use super::timing::{self, Timing};
 use super::{Invocation, cloud, confirm, narrowing, settings, take_up};
 use crate::bms::Client;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::event::{Launch, Mode};
+use crate::event::{Launch, Mode, Permit};
 use crate::exit::Exit;
 use crate::ids::RunId;
 use crate::plan::{Plan, PlanWarning, Ruling};
@@ -47,6 +48,8 @@ pub(super) struct Told<'a> {
     pub(super) undoes: Option<RunId>,
     /// How the plan came to be run, for policies that require something of that; nothing of an undo.
     pub(super) approval: Approval,
+    /// Why window, closures and earlier runs are not to keep it from sending, if somebody says so.
+    pub(super) lifts: Option<&'a str>,
 }
 
 /// Whether somebody has agreed to the number of servers.
@@ -65,6 +68,8 @@ pub(super) struct Prepared {
     warnings: Vec<PlanWarning>,
     /// What guards and policies make of the plan.
     guards: Vec<Ruling>,
+    /// When it may send.
+    permit: Permit,
     /// From when on a closure forbids to send, if one will.
     sends_until: Option<Timestamp>,
     /// The further place that the command line asks for.
@@ -79,7 +84,8 @@ pub(super) fn begin(
     last_look: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<Exit, Error> {
     let Wish { told, consent, .. } = wish;
-    let in_force = InForce::read(invocation, told.approval)?;
+    let in_force = InForce::read(invocation, told.approval)?.with(timing::lifting(told.lifts));
+    let timing = Timing::of(&in_force, told.lifts);
     in_force.admit(&wish.plan)?;
     let mut prepared = prepare(
         invocation,
@@ -87,7 +93,7 @@ pub(super) fn begin(
         wish.connected,
         (wish.cloud, wish.report),
     )?;
-    in_force.check_open(prepared.clock.now())?;
+    timing.check(prepared.clock.now())?;
     let state = settings::state_folder(&invocation.general, invocation.around)?;
     if consent == Consent::ToBeAsked {
         let left_out = narrowing::narrowing(invocation, told.narrowing, &prepared.plan)?;
@@ -113,8 +119,10 @@ pub(super) fn begin(
     policies::refuse(&judgement)?;
     prepared.guards = judgement.rulings;
     let now = prepared.clock.now();
-    in_force.check_open(now)?;
-    prepared.sends_until = in_force.freezes_after(now);
+    timing.check(now)?;
+    prepared.sends_until = timing.freezes_after(now);
+    prepared.permit = timing.permit(now);
+    timing::tell_idle(invocation, &prepared.permit);
     let folder = RunFolder::create(&state, Keep::Runs, prepared.clock.now())?;
     lock.name(&Holder::this(Some(folder.run().clone())))?;
     let made = execution(invocation, told, prepared, folder.clone(), &state);
@@ -150,6 +158,7 @@ fn prepare(
         clock,
         warnings,
         guards: Vec::new(),
+        permit: Permit::default(),
         sends_until: None,
         asked,
     })
@@ -168,6 +177,7 @@ fn execution(
         clock,
         warnings,
         guards,
+        permit,
         sends_until,
         asked,
     } = prepared;
@@ -189,6 +199,7 @@ fn execution(
         narrowed: left_out.narrowed,
         undoes: told.undoes,
         approval: told.approval,
+        permit,
         guards,
     };
     let execution = Execution {

@@ -39,6 +39,7 @@ mod simulated;
 mod sources;
 mod status;
 mod take_up;
+mod timing;
 mod undo;
 mod validate;
 

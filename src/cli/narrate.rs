@@ -133,7 +133,21 @@ fn began(plan: &Plan, launch: &Launch) -> String {
     let digest = plan.digest;
     let of = launch.undoes.as_ref();
     let of = of.map_or_else(String::new, |undone| format!(" of run {undone}"));
-    format!("{mode} {run}{of} begins: {targets} in {batches} batch{plural}, plan {digest}")
+    let lifted = lifted(launch);
+    format!("{mode} {run}{of} begins: {targets} in {batches} batch{plural}, plan {digest}{lifted}")
+}
+
+/// What a person lifted for the run, and why.
+fn lifted(launch: &Launch) -> String {
+    let Some(lifted) = &launch.permit.lifted else {
+        return String::new();
+    };
+    let rules: Vec<&str> = lifted.rules.iter().map(|rule| rule.as_str()).collect();
+    if rules.is_empty() {
+        return String::new();
+    }
+    let reason = for_terminal(&shorten(&lifted.reason, LONGEST)).into_owned();
+    format!("; overridden: {} ({reason})", rules.join(", "))
 }
 
 fn observed(phase: Phase, states: &[(StateClass, Slots)]) -> (Level, String) {
@@ -334,7 +348,7 @@ mod tests {
         };
         vec![
             Event::Began {
-                launch: Launch {
+                launch: Box::new(Launch {
                     run: "20261128T170000Z-3f9a1c".parse().unwrap(),
                     mode: Mode::Rehearsal,
                     labels: std::collections::BTreeMap::new(),
@@ -344,8 +358,9 @@ mod tests {
                     narrowed: None,
                     undoes: None,
                     approval: crate::policy::Approval::Other,
+                    permit: crate::event::Permit::default(),
                     guards: Vec::new(),
-                },
+                }),
                 plan: sample::fleet().digest,
                 left_out: Vec::new(),
             },

@@ -18,8 +18,8 @@ use crate::ids::ServerId;
 use crate::inventory::survey;
 use crate::plan::{Judgement, Plan, Project};
 use crate::policy::{
-    self, Approval, Case, FIXED, Places, Policies, PolicyError, Reading, judge, judge_account,
-    needs_reading,
+    self, Approval, Case, FIXED, Lifting, Places, Policies, PolicyError, Reading, judge,
+    judge_account, needs_reading,
 };
 use crate::workflow::Workflow;
 
@@ -28,6 +28,7 @@ use crate::workflow::Workflow;
 pub(super) struct InForce {
     policies: Policies,
     approval: Approval,
+    lifting: Lifting,
 }
 
 /// Whom to ask for servers, and when to leave off.
@@ -50,7 +51,16 @@ impl InForce {
             PolicyError::Invalid(path, findings) => Error::Findings(path, findings),
             PolicyError::Distrusted(path, why) => Error::Policy(path, why),
         })?;
-        Ok(Self { policies, approval })
+        Ok(Self {
+            policies,
+            approval,
+            lifting: Lifting::Nothing,
+        })
+    }
+
+    /// The same for a run that lifts something, or nothing.
+    pub(super) fn with(self, lifting: Lifting) -> Self {
+        Self { lifting, ..self }
     }
 
     /// The files of the policies.
@@ -63,15 +73,6 @@ impl InForce {
         match self.policies.frozen_at(now) {
             Some(frozen) => Err(Error::Frozen(frozen)),
             None => Ok(()),
-        }
-    }
-
-    /// Tells of a closure where nothing is sent anyway.
-    pub(super) fn warn_of_closure(&self, invocation: &Invocation<'_>, now: Timestamp) {
-        if let Err(error) = self.check_open(now) {
-            let message = error.message();
-            let note = format!("warning: a real run would be refused now: {message}");
-            invocation.printer.note(note);
         }
     }
 
@@ -108,10 +109,10 @@ impl InForce {
     }
 
     fn judge_by(&self, plan: &Plan, reading: Option<&Reading>) -> Judgement {
-        let approval = self.approval;
         let case = Case {
             plan,
-            approval,
+            approval: self.approval,
+            lifting: self.lifting,
             reading,
         };
         judge(&self.policies, case)

@@ -11,11 +11,12 @@ use super::args::RehearseFlags;
 use super::execution::{Beginning, Engine, Execution, perform};
 use super::policies::InForce;
 use super::selecting::{Made, Source};
+use super::timing::Timing;
 use super::{Invocation, again, faults, selecting, settings, simulated, sources};
 use crate::bms::{Client, ClientSettings, Credentials, Secrets, ServerDetail};
 use crate::clock::{Clock, Course};
 use crate::error::Error;
-use crate::event::{Launch, Mode};
+use crate::event::{Launch, Mode, Permit};
 use crate::exit::Exit;
 use crate::http::{Reach, Transport, TransportSettings};
 use crate::ids::ServerId;
@@ -62,6 +63,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         narrowed: None,
         undoes: None,
         approval: Approval::Open,
+        permit: Permit::default(),
         guards,
     };
     let execution = Execution {
@@ -96,7 +98,7 @@ fn shown(invocation: &Invocation<'_>, plan: &Plan) -> Vec<Ruling> {
             for_terminal(&line)
         ));
     }
-    in_force.warn_of_closure(invocation, Clock::real().now());
+    Timing::of(&in_force, None).warn(invocation, Clock::real().now());
     judgement.rulings
 }
 

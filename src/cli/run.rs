@@ -32,6 +32,7 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
             again: again::run(invocation, flags),
             undoes: None,
             approval: approval(flags),
+            lifts: flags.lifting.reason(),
         },
         consent: consent(flags),
     };

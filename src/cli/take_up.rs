@@ -11,6 +11,7 @@ use super::args::EarlierFlags;
 use super::cloud::{Account, Connected};
 use super::execution::{Beginning, Engine, Execution, Resumption, perform};
 use super::policies::{self, Asking, InForce};
+use super::timing::{self, Timing};
 use super::{Invocation, cloud, settings, tell};
 use crate::clock::Clock;
 use crate::error::Error;
@@ -59,7 +60,9 @@ pub(super) fn take_up(
     }
     let account = Account::of_plan(&recorded.plan);
     let Connected { client, clock, .. } = cloud::connect(invocation, &flags.cloud, &account)?;
+    let lifts = lifts(&recorded);
     let in_force = InForce::read(invocation, approval(&recorded));
+    let in_force = in_force.map(|in_force| in_force.with(timing::lifting(lifts.as_deref())));
     let asked = flags
         .report
         .as_deref()
@@ -69,7 +72,7 @@ pub(super) fn take_up(
     let place = cloud::place(&recorded, asked)?;
     let mut engine = Engine::start(invocation, clock)?;
     let sends_until = match &in_force {
-        Ok(in_force) => in_force.freezes_after(clock.now()),
+        Ok(in_force) => Timing::of(in_force, lifts.as_deref()).freezes_after(clock.now()),
         Err(_) => None,
     };
     let (forbidden, guards) = match forbidden(&state, &recorded, aim, clock) {
@@ -82,7 +85,7 @@ pub(super) fn take_up(
             };
             let decided = in_force.and_then(|in_force| {
                 let judgement = in_force.decide(&mut engine, &recorded.plan, &asking)?;
-                in_force.check_open(clock.now())?;
+                Timing::of(&in_force, lifts.as_deref()).check(clock.now())?;
                 Ok(judgement)
             });
             ruled(invocation, decided)?
@@ -125,6 +128,12 @@ fn only_unfinished(state: &Path) -> Result<RunId, Error> {
 fn approval(recorded: &Recorded) -> Approval {
     let began = recorded.ledger.began();
     began.map_or(Approval::Other, |began| began.launch.approval)
+}
+
+/// Why what keeps an earlier run from sending at its time was lifted for it, if it was.
+fn lifts(recorded: &Recorded) -> Option<String> {
+    let lifted = recorded.ledger.began()?.launch.permit.lifted.as_ref();
+    lifted.map(|lifted| lifted.reason.clone())
 }
 
 /// What policies and guards make of a plan whose run is taken up: a breach, or not to know, forbids sends

@@ -40,9 +40,10 @@ pub(super) fn undo(invocation: &Invocation<'_>, flags: &UndoFlags) -> Result<Exi
         told: Told {
             narrowing: &narrowing,
             labels: BTreeMap::new(),
-            again: again::undo(invocation, &run, &narrowing),
+            again: again::undo(invocation, &run, flags),
             undoes: Some(run.clone()),
             approval: Approval::Other,
+            lifts: flags.lifting.reason(),
         },
         consent: if flags.yes {
             Consent::Given

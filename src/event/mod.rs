@@ -5,6 +5,7 @@
 //! thousand servers stays small. Invariant: events say what happened, in the order in which it did;
 //! what follows from them is the ledger's to say.
 
+mod permit;
 mod slots;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use crate::outcome::{Outcome, Reason};
 use crate::plan::{PlanWarning, Ruling};
 use crate::policy::Approval;
 
+pub use permit::{Lifted, Permit, TimeRule};
 pub use slots::{InvalidSlots, Slot, Slots, grouped};
 
 /// An event and when it happened.
@@ -39,7 +41,7 @@ pub enum Event {
     /// The run began.
     Began {
         /// How it was started.
-        launch: Launch,
+        launch: Box<Launch>,
         /// The plan that it executes.
         plan: Digest,
         /// Targets that are left out from the beginning.
@@ -156,6 +158,9 @@ pub struct Launch {
     /// How the plan came to be run.
     #[serde(default)]
     pub approval: Approval,
+    /// When it may send.
+    #[serde(default)]
+    pub permit: Permit,
     /// What guards and policies made of the plan.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guards: Vec<Ruling>,

@@ -39,7 +39,7 @@ pub struct Ledger {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Began {
     /// How it was started.
-    pub launch: Launch,
+    pub launch: Box<Launch>,
     /// The plan that it executes.
     pub plan: Digest,
     /// When.

@@ -31,6 +31,15 @@ pub enum Approval {
     Other,
 }
 
+/// Whether a run lifts what forbids sending at its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifting {
+    /// It keeps to all of it.
+    Nothing,
+    /// Window, closures and earlier runs of the window's occurrence: `--override`.
+    Times,
+}
+
 /// What is judged, and what is known for it.
 #[derive(Debug, Clone, Copy)]
 pub struct Case<'a> {
@@ -38,6 +47,8 @@ pub struct Case<'a> {
     pub plan: &'a Plan,
     /// How it came to be run.
     pub approval: Approval,
+    /// What it lifts.
+    pub lifting: Lifting,
     /// The project's servers, once they were read.
     pub reading: Option<&'a Reading>,
 }
@@ -146,6 +157,7 @@ impl<'a> Judge<'a> {
             max_servers,
             max_percent,
             require,
+            allow_override,
             ..
         } = self.policy.rules();
         let plan = self.case.plan;
@@ -178,6 +190,12 @@ impl<'a> Judge<'a> {
         let asked = plan.action != Action::Start;
         for requirement in require.iter().filter(|_| asked) {
             self.required(judgement, *requirement);
+        }
+        // Where nobody asks for it, it is no rule on the plan.
+        if let (Some(allowed), Lifting::Times) = (allow_override, self.case.lifting) {
+            let wrong = "it is not allowed: run it without `--override`, when it may send";
+            let wrong = (!allowed).then(|| wrong.to_owned());
+            self.whole(judgement, "allow_override", wrong);
         }
     }
 

@@ -11,7 +11,7 @@ mod reading;
 mod rules;
 
 pub use file::Distrust;
-pub use judge::{Approval, Case, judge, judge_account, needs_reading};
+pub use judge::{Approval, Case, Lifting, judge, judge_account, needs_reading};
 pub use parse::{SCHEMA, parse};
 pub use reading::Reading;
 pub use rules::{Frozen, Policies, Policy, Rules};

@@ -97,9 +97,7 @@ struct RawPolicy {
     require: BTreeSet<RawRequirement>,
     #[serde(default)]
     freeze: Vec<String>,
-    /// There is no way yet to lift a closure, so there is nothing that could be allowed.
-    #[serde(rename = "allow_override", default)]
-    _allow_override: bool,
+    allow_override: Option<bool>,
 }
 
 #[derive(Default, Deserialize)]
@@ -137,6 +135,7 @@ fn rules(value: Value) -> Result<Rules, String> {
         max_percent: raw.max_percent,
         require: raw.require.into_iter().map(requirement).collect(),
         freeze: raw.freeze,
+        allow_override: raw.allow_override,
     })
 }
 

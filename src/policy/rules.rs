@@ -76,6 +76,8 @@ pub struct Rules {
     pub require: BTreeSet<Requirement>,
     /// Files of closures, as they are written.
     pub freeze: Vec<String>,
+    /// Whether a run may lift what forbids sending at its time; not said is allowed.
+    pub allow_override: Option<bool>,
 }
 
 /// Something that a run must have.

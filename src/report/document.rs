@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::counts::WordedCounts;
 use super::{Report, Verdict};
-use crate::event::{Attempt, Mode, Narrowed};
+use crate::event::{Attempt, Mode, Narrowed, TimeRule};
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::ledger::{BatchRecord, SendRecord};
 use crate::plan::{Batch, Plan, PlanWarning, Project, Ruling, WorkflowSummary};
@@ -51,8 +51,7 @@ pub(super) struct Document<'a> {
     servers: &'a Report<'a>,
     guards: &'a [Ruling],
     narrowed: Option<&'a Narrowed>,
-    /// Empty: there is nothing to override yet.
-    overrides: [(); 0],
+    overrides: Vec<Override<'a>>,
     warnings: Vec<&'a PlanWarning>,
 }
 
@@ -94,6 +93,18 @@ struct SendEntry<'a> {
     error_message: Option<&'a str>,
     sent_at: Instant,
     settled_at: Option<Instant>,
+}
+
+#[derive(Serialize)]
+struct Override<'a> {
+    what: TimeRule,
+    reason: &'a str,
+}
+
+impl<'a> Override<'a> {
+    fn of((what, reason): (TimeRule, &'a str)) -> Self {
+        Self { what, reason }
+    }
 }
 
 /// A time to the millisecond, in UTC.
@@ -141,7 +152,7 @@ impl<'a> Document<'a> {
             servers: report,
             guards: &facts.guards,
             narrowed: facts.narrowed.as_ref(),
-            overrides: [],
+            overrides: report.overrides().map(Override::of).collect(),
             warnings: plan.warnings.iter().chain(&facts.warnings).collect(),
         }
     }

@@ -21,7 +21,7 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::event::{Launch, Mode, Narrowed};
+use crate::event::{Launch, Lifted, Mode, Narrowed, TimeRule};
 use crate::exit::Exit;
 use crate::ids::{JobId, RunId};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
@@ -186,6 +186,17 @@ impl<'a> Report<'a> {
     /// The run that is undone, if it is an undo.
     pub fn undoes(&self) -> Option<&'a RunId> {
         self.ledger.began()?.launch.undoes.as_ref()
+    }
+
+    /// What a person lifted for the run, and why; untrusted.
+    pub fn overrides(&self) -> impl Iterator<Item = (TimeRule, &'a str)> + use<'a> {
+        let permit = self.ledger.began().map(|began| &began.launch.permit);
+        let lifted = permit.and_then(|permit| permit.lifted.as_ref());
+        let rules = |lifted: &'a Lifted| {
+            let rules = lifted.rules.iter();
+            rules.map(|rule| (*rule, lifted.reason.as_str()))
+        };
+        lifted.into_iter().flat_map(rules)
     }
 
     /// Every target in plan order.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{Counts, Report, Verdict};
-use crate::event::Mode;
+use crate::event::{Mode, TimeRule};
 use crate::ids::{Digest, ServerId};
 use crate::outcome::{Outcome, OutcomeKind, Reason};
 use crate::plan::{PlanWarning, Project, WorkflowSummary};
@@ -37,6 +37,7 @@ pub(super) struct Overview<'a> {
     pub(super) groups: Vec<(&'a str, Counts)>,
     pub(super) trouble: BTreeMap<(OutcomeKind, Reason), Trouble<'a>>,
     pub(super) jobs: Vec<&'a str>,
+    pub(super) overrides: Vec<(TimeRule, &'a str)>,
     pub(super) warnings: Vec<&'a PlanWarning>,
 }
 
@@ -87,6 +88,7 @@ impl<'a> Overview<'a> {
                 },
             ),
             jobs: report.job_ids().map(|job| job.as_str()).collect(),
+            overrides: report.overrides().collect(),
             warnings: plan.warnings.iter().chain(&facts.warnings).collect(),
         }
     }

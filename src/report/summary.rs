@@ -12,11 +12,14 @@ use crate::untrusted::{for_terminal, shorten};
 
 /// Longest text from outside that is shown, in characters.
 const LONGEST: usize = 60;
+/// Longest reason of a person that is shown, in characters.
+const REASON: usize = 200;
 
 /// What happened, and where the report is kept, as lines without a final line end.
 pub fn summary(report: &Report<'_>, places: &[String]) -> String {
     let overview = Overview::of(report);
     let mut lines = vec![headline(&overview)];
+    lines.extend(overridden(&overview));
     lines.extend(trouble(&overview));
     if !overview.jobs.is_empty() {
         let jobs = count(overview.jobs.len(), "job ID");
@@ -80,6 +83,15 @@ pub(super) fn trouble(overview: &Overview<'_>) -> Vec<String> {
         }
     }
     lines
+}
+
+/// What a person lifted for the run, and why.
+pub(super) fn overridden(overview: &Overview<'_>) -> Option<String> {
+    let (_, reason) = overview.overrides.first()?;
+    let rules = overview.overrides.iter();
+    let rules: Vec<&str> = rules.map(|(rule, _)| rule.as_str()).collect();
+    let reason = for_terminal(&shorten(reason, REASON)).into_owned();
+    Some(format!("  overridden: {} ({reason})", rules.join(", ")))
 }
 
 /// The command to type next.

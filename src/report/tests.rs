@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::bms::{Evidence, JobError, JobStatus, StateClass};
-use crate::event::{Event, JobEnd, JobResult, Phase, SendAnswer, Slots, Stamped};
+use crate::event::{Event, JobEnd, JobResult, Permit, Phase, SendAnswer, Slots, Stamped};
 use crate::ids::BatchIndex;
 use crate::outcome::{Outcome, OutcomeKind, Proof, Reason};
 use crate::plan::{Ruling, sample};
@@ -66,7 +66,7 @@ fn ledger(plan: &Plan, events: Vec<Event>) -> Ledger {
 
 fn began(plan: &Plan) -> Event {
     Event::Began {
-        launch: Launch {
+        launch: Box::new(Launch {
             run: "20261128T170000Z-3f9a1c".parse().unwrap(),
             mode: Mode::Run,
             labels: BTreeMap::new(),
@@ -76,8 +76,9 @@ fn began(plan: &Plan) -> Event {
             narrowed: None,
             undoes: None,
             approval: crate::policy::Approval::Other,
+            permit: Permit::default(),
             guards: Vec::new(),
-        },
+        }),
         plan: plan.digest,
         left_out: Vec::new(),
     }

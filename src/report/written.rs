@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::overview::{Named, Overview, trouble};
 use super::{Counts, FORMAT, Verdict};
 use crate::bms::StateClass;
-use crate::event::{Mode, Narrowed};
+use crate::event::{Mode, Narrowed, TimeRule};
 use crate::exit::Exit;
 use crate::ids::{BatchIndex, Digest, RunId, ServerId};
 use crate::outcome::{OutcomeKind, Reason};
@@ -89,7 +89,7 @@ pub struct Written {
     guards: Vec<Ruling>,
     #[serde(deserialize_with = "Option::deserialize")]
     narrowed: Option<Narrowed>,
-    overrides: [(); 0],
+    overrides: Vec<Override>,
     warnings: Vec<PlanWarning>,
 }
 
@@ -105,6 +105,13 @@ struct Tool {
 #[serde(deny_unknown_fields)]
 struct PlanIdentity {
     digest: Digest,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Override {
+    what: TimeRule,
+    reason: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -285,7 +292,7 @@ impl Written {
     }
 
     pub(super) fn overview(&self) -> Overview<'_> {
-        let labels = self.labels.iter();
+        let (labels, overrides) = (self.labels.iter(), self.overrides.iter());
         let (groups, counted) = (self.groups.iter(), self.counted_groups());
         let counts_of = |name: &str| counted.get(name).copied().unwrap_or_default();
         Overview {
@@ -319,6 +326,7 @@ impl Written {
                 },
             ),
             jobs: self.job_ids.iter().map(String::as_str).collect(),
+            overrides: overrides.map(|it| (it.what, it.reason.as_str())).collect(),
             warnings: self.warnings.iter().collect(),
         }
     }

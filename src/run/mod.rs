@@ -231,7 +231,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
 fn opening_event(opening: Opening, plan: &Plan) -> Event {
     match opening {
         Opening::Fresh(launch, left_out) => Event::Began {
-            launch: *launch,
+            launch,
             plan: plan.digest,
             left_out,
         },
@@ -256,7 +256,7 @@ pub async fn dry_run(
     recorder: &Recorder,
 ) -> Result<(), RunError> {
     let began = Event::Began {
-        launch,
+        launch: Box::new(launch),
         plan: plan.digest,
         left_out,
     };

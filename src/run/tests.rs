@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::bms::{ClientSettings, Credentials, Secrets};
-use crate::event::{Mode, Stamped};
+use crate::event::{Mode, Permit, Stamped};
 use crate::exit::Exit;
 use crate::http::{Reach, Transport, TransportSettings};
 use crate::ids::RunId;
@@ -185,6 +185,7 @@ fn launch(cloud: &Cloud) -> Launch {
         narrowed: None,
         undoes: None,
         approval: crate::policy::Approval::Other,
+        permit: Permit::default(),
         guards: Vec::new(),
     }
 }

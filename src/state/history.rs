@@ -31,7 +31,7 @@ pub fn launch_of(state: &Path, run: &RunId) -> Result<Option<Launch>, StateError
             let Some(Event::Began { launch, .. }) = began.map(|stamped| stamped.event) else {
                 return Ok(None);
             };
-            Ok(Some(launch))
+            Ok(Some(*launch))
         }
     }
 }
@@ -102,7 +102,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::event::{Mode, Stamped};
+    use crate::event::{Mode, Permit, Stamped};
     use crate::plan::{self, Plan, reverse, sample};
     use crate::policy::Approval;
 
@@ -124,10 +124,11 @@ mod tests {
             narrowed: None,
             undoes: undoes.cloned(),
             approval: Approval::Other,
+            permit: Permit::default(),
             guards: Vec::new(),
         };
         let event = Event::Began {
-            launch,
+            launch: Box::new(launch),
             plan: plan.digest,
             left_out: Vec::new(),
         };

@@ -232,7 +232,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::event::{Event, Launch, Mode, Stamped};
+    use crate::event::{Event, Launch, Mode, Permit, Stamped};
     use crate::plan::sample;
 
     fn at() -> Timestamp {
@@ -268,10 +268,11 @@ mod tests {
             narrowed: None,
             undoes: None,
             approval: crate::policy::Approval::Other,
+            permit: Permit::default(),
             guards: Vec::new(),
         };
         Event::Began {
-            launch,
+            launch: Box::new(launch),
             plan: plan.digest,
             left_out: Vec::new(),
         }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::bms::{Evidence, StateClass};
-use crate::event::{Event, Launch, Phase, Slots, Stamped};
+use crate::event::{Event, Launch, Permit, Phase, Slots, Stamped};
 use crate::ids::BatchIndex;
 use crate::outcome::{Outcome, Proof, Reason};
 use crate::plan::sample;
@@ -46,7 +46,7 @@ fn around(holder: bool) -> Circumstances {
 fn ledger(plan: &Plan, events: Vec<Event>) -> Ledger {
     let mut ledger = Ledger::new(plan);
     let began = Event::Began {
-        launch: Launch {
+        launch: Box::new(Launch {
             run: RUN.parse().unwrap(),
             mode: Mode::Run,
             labels: BTreeMap::new(),
@@ -56,8 +56,9 @@ fn ledger(plan: &Plan, events: Vec<Event>) -> Ledger {
             narrowed: None,
             undoes: None,
             approval: crate::policy::Approval::Other,
+            permit: Permit::default(),
             guards: Vec::new(),
-        },
+        }),
         plan: plan.digest,
         left_out: Vec::new(),
     };

@@ -14,17 +14,17 @@ use crate::scenario::{Scenario, Stage, ids};
     clippy::disallowed_methods,
     reason = "the program's clock begins at the wall's time"
 )]
-fn from_now(seconds: i64) -> Timestamp {
+pub(crate) fn from_now(seconds: i64) -> Timestamp {
     Timestamp::now() + SignedDuration::from_secs(seconds)
 }
 
-fn write(stage: &Stage, name: &str, text: &str, mode: u32) {
+pub(crate) fn write(stage: &Stage, name: &str, text: &str, mode: u32) {
     stage.write(name, text);
     fs::set_permissions(stage.path(name), fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// Makes a policy apply whose file of closures has this one.
-fn close(stage: &mut Stage, from: Timestamp, to: Timestamp) {
+pub(crate) fn close(stage: &mut Stage, from: Timestamp, to: Timestamp) {
     let text = format!(
         "version: 1\nclosures:\n  - {{ from: '{from:.0}', to: '{to:.0}', reason: end of the year }}\n"
     );

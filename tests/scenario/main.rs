@@ -32,6 +32,7 @@ mod invalid_files;
 mod inventories;
 mod locks;
 mod lost_answers;
+mod overrides;
 mod pipelines;
 mod policy;
 mod process;

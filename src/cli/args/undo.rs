@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::CloudFlags;
+use super::{CloudFlags, LiftingFlags};
 use crate::cli::chosen::Undone;
 use crate::duration;
 
@@ -39,6 +39,8 @@ pub(in crate::cli) struct UndoFlags {
     /// Refuse a run that began longer ago, such as `36h` or `14d`.
     #[arg(long, value_name = "AGE", default_value = "7d", value_parser = duration::parse_age)]
     pub(in crate::cli) max_age: Duration,
+    #[command(flatten)]
+    pub(in crate::cli) lifting: LiftingFlags,
     #[command(flatten)]
     pub(in crate::cli) cloud: CloudFlags,
 }

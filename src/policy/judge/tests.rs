@@ -36,6 +36,7 @@ fn judged(rules: &str, plan: &Plan, reading: Option<&Reading>) -> Judgement {
     let case = Case {
         plan,
         approval,
+        lifting: Lifting::Nothing,
         reading,
     };
     judge(&policies(&[rules]), case)
@@ -69,6 +70,7 @@ fn no_policy_is_no_rule() {
         Case {
             plan: &plan(),
             approval: Approval::Other,
+            lifting: Lifting::Nothing,
             reading: None,
         },
     );
@@ -276,6 +278,7 @@ fn of_several_policies_the_strictest_wins_in_either_order() {
         let case = Case {
             plan: &plan(),
             approval: Approval::Other,
+            lifting: Lifting::Nothing,
             reading: None,
         };
         assert_eq!(judge(&policies(&texts), case).breaches.len(), 1);
@@ -289,6 +292,7 @@ fn a_committed_plan_is_locked_and_an_open_question_is_open() {
         let case = Case {
             plan: &plan,
             approval,
+            lifting: Lifting::Nothing,
             reading: None,
         };
         let judgement = judge(&policies(&["require: [locked]"]), case);
@@ -312,4 +316,27 @@ fn credentials_go_where_the_platform_says_and_not_where_a_flag_says() {
         ["https://bms.example.com"]
     );
     assert!(policy(Origin::Flag).hosts().is_empty());
+}
+
+#[test]
+fn what_forbids_a_time_is_lifted_unless_a_policy_says_that_it_is_not() {
+    let judged = |rules: &str, lifting| {
+        let plan = plan();
+        let case = Case {
+            plan: &plan,
+            approval: Approval::Other,
+            lifting,
+            reading: None,
+        };
+        let judgement = judge(&policies(&[rules, ""]), case);
+        let own = judgement.rulings.iter().filter(|it| it.policy.is_some());
+        own.map(|ruling| ruling.ok).collect::<Vec<_>>()
+    };
+    assert_eq!(judged("allow_override: false", Lifting::Nothing), []);
+    assert_eq!(judged("", Lifting::Times), []);
+    assert_eq!(judged("allow_override: true", Lifting::Times), [Some(true)]);
+    assert_eq!(
+        judged("allow_override: false", Lifting::Times),
+        [Some(false)]
+    );
 }

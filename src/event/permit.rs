@@ -1,0 +1,46 @@
+//! When a run may send, as was found at its start.
+//!
+//! Owns what a journal keeps of that, so that a run that is taken up again goes by the same. Invariant:
+//! what was lifted has a reason, which a person gave.
+
+use serde::{Deserialize, Serialize};
+
+/// When a run may send.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Permit {
+    /// What a person lifted for this run, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifted: Option<Lifted>,
+}
+
+/// What would have kept a run from sending at its time, and was lifted for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifted {
+    /// Why; written by a person.
+    pub reason: String,
+    /// What there was to lift; may be nothing.
+    pub rules: Vec<TimeRule>,
+}
+
+/// Something that keeps a run from sending at its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimeRule {
+    /// The workflow's window.
+    Window,
+    /// A dated closure.
+    Freeze,
+    /// That a run has finished in the same occurrence of the window.
+    AlreadyRan,
+}
+
+impl TimeRule {
+    /// The word in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Window => "window",
+            Self::Freeze => "freeze",
+            Self::AlreadyRan => "already-ran",
+        }
+    }
+}

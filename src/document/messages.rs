@@ -212,7 +212,22 @@ fn text_hint(word: &str, schema: &Value, kind: &Kind) -> Option<String> {
     if let Kind::Constant { .. } = kind {
         return (word == "1").then(|| format!("remove the quotes: `{word}`"));
     }
+    if matches!(kind, Kind::Pattern { .. }) {
+        return share_hint(word, schema);
+    }
     is_type(kind).then(|| unquote(word, schema)).flatten()
+}
+
+/// Advice where a percent is expected in place of a count.
+fn share_hint(word: &str, schema: &Value) -> Option<String> {
+    let title = schema.get("title").and_then(Value::as_str)?;
+    let title = title.strip_prefix("a percent ")?;
+    if word.parse::<u32>().is_ok() {
+        return Some(format!("for a count remove the quotes: `{word}`"));
+    }
+    let rest = title.ends_with("`rest`");
+    let near = rest.then(|| nearest(word, &["rest"])).flatten();
+    near.map(|near| format!("did you mean `{near}`?"))
 }
 
 fn is_type(kind: &Kind) -> bool {

@@ -242,12 +242,13 @@ fn is_expression(branch: &[ValidationError<'static>]) -> bool {
 pub(crate) fn whole_numbers(value: &mut Value) {
     match value {
         Value::Object(fields) => fields.values_mut().for_each(whole_numbers),
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
         Value::Number(number) if number.is_f64() => {
             let spelled = number.as_f64().map(|number| format!("{number:.0}"));
             if let Some(whole) = spelled.and_then(|text| text.parse::<u64>().ok()) {
                 *value = whole.into();
             }
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -291,6 +291,8 @@ fn target_group(
         source: inline.into_iter().chain(file).chain(selected).collect(),
         batch_size: group.batch_size,
         in_flight: group.in_flight,
+        waves: group.waves.clone(),
+        soak: group.soak,
     }
 }
 

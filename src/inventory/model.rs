@@ -4,11 +4,12 @@
 //! once; the order is the order of the files that named it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::selection::Selection;
 use crate::diagnostic::Diagnostic;
 use crate::ids::ServerId;
-use crate::workflow::{BatchSize, InFlight};
+use crate::workflow::{BatchSize, InFlight, Waves};
 
 /// Every target of a workflow. Only [`resolve`](super::resolve) makes one.
 #[derive(Debug, Clone)]
@@ -81,4 +82,8 @@ pub struct TargetGroup {
     pub batch_size: BatchSize,
     /// Batches under way at the same time.
     pub in_flight: InFlight,
+    /// How the group is cut into waves.
+    pub waves: Waves,
+    /// Pause after each of its waves.
+    pub soak: Duration,
 }

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use rstest::rstest;
@@ -17,7 +18,7 @@ use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::ids::{Endpoint, ServerId};
 use crate::workflow::{
     BatchSize, Checks, Definition, Exclude, Expect, Group, Guards, InFlight, InventoryFile, Jobs,
-    Rate, Rollout, StopType,
+    Rate, Rollout, StopType, Waves,
 };
 
 const A: &str = "616fb98f-46ca-475e-917e-2563e5a8cd19";
@@ -117,6 +118,8 @@ fn group(name: &str, servers: &[&str]) -> Group {
         exclude: Exclude::default(),
         batch_size: BatchSize::try_from(1000).unwrap(),
         in_flight: InFlight::try_from(1).unwrap(),
+        waves: Waves::default(),
+        soak: Duration::ZERO,
     }
 }
 

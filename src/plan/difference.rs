@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::model::{Plan, PlannedGroup};
 use super::words::settings;
+use crate::duration;
 use crate::ids::{BatchIndex, Digest, ServerId};
 use crate::inventory::{Asked, criteria};
 use crate::untrusted::PlainJson;
@@ -206,21 +207,36 @@ fn changes(old: &[(String, String)], new: &[(String, String)]) -> Vec<SettingCha
 
 /// What differs in groups that both plans have, of which there may be many.
 fn group_changes(old: &Plan, new: &Plan) -> Vec<SettingChange> {
-    let in_flight = |group: &PlannedGroup| group.in_flight.get();
-    let before: HashMap<&str, u16> = old
+    let before: HashMap<&str, &PlannedGroup> = old
         .groups
         .iter()
-        .map(|group| (group.name.as_str(), in_flight(group)))
+        .map(|group| (group.name.as_str(), group))
         .collect();
-    let change = |group: &PlannedGroup| {
-        let (was, is) = (*before.get(group.name.as_str())?, in_flight(group));
-        (was != is).then(|| SettingChange {
-            name: format!("in_flight of {}", group.name),
-            old: Some(was.to_string()),
-            new: Some(is.to_string()),
-        })
+    let changes = |is: &PlannedGroup| {
+        let was = before
+            .get(is.name.as_str())
+            .map(|group| own_settings(group));
+        let pairs = was
+            .into_iter()
+            .flat_map(|was| was.into_iter().zip(own_settings(is)));
+        let differ = pairs.filter(|((_, was), (_, is))| was != is);
+        let change = |((name, was), (_, now)): ((&str, String), (&str, String))| SettingChange {
+            name: format!("{name} of {}", is.name),
+            old: Some(was),
+            new: Some(now),
+        };
+        differ.map(change).collect::<Vec<_>>()
     };
-    new.groups.iter().filter_map(change).collect()
+    new.groups.iter().flat_map(changes).collect()
+}
+
+/// What a group may have otherwise than the rollout says.
+fn own_settings(group: &PlannedGroup) -> [(&'static str, String); 3] {
+    [
+        ("in_flight", group.in_flight.get().to_string()),
+        ("waves", group.waves.to_string()),
+        ("soak", duration::format(group.soak)),
+    ]
 }
 
 #[cfg(test)]
@@ -263,6 +279,9 @@ mod tests {
         workflow.guards.max_servers = 7;
         let mut wide = group("a", 0, 3);
         wide.in_flight = crate::workflow::InFlight::try_from(4).unwrap();
+        wide.waves = serde_json::from_str("[1]").unwrap();
+        wide.soak = std::time::Duration::from_secs(60);
+        workflow.rollout.max_failures = crate::workflow::MaxFailures::Count(2);
         let new = sample::plan_of(&workflow, vec![wide]);
         let changes = Difference::between(&old, &new).settings;
         let shown: Vec<String> = changes
@@ -273,8 +292,11 @@ mod tests {
             shown,
             [
                 "stop_type Some(\"HARD\") Some(\"SOFT\")",
+                "rollout.max_failures Some(\"10%\") Some(\"2\")",
                 "guards.max_servers Some(\"5000\") Some(\"7\")",
                 "in_flight of a Some(\"1\") Some(\"4\")",
+                "waves of a Some(\"rest\") Some(\"1, rest\")",
+                "soak of a Some(\"0s\") Some(\"1m\")",
             ]
         );
     }

@@ -12,9 +12,11 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use super::model::{Contents, PlannedGroup};
-use super::written::{Override, overrides};
+use super::written::{Override, Pause, overrides};
 use crate::ids::{Digest, Endpoint, ProjectId, ServerId};
-use crate::workflow::{Checks, FailOrSkip, FailSkipOrSend, Jobs, OnState, Rollout, StopType};
+use crate::workflow::{
+    Checks, FailOrSkip, FailSkipOrSend, Jobs, MaxFailures, OnState, Rollout, StopType, Waves,
+};
 
 /// Version of the canonical form.
 const VERSION: u8 = 1;
@@ -88,7 +90,7 @@ impl<'a> Canonical<'a> {
             guards: contents.guards.iter().map(limit).collect(),
             jobs: CanonicalJobs::of(contents.jobs),
             project: &contents.project.id,
-            rollout: CanonicalRollout::of(contents.rollout, &contents.groups),
+            rollout: CanonicalRollout::of(&contents.rollout, &contents.groups),
             stop_type: contents.action.stop_type(),
             v: VERSION,
         }
@@ -183,25 +185,38 @@ impl CanonicalJobs {
 struct CanonicalRollout<'a> {
     batch_size: u16,
     in_flight: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_failures: Option<MaxFailures>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     overrides: BTreeMap<&'a str, Override>,
     #[serde(with = "crate::duration")]
     retry_for: Duration,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    soak: Option<Pause>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waves: Option<&'a Waves>,
 }
 
 impl<'a> CanonicalRollout<'a> {
-    fn of(rollout: Rollout, groups: &'a [PlannedGroup]) -> Self {
-        let overrides = overrides(&rollout, groups);
+    fn of(rollout: &'a Rollout, groups: &'a [PlannedGroup]) -> Self {
+        let overrides = overrides(rollout, groups);
         let Rollout {
             batch_size,
             in_flight,
+            waves,
+            soak,
+            max_failures,
             retry_for,
         } = rollout;
+        let usual = Rollout::default();
         Self {
             batch_size: batch_size.get(),
             in_flight: in_flight.get(),
+            max_failures: Some(*max_failures).filter(|own| *own != usual.max_failures),
             overrides,
-            retry_for,
+            retry_for: *retry_for,
+            soak: Some(Pause(*soak)).filter(|own| own.0 != usual.soak),
+            waves: Some(waves).filter(|own| **own != usual.waves),
         }
     }
 }
@@ -257,6 +272,74 @@ mod tests {
         assert!(canonical.contains(r#""overrides":{"b":{"in_flight":4}}"#));
     }
 
+    #[test]
+    fn what_is_set_of_waves_is_written_in_sorted_order() {
+        let mut workflow = sample::workflow();
+        workflow.rollout.waves = serde_json::from_str("[1]").unwrap();
+        workflow.rollout.soak = Duration::from_secs(90);
+        workflow.rollout.max_failures = MaxFailures::Count(0);
+        let mut groups = groups();
+        groups[0].waves = workflow.rollout.waves.clone();
+        groups[0].in_flight = InFlight::try_from(4).unwrap();
+        let plan = sample::plan_of(&workflow, groups);
+        let canonical = serde_json::to_string(&Canonical::of(&plan)).unwrap();
+        let sorted: serde_json::Value = serde_json::from_str(&canonical).unwrap();
+        assert_eq!(sorted.to_string(), canonical);
+        let rollout = concat!(
+            r#""rollout":{"batch_size":1000,"in_flight":1,"max_failures":0,"#,
+            r#""overrides":{"a":{"in_flight":4,"soak":"0s"},"b":{"soak":"0s","waves":["rest"]}},"#,
+            r#""retry_for":"1h","soak":"1m30s","waves":[1,"rest"]}"#,
+        );
+        assert!(canonical.contains(rollout), "{canonical}");
+    }
+
+    /// `[1, 10, "5%", rest]` on groups of these sizes; the digests were pinned when waves were built.
+    #[rstest]
+    #[case(
+        1,
+        "sha256:c7ede8631b792205572d2802ba8e5e75520aaa15d7934796a95761b9ab63434a"
+    )]
+    #[case(
+        2,
+        "sha256:da4ccf59f5ec38160c8e91ed42461fd7f851f12d82344c56c40fd690c0c81852"
+    )]
+    #[case(
+        11,
+        "sha256:7b57fb0c230642a4f192ec0780e46205d81427b2eb398865a5fedb8f7fa4627b"
+    )]
+    #[case(
+        12,
+        "sha256:10009a10adf453afff8094e01ffc350aa7e21f233e7141c316af0072eaaf0ca7"
+    )]
+    #[case(
+        999,
+        "sha256:760d84ed51e1ecf502d5d958f757d6bbbdf5a7f2ad6a35c599df80fdf99eb111"
+    )]
+    #[case(
+        1000,
+        "sha256:cb41933be89e7c06b3fd98292a49aae48d25dcb85746be7056c67f4c16c71080"
+    )]
+    #[case(
+        1001,
+        "sha256:1f650c59e32a2ad7dea23bca80eed165e0047efe5c82b49e6fbc0ee3f068cfc0"
+    )]
+    #[case(
+        2500,
+        "sha256:387e3d67a7849a20efbb8f0fd11aa8d5a7dd8e4f9e1a322ca54ff6d8a8e18dff"
+    )]
+    #[case(
+        100_000,
+        "sha256:03e562c420db48b117d9f18e896638f21c5e6545228f6ed2f0fc5465d540ca88"
+    )]
+    fn the_digest_of_waves_does_not_change(#[case] targets: u32, #[case] pinned: &str) {
+        let mut workflow = sample::workflow();
+        workflow.rollout.waves = serde_json::from_str(r#"[1, 10, "5%", "rest"]"#).unwrap();
+        let mut group = group("a", 0, targets);
+        group.waves = workflow.rollout.waves.clone();
+        let plan = sample::plan_of(&workflow, vec![group]);
+        assert_eq!(plan.digest.to_string(), pinned);
+    }
+
     /// RFC 8785 §3.2.2.2: two-character escapes where JSON has them, else `\u00xx` in lower case.
     #[rstest]
     #[case("\u{8}\t\n\u{c}\r\"\\", r#""\b\t\n\f\r\"\\""#)]
@@ -288,6 +371,9 @@ mod tests {
     #[case::stop_type(|w: &mut Definition| w.stop_type = StopType::Soft)]
     #[case::batch_size(|w: &mut Definition| w.rollout.batch_size = BatchSize::try_from(9).unwrap())]
     #[case::in_flight(|w: &mut Definition| w.rollout.in_flight = InFlight::try_from(2).unwrap())]
+    #[case::waves(|w: &mut Definition| w.rollout.waves = serde_json::from_str("[9]").unwrap())]
+    #[case::soak(|w: &mut Definition| w.rollout.soak = Duration::from_secs(1))]
+    #[case::max_failures(|w: &mut Definition| w.rollout.max_failures = MaxFailures::Count(0))]
     #[case::retry_for(|w: &mut Definition| w.rollout.retry_for = Duration::from_secs(1))]
     #[case::max_servers(|w: &mut Definition| w.guards.max_servers = 8)]
     #[case::max_percent(|w: &mut Definition| w.guards.max_percent = Some(20.try_into().unwrap()))]
@@ -311,6 +397,8 @@ mod tests {
     #[case::one_less(|g: &mut Vec<TargetGroup>| { g[1].targets.pop(); })]
     #[case::batch_size(|g: &mut Vec<TargetGroup>| g[1].batch_size = BatchSize::try_from(2).unwrap())]
     #[case::in_flight(|g: &mut Vec<TargetGroup>| g[1].in_flight = InFlight::try_from(2).unwrap())]
+    #[case::waves(|g: &mut Vec<TargetGroup>| g[1].waves = serde_json::from_str("[9]").unwrap())]
+    #[case::soak(|g: &mut Vec<TargetGroup>| g[1].soak = Duration::from_secs(1))]
     #[case::group_name(|g: &mut Vec<TargetGroup>| g[1].name = "c".to_owned())]
     #[case::group_order(|g: &mut Vec<TargetGroup>| g.swap(0, 1))]
     fn what_is_sent_changes_the_digest(#[case] change: fn(&mut Vec<TargetGroup>)) {

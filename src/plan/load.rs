@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::error::PlanError;
 use super::make::count;
 use super::model::{Batch, Contents, Guard, Plan, PlannedGroup};
-use super::written::{Read, ReadBatch, ReadGroup, WrittenRollout};
+use super::written::{Override, Pause, Read, ReadBatch, ReadGroup, WrittenRollout};
 use super::{FORMAT, digest};
 use crate::ids::ServerId;
 use crate::inventory::{Selection, odd_selection};
@@ -131,7 +131,7 @@ fn planned_groups(
     read: Vec<ReadGroup>,
     rollout: &WrittenRollout,
 ) -> Result<Vec<PlannedGroup>, PlanError> {
-    let usual = rollout.settings().in_flight;
+    let usual = rollout.settings();
     let mut overrides = rollout.overrides.clone();
     let mut groups: Vec<PlannedGroup> = Vec::with_capacity(read.len());
     let mut seen = HashSet::new();
@@ -139,20 +139,24 @@ fn planned_groups(
         if !seen.insert(group.name.clone()) {
             return shape(format!("the group `{}` is listed twice", group.name));
         }
-        let own = overrides.remove(&group.name);
-        if own.is_some_and(|own| own.in_flight == usual) {
+        let stated = overrides.remove(&group.name);
+        let own = stated.clone().unwrap_or(Override::NONE);
+        let group = PlannedGroup {
+            in_flight: own.in_flight.unwrap_or(usual.in_flight),
+            waves: own.waves.unwrap_or_else(|| usual.waves.clone()),
+            soak: own.soak.map_or(usual.soak, |Pause(soak)| soak),
+            name: group.name,
+            targets: group.targets,
+            excluded: group.excluded,
+            source: group.source,
+        };
+        if stated != Override::of(&group, &usual) {
             return shape(format!(
                 "the override for `{}` overrides nothing",
                 group.name
             ));
         }
-        groups.push(PlannedGroup {
-            in_flight: own.map_or(usual, |own| own.in_flight),
-            name: group.name,
-            targets: group.targets,
-            excluded: group.excluded,
-            source: group.source,
-        });
+        groups.push(group);
     }
     match overrides.into_keys().next() {
         Some(name) => shape(format!(

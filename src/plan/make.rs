@@ -1,13 +1,13 @@
 //! Targets → plan: cuts each group into batches and holds the whole against the guards.
 //!
-//! Owns batching and verdicts. Waves are not cut yet: every batch is of wave 0. Invariant: the batches
-//! of a group, one after another, are exactly its targets in order; a breached guard is told in the
-//! plan and never hides it.
+//! Owns batching and verdicts. Invariant: the batches of a group, one after another, are exactly its
+//! targets in order, and none is of two waves; a breached guard is told in the plan and never hides it.
 
 use super::digest;
 use super::model::{
     Batch, Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary,
 };
+use super::waves;
 use crate::diagnostic::Diagnostic;
 use crate::ids::{BatchIndex, Digest};
 use crate::inventory::{TargetGroup, Targets};
@@ -41,7 +41,7 @@ pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
         batches,
         names,
         selections,
-        rollout: workflow.rollout,
+        rollout: workflow.rollout.clone(),
         jobs: workflow.jobs,
         checks: workflow.checks,
         rate: workflow.rate,
@@ -52,15 +52,20 @@ pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
     Plan::new(contents)
 }
 
-/// Appends the batches of one group.
+/// Appends the batches of one group, wave by wave.
 fn cut(group: &TargetGroup, place: u32, batches: &mut Vec<Batch>) {
-    for servers in group.targets.chunks(usize::from(group.batch_size.get())) {
-        batches.push(Batch {
-            index: BatchIndex(count(batches.len())),
-            group: place,
-            wave: 0,
-            servers: servers.to_vec(),
-        });
+    let mut rest = group.targets.as_slice();
+    for (wave, size) in (0..).zip(waves::sizes(&group.waves, rest.len())) {
+        let (own, others) = rest.split_at(size);
+        rest = others;
+        for servers in own.chunks(usize::from(group.batch_size.get())) {
+            batches.push(Batch {
+                index: BatchIndex(count(batches.len())),
+                group: place,
+                wave,
+                servers: servers.to_vec(),
+            });
+        }
     }
 }
 
@@ -71,6 +76,8 @@ fn planned(group: TargetGroup) -> PlannedGroup {
         excluded: group.excluded,
         source: group.source,
         in_flight: group.in_flight,
+        waves: group.waves,
+        soak: group.soak,
     }
 }
 

@@ -19,6 +19,7 @@ mod reverse;
 #[cfg(test)]
 pub(crate) mod sample;
 mod text;
+mod waves;
 mod words;
 mod written;
 

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{BatchIndex, Digest, Endpoint, ProjectId, ServerId};
 use crate::inventory::{Asked, Selection};
 use crate::power::Action;
-use crate::workflow::{Checks, InFlight, Jobs, Rate, Rollout};
+use crate::workflow::{Checks, InFlight, Jobs, Rate, Rollout, Waves};
 
 /// A workflow expanded. Made by [`make`](super::make()) and [`load`](super::load()) only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +141,11 @@ pub struct PlannedGroup {
     pub source: Vec<String>,
     /// Batches under way at the same time, resolved.
     pub in_flight: InFlight,
+    /// How the workflow cuts it into waves, resolved; the batches tell what came of that.
+    pub waves: Waves,
+    /// Pause after each of its waves, resolved.
+    #[serde(with = "crate::duration")]
+    pub soak: Duration,
 }
 
 /// 1 to 1000 distinct servers of one wave that travel in one request.

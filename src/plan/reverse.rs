@@ -11,12 +11,12 @@ use super::make::count;
 use super::model::{Batch, Contents, Guard, Plan, PlannedGroup};
 use crate::ids::{BatchIndex, RunId, ServerId};
 use crate::power::Action;
-use crate::workflow::Checks;
+use crate::workflow::{Checks, MaxFailures, Rollout};
 
 /// The plan that starts those of `stopped` that are targets of `plan`, of which `run` was a run.
 ///
 /// The workflow's place for the report does not come along: the run's own report may be there, and a way
-/// back must not fail for that.
+/// back must not fail for that. No failure limit holds for it, as a way back must not be barred.
 pub fn reverse(plan: &Plan, run: &RunId, stopped: &HashSet<ServerId>) -> Plan {
     let batches = batches(plan, stopped);
     let groups: Vec<PlannedGroup> = (0..)
@@ -27,6 +27,8 @@ pub fn reverse(plan: &Plan, run: &RunId, stopped: &HashSet<ServerId>) -> Plan {
             excluded: 0,
             source: vec![run.to_string()],
             in_flight: group.in_flight,
+            waves: group.waves.clone(),
+            soak: group.soak,
         })
         .collect();
     let names = plan.names.iter().filter(|(id, _)| stopped.contains(id));
@@ -38,6 +40,10 @@ pub fn reverse(plan: &Plan, run: &RunId, stopped: &HashSet<ServerId>) -> Plan {
             before: true,
             after: true,
             ..plan.checks
+        },
+        rollout: Rollout {
+            max_failures: MaxFailures::default(),
+            ..plan.rollout.clone()
         },
         groups,
         batches,

@@ -3,6 +3,7 @@
 //! Owns test data only. Invariant: two calls with the same arguments give the same plan.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Plan;
 use super::make::expand;
@@ -10,7 +11,7 @@ use crate::diagnostic::SourceFile;
 use crate::ids::{Endpoint, ServerId};
 use crate::inventory::{Asked, Found, Selection, TargetGroup, Targets};
 use crate::workflow::{
-    BatchSize, Checks, Definition, Guards, InFlight, Jobs, Rate, Rollout, Select, StopType,
+    BatchSize, Checks, Definition, Guards, InFlight, Jobs, Rate, Rollout, Select, StopType, Waves,
 };
 
 /// The server with this number; numbers do not follow the order of IDs.
@@ -30,6 +31,8 @@ pub(crate) fn group(name: &str, from: u32, targets: u32) -> TargetGroup {
         source: vec!["inline".to_owned()],
         batch_size: BatchSize::try_from(1000).unwrap(),
         in_flight: InFlight::try_from(1).unwrap(),
+        waves: Waves::default(),
+        soak: Duration::ZERO,
     }
 }
 

@@ -37,7 +37,7 @@ fn write_text(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt:
     guards(out, judgement)?;
     writeln!(out, "\nsettings")?;
     for (name, value) in settings(plan) {
-        writeln!(out, "  {name:<18}  {value}")?;
+        writeln!(out, "  {name:<20}  {value}")?;
     }
     if !plan.warnings.is_empty() {
         writeln!(out, "\nwarnings")?;

@@ -7,6 +7,7 @@ use super::model::{Batch, Plan, PlannedGroup};
 use crate::duration;
 use crate::ids::ServerId;
 use crate::inventory::{Asked, Selection, criteria};
+use crate::power::Action;
 use crate::workflow::{FailOrSkip, FailSkipOrSend};
 
 /// `1 server`, `2 servers`.
@@ -96,9 +97,16 @@ pub(super) fn settings(plan: &Plan) -> Vec<(&'static str, String)> {
     let (rollout, checks, jobs) = (&plan.rollout, &plan.checks, &plan.jobs);
     let on_state = &checks.on_state;
     let rate = &plan.rate;
+    let max_failures = match plan.action {
+        Action::Stop(_) => rollout.max_failures.to_string(),
+        Action::Start => "no limit on the way back".to_owned(),
+    };
     vec![
         ("rollout.batch_size", rollout.batch_size.get().to_string()),
         ("rollout.in_flight", rollout.in_flight.get().to_string()),
+        ("rollout.waves", rollout.waves.to_string()),
+        ("rollout.soak", duration::format(rollout.soak)),
+        ("rollout.max_failures", max_failures),
         ("rollout.retry_for", duration::format(rollout.retry_for)),
         ("jobs.timeout", duration::format(jobs.timeout)),
         ("jobs.poll", duration::format(jobs.poll)),

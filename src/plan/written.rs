@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -15,7 +16,9 @@ use crate::duration;
 use crate::ids::{BatchIndex, Digest, ServerId};
 use crate::inventory::Selection;
 use crate::untrusted::PlainJson;
-use crate::workflow::{BatchSize, Checks, InFlight, Jobs, Rate, Rollout, StopType};
+use crate::workflow::{
+    BatchSize, Checks, InFlight, Jobs, MaxFailures, Rate, Rollout, StopType, Waves,
+};
 
 /// Writes `plan.json`: pretty-printed, one server a line, with a line end after the last line.
 pub fn write_json(plan: &Plan, out: impl io::Write) -> io::Result<()> {
@@ -181,24 +184,39 @@ pub(super) struct ReadBatch {
     pub(super) servers: Vec<ServerId>,
 }
 
-/// The rollout with what single groups have otherwise.
+/// The rollout with what single groups have otherwise. As in the canonical form, what is as by default is
+/// left out: plans are older than these settings.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenRollout {
     batch_size: BatchSize,
     in_flight: InFlight,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    waves: Option<Waves>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    soak: Option<Pause>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_failures: Option<MaxFailures>,
     #[serde(with = "duration")]
-    retry_for: std::time::Duration,
+    retry_for: Duration,
     pub(super) overrides: BTreeMap<String, Override>,
 }
 
+/// A pause, as it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Pause(#[serde(with = "duration")] pub(super) Duration);
+
 impl WrittenRollout {
     fn of(plan: &Contents) -> Self {
+        let usual = Rollout::default();
         let Rollout {
             batch_size,
             in_flight,
+            waves,
+            soak,
+            max_failures,
             retry_for,
-        } = plan.rollout;
+        } = plan.rollout.clone();
         let overrides = overrides(&plan.rollout, &plan.groups)
             .into_iter()
             .map(|(group, settings)| (group.to_owned(), settings))
@@ -206,6 +224,9 @@ impl WrittenRollout {
         Self {
             batch_size,
             in_flight,
+            waves: Some(waves).filter(|own| *own != usual.waves),
+            soak: Some(Pause(soak)).filter(|own| own.0 != usual.soak),
+            max_failures: Some(max_failures).filter(|own| *own != usual.max_failures),
             retry_for,
             overrides,
         }
@@ -213,19 +234,49 @@ impl WrittenRollout {
 
     /// The settings that groups have unless they are overridden.
     pub(super) fn settings(&self) -> Rollout {
+        let usual = Rollout::default();
         Rollout {
             batch_size: self.batch_size,
             in_flight: self.in_flight,
+            waves: self.waves.clone().unwrap_or(usual.waves),
+            soak: self.soak.map_or(usual.soak, |Pause(soak)| soak),
+            max_failures: self.max_failures.unwrap_or(usual.max_failures),
             retry_for: self.retry_for,
         }
     }
 }
 
-/// What one group has otherwise than the rollout says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What one group has otherwise than the rollout says; members stand in the order of their names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Override {
-    pub(super) in_flight: InFlight,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) in_flight: Option<InFlight>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) soak: Option<Pause>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) waves: Option<Waves>,
+}
+
+impl Override {
+    /// What the group has otherwise, if anything.
+    pub(super) fn of(group: &PlannedGroup, rollout: &Rollout) -> Option<Self> {
+        let own = Self {
+            in_flight: Some(group.in_flight).filter(|own| *own != rollout.in_flight),
+            soak: Some(Pause(group.soak)).filter(|own| own.0 != rollout.soak),
+            waves: Some(&group.waves)
+                .filter(|own| **own != rollout.waves)
+                .cloned(),
+        };
+        let is_as_usual = own == Self::NONE;
+        (!is_as_usual).then_some(own)
+    }
+
+    pub(super) const NONE: Self = Self {
+        in_flight: None,
+        soak: None,
+        waves: None,
+    };
 }
 
 /// The groups that differ from the rollout, by name. Batch sizes are not among them: batches show them.
@@ -233,18 +284,11 @@ pub(super) fn overrides<'a>(
     rollout: &Rollout,
     groups: &'a [PlannedGroup],
 ) -> BTreeMap<&'a str, Override> {
-    groups
-        .iter()
-        .filter(|group| group.in_flight != rollout.in_flight)
-        .map(|group| {
-            (
-                group.name.as_str(),
-                Override {
-                    in_flight: group.in_flight,
-                },
-            )
-        })
-        .collect()
+    let own = |group: &'a PlannedGroup| {
+        let own = Override::of(group, rollout)?;
+        Some((group.name.as_str(), own))
+    };
+    groups.iter().filter_map(own).collect()
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub(super) fn check(root: &Value, origins: &Origins) -> Vec<Finding> {
     rules.endpoint();
     rules.durations();
     rules.report();
+    rules.waves("/rollout/waves");
     rules.groups();
     rules.findings
 }
@@ -103,6 +104,27 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// What is left is taken once, and last.
+    fn waves(&mut self, pointer: &str) {
+        let Some(Value::Array(waves)) = self.root.pointer(pointer) else {
+            return;
+        };
+        let is_rest = |wave: &&Value| wave.as_str() == Some("rest");
+        let mut rests = (0..).zip(waves).filter(|(_, wave)| is_rest(wave));
+        let item = |at: usize| format!("{pointer}/{at}");
+        let Some((first, _)) = rests.next() else {
+            return;
+        };
+        if let Some((second, _)) = rests.next() {
+            let message = "`rest` stands twice in `waves`".to_owned();
+            let finding = self.error("invalid-value", &item(second), message);
+            finding.related = Some((Spot::Value(item(first)), "first used here".to_owned()));
+        } else if first + 1 < waves.len() {
+            let message = "`rest` must be the last of the `waves`: it takes all that is left";
+            self.error("invalid-value", &item(first), message.to_owned());
+        }
+    }
+
     /// The run fills this template in, so it is only checked here.
     fn report(&mut self) {
         let Some(template) = self.root.pointer("/report").and_then(Value::as_str) else {
@@ -144,6 +166,7 @@ impl<'a> Rules<'a> {
             self.expect(index, group);
             self.patterns(index);
             self.split_by(index, group);
+            self.waves(&format!("/groups/{index}/waves"));
             self.excluded_groups(index, group, &earlier, &split);
             let pointer = format!("/groups/{index}/name");
             let Some(name) = self.text(&pointer) else {

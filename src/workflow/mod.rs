@@ -10,6 +10,7 @@ mod meaning;
 mod model;
 mod read;
 mod render;
+mod rollout;
 mod schema;
 mod template;
 mod template_error;
@@ -17,8 +18,9 @@ mod variables;
 
 pub use model::{
     BatchSize, Checks, Definition, Exclude, Expect, FailOrSkip, FailSkipOrSend, Group, Guards,
-    InFlight, InventoryFile, Jobs, OnState, Percent, Rate, Rollout, Select, StopType, Workflow,
+    InFlight, InventoryFile, Jobs, OnState, Percent, Rate, Select, StopType, Workflow,
 };
+pub use rollout::{MaxFailures, RestNotLast, Rollout, WaveSize, Waves};
 pub use schema::SCHEMA;
 pub use variables::{Inputs, SECRET_VARIABLES};
 

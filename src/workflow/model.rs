@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::rollout::{Rollout, Waves};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::glob::Glob;
 use crate::ids::{Endpoint, ProjectId, ServerId};
@@ -101,6 +102,10 @@ pub struct Group {
     pub batch_size: BatchSize,
     /// Batches under way at the same time.
     pub in_flight: InFlight,
+    /// How the group is cut into waves.
+    pub waves: Waves,
+    /// Pause after each of its waves.
+    pub soak: Duration,
 }
 
 /// How many targets a group must have; `None` sets no limit.
@@ -194,6 +199,12 @@ impl<const LOW: u16, const HIGH: u16> Bounded<LOW, HIGH> {
     pub fn get(self) -> u16 {
         self.0
     }
+
+    /// A number that is known to be within the limits.
+    pub(super) const fn fixed<const NUMBER: u16>() -> Self {
+        const { assert!(LOW <= NUMBER && NUMBER <= HIGH) };
+        Self(NUMBER)
+    }
 }
 
 impl<const LOW: u16, const HIGH: u16> TryFrom<u16> for Bounded<LOW, HIGH> {
@@ -221,29 +232,6 @@ pub type InFlight = Bounded<1, 50>;
 
 /// A share in whole percents: 1 to 100.
 pub type Percent = Bounded<1, 100>;
-
-/// How the groups are sent, unless a group says otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Rollout {
-    /// Most targets in one request.
-    pub batch_size: BatchSize,
-    /// Batches under way at the same time.
-    pub in_flight: InFlight,
-    /// How long a read or a safe send is tried again before giving up.
-    #[serde(with = "crate::duration")]
-    pub retry_for: Duration,
-}
-
-impl Default for Rollout {
-    fn default() -> Self {
-        Self {
-            batch_size: Bounded(1000),
-            in_flight: Bounded(1),
-            retry_for: minutes(60),
-        }
-    }
-}
 
 /// Limits on what may be planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

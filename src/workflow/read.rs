@@ -5,18 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::model::{
     BatchSize, Checks, Definition, Exclude, Expect, Group, Guards, InFlight, InventoryFile, Jobs,
-    Rate, Rollout, Select, StopType,
+    Rate, Select, StopType,
 };
+use super::rollout::{Rollout, Waves};
 use crate::diagnostic::SourceFile;
 use crate::document::origins::Origins;
 use crate::document::whole_numbers;
+use crate::duration;
 use crate::glob::Glob;
 use crate::ids::{Endpoint, ProjectId, ServerId};
 
@@ -63,6 +66,14 @@ struct RawGroup {
     exclude: RawExclude,
     batch_size: Option<BatchSize>,
     in_flight: Option<InFlight>,
+    waves: Option<Waves>,
+    #[serde(default, deserialize_with = "pause")]
+    soak: Option<Duration>,
+}
+
+/// A pause that is given.
+fn pause<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration::deserialize(deserializer).map(Some)
 }
 
 #[derive(Deserialize, Default)]
@@ -170,6 +181,8 @@ fn read_group(raw: RawGroup, origin: String, rollout: &Rollout) -> Result<Group,
         },
         batch_size: raw.batch_size.unwrap_or(rollout.batch_size),
         in_flight: raw.in_flight.unwrap_or(rollout.in_flight),
+        waves: raw.waves.unwrap_or_else(|| rollout.waves.clone()),
+        soak: raw.soak.unwrap_or(rollout.soak),
         origin,
     })
 }
@@ -211,6 +224,7 @@ fn settle_numbers(root: &mut Value) {
         for pointer in [
             "/batch_size",
             "/in_flight",
+            "/waves",
             "/expect",
             "/servers_from/expect_count",
             "/exclude/servers_from/expect_count",

@@ -9,7 +9,7 @@ use serde_yaml::{Mapping, Value as Yaml};
 use crate::document::yaml;
 
 /// Keys in the order in which people write them; others follow in alphabetical order.
-const ORDER: [&str; 41] = [
+const ORDER: [&str; 44] = [
     "version",
     "name",
     "description",
@@ -35,6 +35,9 @@ const ORDER: [&str; 41] = [
     "rollout",
     "batch_size",
     "in_flight",
+    "waves",
+    "soak",
+    "max_failures",
     "retry_for",
     "guards",
     "max_servers",

@@ -14,7 +14,8 @@ pub(super) static WORKFLOW: Format = Format::new("a workflow", SCHEMA);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workflow::model::{Checks, Guards, Jobs, OnState, Rate, Rollout};
+    use crate::workflow::model::{Checks, Guards, Jobs, OnState, Rate};
+    use crate::workflow::rollout::Rollout;
     use rstest::rstest;
     use serde::Serialize;
     use serde_json::{Value, json};

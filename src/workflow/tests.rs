@@ -81,11 +81,11 @@ fn the_smallest_workflow_has_every_default() {
 fn every_setting_arrives() {
     let text = format!(
         "{HEAD}endpoint: https://Bms.Example.COM:443/\ndescription: d\nlabels: {{ a: x, n: 7 }}\n\
-         rollout: {{ batch_size: 500, in_flight: 4, retry_for: 20m }}\nguards: {{ max_servers: 7 }}\n\
+         rollout: {{ batch_size: 500, in_flight: 4, retry_for: 20m, waves: [1, 5%], soak: 10m, max_failures: 3 }}\nguards: {{ max_servers: 7 }}\n\
          jobs: {{ timeout: 1h, poll: 5s }}\nrate: {{ stop: 1, job: 2, list: 3, show: 4 }}\n\
          checks: {{ before: false, after: false, grace: 0s, on_state: {{ missing: skip, error: send, locked: skip }} }}\n\
          report: \"r/{{{{ run.id }}}}.json\"\n\
-         groups:\n  - name: a\n    servers: [{ID}]\n    batch_size: 3\n  - name: b\n    servers_from:\n      \
+         groups:\n  - name: a\n    servers: [{ID}]\n    batch_size: 3\n    waves: [2, rest]\n    soak: 0s\n  - name: b\n    servers_from:\n      \
          file: b.csv\n      column: c\n      name_column: n\n      where: {{ rack: b7 }}\n      expect_count: 4\n    \
          split_by: rack\n    expect: {{ min: 0, max: 9 }}\n    in_flight: 2\n    exclude:\n      servers: [{ID}]\n      \
          servers_from: k.txt\n      groups: [a]\n"
@@ -105,6 +105,10 @@ fn every_setting_arrives() {
     };
     assert_eq!((a.batch_size.get(), a.in_flight.get()), (3, 4));
     assert_eq!((b.batch_size.get(), b.in_flight.get()), (500, 2));
+    let paced = |group: &Group| (group.waves.to_string(), group.soak.as_secs());
+    assert_eq!(paced(a), ("2, rest".to_owned(), 0));
+    assert_eq!(paced(b), ("1, 5%, rest".to_owned(), 600));
+    assert_eq!(workflow.rollout.max_failures, MaxFailures::Count(3));
     let from = b.servers_from.as_ref().unwrap();
     assert_eq!((from.file.as_str(), from.expect_count), ("b.csv", Some(4)));
     assert_eq!(from.origin, "/groups/1/servers_from");
@@ -207,8 +211,8 @@ fn variables_and_labels_come_from_the_caller() {
         env: [pair("STOP_FLIGHT", "3")].into(),
         labels: vec![pair("change", "CHG0042"), pair("owner", "me")],
     };
-    let more = "labels: { owner: you }\nvars: { size: 5, site: az1, flight: { default: 1, env: STOP_FLIGHT } }\n\
-        rollout: { batch_size: \"{{ size }}\", in_flight: \"{{ flight }}\" }\ndescription: \"{{ site }}\"\n";
+    let more = "labels: { owner: you }\nvars: { steps: [1, 20%], share: 7, size: 5, site: az1, flight: { default: 1, env: STOP_FLIGHT } }\n\
+        rollout: { batch_size: \"{{ size }}\", in_flight: \"{{ flight }}\", waves: \"{{ steps }}\", max_failures: \"{{ share }}%\" }\ndescription: \"{{ site }}\"\n";
     let workflow = parse(&file(&with(more)), &inputs).unwrap();
     assert_eq!(
         (
@@ -217,6 +221,8 @@ fn variables_and_labels_come_from_the_caller() {
         ),
         (7, 3)
     );
+    assert_eq!(workflow.rollout.waves.to_string(), "1, 20%, rest");
+    assert_eq!(workflow.rollout.max_failures.to_string(), "7%");
     assert_eq!(workflow.description.as_deref(), Some("az2"));
     assert_eq!(workflow.labels["change"], "CHG0042");
     assert_eq!(workflow.labels["owner"], "me");
@@ -375,7 +381,7 @@ fn a_part_of_a_split_group_can_be_left_out_by_a_later_one() {
 
 #[test]
 fn whole_numbers_may_be_written_as_fractions() {
-    let text = with("    batch_size: 5.0\n    expect: { max: 1e2 }\nrollout: { in_flight: 2.0 }\nguards: { max_servers: 1e2 }\nlabels: { v: 1.0 }\n")
+    let text = with("    batch_size: 5.0\n    expect: { max: 1e2 }\nrollout: { in_flight: 2.0, waves: [3.0, rest], max_failures: 4.0 }\nguards: { max_servers: 1e2 }\nlabels: { v: 1.0 }\n")
         .replace("version: 1", "version: 1.0");
     let workflow = read(&text);
     assert_eq!(workflow.groups[0].batch_size.get(), 5);
@@ -387,6 +393,8 @@ fn whole_numbers_may_be_written_as_fractions() {
         ),
         (2, 100)
     );
+    assert_eq!(workflow.rollout.waves.to_string(), "3, rest");
+    assert_eq!(workflow.rollout.max_failures, MaxFailures::Count(4));
     assert_eq!(workflow.labels["v"], "1.0");
 }
 

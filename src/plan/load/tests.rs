@@ -32,7 +32,82 @@ fn edited(change: impl Fn(&mut Value)) -> String {
     value.to_string()
 }
 
+/// Two groups in waves, one of them otherwise than the rollout says; the usual pauses do not hold for it.
+fn waves() -> Plan {
+    let mut workflow = sample::workflow();
+    workflow.rollout.waves = serde_json::from_value(json!([1, "20%"])).unwrap();
+    workflow.rollout.soak = std::time::Duration::from_secs(300);
+    workflow.rollout.max_failures = serde_json::from_value(json!(3)).unwrap();
+    let mut a = group("a", 0, 10);
+    a.waves = workflow.rollout.waves.clone();
+    a.soak = workflow.rollout.soak;
+    let mut b = group("b", 10, 9);
+    b.waves = serde_json::from_value(json!([4, "rest"])).unwrap();
+    b.batch_size = BatchSize::try_from(3).unwrap();
+    sample::plan_of(&workflow, vec![a, b])
+}
+
+#[test]
+fn what_is_set_of_the_waves_is_written_and_nothing_else() {
+    let value: Value = serde_json::from_str(&written(&waves())).unwrap();
+    let rollout = json!({
+        "batch_size": 1000, "in_flight": 1, "waves": [1, "20%", "rest"], "soak": "5m",
+        "max_failures": 3, "retry_for": "1h",
+        "overrides": { "b": { "soak": "0s", "waves": [4, "rest"] } },
+    });
+    assert_eq!(value["rollout"], rollout);
+    let rows: Vec<Value> = value["batches"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|batch| {
+            let size = batch["servers"].as_array().unwrap().len();
+            json!([batch["group"], batch["wave"], size])
+        })
+        .collect();
+    let expected = json!([
+        ["a", 0, 1],
+        ["a", 1, 2],
+        ["a", 2, 7],
+        ["b", 0, 3],
+        ["b", 0, 1],
+        ["b", 1, 3],
+        ["b", 1, 2]
+    ]);
+    assert_eq!(json!(rows), expected);
+}
+
 #[rstest]
+#[case::a_gap(|v: &mut Value| v["batches"][2]["wave"] = json!(3), "batch 2 is out of order: group or wave does not follow the batch before")]
+#[case::backwards(|v: &mut Value| v["batches"][2]["wave"] = json!(0), "batch 2 is out of order: group or wave does not follow the batch before")]
+#[case::late_start(|v: &mut Value| v["batches"][3]["wave"] = json!(1), "batch 3 is out of order: group or wave does not follow the batch before")]
+#[case::no_override(|v: &mut Value| v["rollout"]["overrides"]["a"] = json!({"soak": "5m"}), "the override for `a` overrides nothing")]
+#[case::half_override(|v: &mut Value| v["rollout"]["overrides"]["b"]["in_flight"] = json!(1), "the override for `b` overrides nothing")]
+#[case::empty_override(|v: &mut Value| v["rollout"]["overrides"]["a"] = json!({}), "the override for `a` overrides nothing")]
+fn waves_that_were_never_cut_are_refused(#[case] change: fn(&mut Value), #[case] message: &str) {
+    let mut value: Value = serde_json::from_str(&written(&waves())).unwrap();
+    change(&mut value);
+    assert_eq!(load(&value.to_string()).unwrap_err().to_string(), message);
+}
+
+#[rstest]
+#[case::waves(|v: &mut Value| v["rollout"]["waves"] = json!([1, "21%", "rest"]))]
+#[case::soak(|v: &mut Value| v["rollout"]["soak"] = json!("4m"))]
+#[case::no_soak(|v: &mut Value| { v["rollout"].as_object_mut().unwrap().remove("soak"); v["rollout"]["overrides"]["b"].as_object_mut().unwrap().remove("soak"); })]
+#[case::limit(|v: &mut Value| v["rollout"]["max_failures"] = json!(4))]
+#[case::share(|v: &mut Value| v["rollout"]["max_failures"] = json!("3%"))]
+#[case::usual_limit(|v: &mut Value| drop(v["rollout"].as_object_mut().unwrap().remove("max_failures")))]
+#[case::own_waves(|v: &mut Value| v["rollout"]["overrides"]["b"]["waves"] = json!([4, "50%", "rest"]))]
+#[case::own_soak(|v: &mut Value| v["rollout"]["overrides"]["b"]["soak"] = json!("1s"))]
+fn waves_that_were_changed_have_another_digest(#[case] change: fn(&mut Value)) {
+    let mut value: Value = serde_json::from_str(&written(&waves())).unwrap();
+    change(&mut value);
+    let error = load(&value.to_string()).unwrap_err();
+    assert!(matches!(error, PlanError::DigestMismatch { .. }), "{error}");
+}
+
+#[rstest]
+#[case::waves(waves())]
 #[case::small(small())]
 #[case::fleet(sample::fleet())]
 #[case::nothing(sample::plan(Vec::new()))]
@@ -218,11 +293,11 @@ proptest! {
             prop_assert_eq!(&read.project.id, &plan.project.id);
             prop_assert_eq!(&read.guards, &plan.guards);
             prop_assert_eq!((read.action, read.digest), (plan.action, plan.digest));
-            prop_assert_eq!((read.rollout, read.checks, read.jobs), (plan.rollout, plan.checks, plan.jobs));
+            prop_assert_eq!((&read.rollout, read.checks, read.jobs), (&plan.rollout, plan.checks, plan.jobs));
             // A group without targets does nothing, so its name is not in the digest.
             let groups = read.groups.iter().zip(&plan.groups);
             for (read, made) in groups.filter(|(_, made)| made.targets > 0) {
-                prop_assert_eq!((&read.name, read.targets, read.in_flight), (&made.name, made.targets, made.in_flight));
+                prop_assert_eq!(read, &PlannedGroup { excluded: read.excluded, source: read.source.clone(), ..made.clone() });
             }
         }
     }

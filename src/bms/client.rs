@@ -1,15 +1,16 @@
 //! The calls that a run makes, one attempt each: quota, signature, transport, class of the answer.
 //!
-//! Owns how a request is put together and authenticated. Never tries again, but for a read whose
+//! Owns how a request is put together and authenticated, and what the cloud's clock showed last. Never tries again, but for a read whose
 //! credentials were refused: those are read anew once. Invariant: every attempt is signed afresh, a
 //! power request travels alone on its connection, and nothing that is returned holds a secret.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use secrecy::{ExposeSecret, SecretString};
 use tracing::debug;
 
 use super::answer::{Evidence, PowerAnswer, classify_power};
+use super::cloud_date::CloudDate;
 use super::credentials::{Credentials, CredentialsError, Secrets};
 use super::detail::{self, ServerDetail};
 use super::job::{self, Job};
@@ -53,6 +54,7 @@ struct Shared {
     transport: Transport,
     credentials: RwLock<Credentials>,
     quotas: Quotas,
+    date: Mutex<Option<CloudDate>>,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,7 @@ impl Client {
                 transport,
                 credentials: RwLock::new(credentials),
                 quotas,
+                date: Mutex::default(),
             }),
         }
     }
@@ -181,6 +184,12 @@ impl Client {
         })
     }
 
+    /// The date of the newest answer that had one, whatever else it said.
+    pub fn date(&self) -> Option<CloudDate> {
+        let date = self.shared.date.lock();
+        *date.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Reads the credentials anew from where they came.
     pub fn renew_credentials(&self) -> Result<(), CredentialsError> {
         self.shared
@@ -243,13 +252,16 @@ impl Shared {
         connection: Connection,
         secrets: &Secrets,
     ) -> Result<Response, Failure> {
-        let began = self.settings.clock.elapsed();
+        let clock = &self.settings.clock;
+        let began = clock.elapsed();
         let request = self.request(call, connection, secrets);
         let result = self.transport.send(request).await;
-        let millis = self.settings.clock.elapsed().since(began).as_millis();
+        let ended = clock.elapsed();
+        let millis = ended.since(began).as_millis();
         let (method, path) = (call.method.as_str(), call.path.as_str());
         match &result {
             Ok(response) => {
+                self.note(CloudDate::of(response, began, (ended, clock.now())));
                 let request_id = response.header("x-request-id").unwrap_or("none");
                 let request_id = secrets.redact(request_id.to_owned());
                 debug!(
@@ -264,6 +276,15 @@ impl Shared {
             Err(failure) => debug!(method, path, %failure, millis, "no answer"),
         }
         result
+    }
+
+    fn note(&self, date: Option<CloudDate>) {
+        let mut newest = self.date.lock().unwrap_or_else(PoisonError::into_inner);
+        // Answers are not noted in the order in which they came.
+        let known = newest.map(|date| date.heard);
+        if date.is_some_and(|date| known <= Some(date.heard)) {
+            *newest = date;
+        }
     }
 
     fn request(&self, call: &Call, connection: Connection, secrets: &Secrets) -> Request {

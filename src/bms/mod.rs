@@ -7,6 +7,7 @@
 mod answer;
 mod body;
 mod client;
+mod cloud_date;
 mod credentials;
 mod detail;
 mod error_body;
@@ -28,6 +29,7 @@ mod state;
 pub use crate::power::StateClass;
 pub use answer::{Conflict, Evidence, PowerAnswer, classify_power};
 pub use client::{Client, ClientSettings, PowerSlot};
+pub use cloud_date::{CloudDate, Skew};
 pub use credentials::{Credentials, CredentialsChoice, CredentialsError, Environment, Secrets};
 pub use detail::{ServerDetail, parse_detail, parse_detail_page};
 pub use hosts::{HostRefused, named_hosts, permitted};

@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::draw::Draw;
 use super::faults::{Befallen, Faults};
 use super::fleet::{Fleet, Terms};
@@ -99,6 +101,12 @@ impl Cloud {
 
     pub(super) fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// What its own clock shows, right or wrong.
+    pub(super) fn date(&self) -> Timestamp {
+        let passed = self.clock.elapsed().since(self.began);
+        self.faults.date.shown(self.clock.now(), passed)
     }
 
     /// Whether the faults of calls and jobs are over.
@@ -196,7 +204,7 @@ impl Cloud {
         project: &str,
         kind: Kind,
     ) -> Result<(), Refusal> {
-        strict::authenticate(received, &self.keys, self.clock.now())?;
+        strict::authenticate(received, &self.keys, self.date())?;
         strict::check_project(received, project, &self.project)?;
         if let Some(quotas) = &self.quotas {
             let limit = *quotas.of(kind);

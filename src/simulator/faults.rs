@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::date::DateFaults;
 use super::disposition::StartFaults;
 use super::draw::{Draw, key_of};
 use super::model::Condition;
@@ -77,6 +78,7 @@ impl FaultsError {
 /// state_lag: 5s
 /// conflicts: subjob            # or reject
 /// partial_failure: success     # or fail
+/// date: { ahead: 10m }         # or behind; after: 3m
 /// calm_after: 20m              # from then on nothing befalls calls and jobs
 /// ");
 /// assert!(faults.is_ok());
@@ -99,6 +101,8 @@ pub struct Faults {
     pub conflicts: Conflicts,
     /// What a job reports whose sub-jobs failed in part.
     pub partial_failure: PartialFailure,
+    /// How wrong the clock is that answers are dated by.
+    pub date: DateFaults,
     /// How long after the start the faults of calls and jobs are over, if ever.
     pub calm_after: Option<Span>,
 }

@@ -7,6 +7,7 @@
 //! listened on.
 
 mod cloud;
+mod date;
 mod disposition;
 mod draw;
 mod faults;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::ids::{Endpoint, InvalidId, ProjectId, ServerId};
 
+pub use date::DateFaults;
 pub use disposition::StartFaults;
 pub use draw::invented_name;
 pub use faults::{

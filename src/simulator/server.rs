@@ -148,7 +148,7 @@ fn response(cloud: &Cloud, reply: Reply, request_id: &str) -> Response<Body> {
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(reply.media));
-    let date = cloud.clock().now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+    let date = cloud.date().strftime("%a, %d %b %Y %H:%M:%S GMT");
     let retry_after = reply.retry_after.map(|wait| wait.as_secs().to_string());
     for (name, value) in [
         ("x-request-id", Some(request_id.to_owned())),

@@ -99,7 +99,11 @@ impl Cloud {
             .iter()
             .map(|(status, body)| {
                 let length = body.len();
-                format!("HTTP/1.1 {status} X\r\nX-Request-Id: r-{status}\r\nContent-Length: {length}\r\n\r\n{body}")
+                let seconds = status % 60;
+                format!(
+                    "HTTP/1.1 {status} X\r\nX-Request-Id: r-{status}\r\nDate: Sat, 28 Nov 2026 17:00:{seconds:02} GMT\r\n\
+                     Content-Length: {length}\r\n\r\n{body}"
+                )
             })
             .collect();
         let script = Arc::new(Mutex::new(script));
@@ -200,6 +204,20 @@ async fn a_stop_arrives_as_it_was_signed() {
     );
     let date = request.header("x-sdk-date").unwrap();
     assert_eq!((date.len(), &date[8..9], &date[15..]), (16, "T", "Z"));
+}
+
+#[tokio::test]
+async fn every_answer_tells_what_the_cloud_s_clock_shows() {
+    let cloud = Cloud::answering([(200, ACCEPTED), (404, "{}"), (503, "")]).await;
+    let client = cloud.client(keys());
+    let shown = |client: &Client| client.date().map(|date| date.told.to_string());
+    assert_eq!(shown(&client), None);
+    stop(&client).await;
+    assert_eq!(shown(&client).as_deref(), Some("2026-11-28T17:00:20Z"));
+    let _ = client.show(server()).await;
+    assert_eq!(shown(&client).as_deref(), Some("2026-11-28T17:00:44Z"));
+    let _ = client.clone().job(&"job-1".parse().unwrap()).await;
+    assert_eq!(shown(&client).as_deref(), Some("2026-11-28T17:00:23Z"));
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 //! Invariant: [`Clock::elapsed`] never goes back, and no jump of the date moves it.
 
 mod course;
+mod latest;
 
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -15,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 pub use course::{Course, InvalidCourse};
+pub use latest::Latest;
 
 /// Tells the time and waits. Copies share one start, so their [`Moment`]s can be compared.
 #[derive(Debug, Clone, Copy)]

@@ -8,6 +8,7 @@ use super::fresh::Wish;
 use super::policies::{self, InForce};
 use super::timing::{self, Timing};
 use super::{Invocation, cloud, internal, narrowing, runtime};
+use crate::clock::Latest;
 use crate::error::Error;
 use crate::event::{Launch, Mode, Permit};
 use crate::exit::Exit;
@@ -42,7 +43,12 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
         Err(_) => Permit::default(),
     };
     timing::tell_idle(invocation, &permit);
-    let recorder = Recorder::new(Ledger::new(plan), clock, None, Box::new(|_| {}));
+    let recorder = Recorder::new(
+        Ledger::new(plan),
+        Latest::new(clock),
+        None,
+        Box::new(|_| {}),
+    );
     let launch = Launch {
         // Never shown: a dry run has no folder that an ID could name.
         run: RunId::new(clock.now(), 0),

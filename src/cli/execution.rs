@@ -6,7 +6,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
@@ -14,7 +13,7 @@ use super::progress::Bars;
 use super::signals::{Listener, Signals};
 use super::{Invocation, internal, logging, narrate, runtime, signals};
 use crate::bms::Client;
-use crate::clock::Clock;
+use crate::clock::{Clock, Latest};
 use crate::error::Error;
 use crate::event::{Event, Launch, Slots, Stamped, StopCause};
 use crate::exit::Exit;
@@ -23,7 +22,7 @@ use crate::journal::{CrashPoint, Journal, Replayed};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
 use crate::plan::{self, Plan, Ruling};
 use crate::report::{Report, RunFacts, summary};
-use crate::run::{self, Observer, Opening, Recorder, RunError, Work};
+use crate::run::{self, Hours, Observer, Opening, Recorder, RunError, Work};
 use crate::state::{ReportPlace, RunFolder, StateError};
 use crate::untrusted::for_terminal;
 
@@ -34,14 +33,15 @@ const RUN: &str = "lightsout::run";
 pub(super) struct Execution {
     pub(super) plan: Arc<Plan>,
     pub(super) client: Client,
-    pub(super) clock: Clock,
+    /// Its clock, and the latest that it can be.
+    pub(super) latest: Latest,
     pub(super) folder: RunFolder,
     /// The further place that a report was asked for.
     pub(super) place: Option<ReportPlace>,
     /// The state folder whose stop switch is obeyed.
     pub(super) switch: Option<PathBuf>,
-    /// From when on a closure forbids to send, if one will.
-    pub(super) sends_until: Option<Timestamp>,
+    /// When it may send.
+    pub(super) hours: Hours,
     /// Where a test wants the process to die.
     pub(super) crash: Option<CrashPoint>,
 }
@@ -108,7 +108,7 @@ pub(super) fn perform(
     let Engine { runtime, signals } = engine;
     let (opening, ledger, journal) = begin(&execution, beginning)?;
     let observer = observer(execution.plan.clone());
-    let recorder = Recorder::new(ledger, execution.clock, Some(journal), observer);
+    let recorder = Recorder::new(ledger, execution.latest, Some(journal), observer);
     let recorder = Arc::new(recorder);
     let ended = runtime.block_on(async {
         let execute = execute(invocation, &execution, signals, opening, recorder.clone());
@@ -177,13 +177,13 @@ async fn execute(
     let work = Work {
         plan: execution.plan.clone(),
         client: execution.client.clone(),
-        clock: execution.clock,
+        clock: execution.latest.clock(),
         opening,
-        sends_until: execution.sends_until,
+        hours: execution.hours,
         stop,
     };
     let switch = execution.switch.as_deref();
-    let listener = Listener::new(signals, raise, switch, execution.clock);
+    let listener = Listener::new(signals, raise, switch, execution.latest.clock());
     let listen = listener.listen(&recorder);
     let bars = invocation.printer.voice().bars;
     let bars = bars.then(|| Bars::new(&execution.plan, invocation.printer.bars()));

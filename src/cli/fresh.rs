@@ -8,8 +8,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::args::{CloudFlags, NarrowingFlags};
 use super::cloud::{Account, Connected};
 use super::execution::{Beginning, Engine, Execution, perform};
@@ -17,13 +15,14 @@ use super::policies::{self, Asking, InForce};
 use super::timing::{self, Timing};
 use super::{Invocation, cloud, confirm, narrowing, settings, take_up};
 use crate::bms::Client;
-use crate::clock::Clock;
+use crate::clock::Latest;
 use crate::error::Error;
 use crate::event::{Launch, Mode, Permit};
 use crate::exit::Exit;
 use crate::ids::RunId;
 use crate::plan::{Plan, PlanWarning, Ruling};
 use crate::policy::Approval;
+use crate::run::Hours;
 use crate::state::{Holder, Keep, Lock, ReportPlace, RunFolder, Switch};
 
 /// What is to be run, and how.
@@ -64,14 +63,15 @@ pub(super) enum Consent {
 pub(super) struct Prepared {
     pub(super) plan: Plan,
     pub(super) client: Client,
-    pub(super) clock: Clock,
+    /// Its clock, and the latest that it can be.
+    pub(super) latest: Latest,
     warnings: Vec<PlanWarning>,
     /// What guards and policies make of the plan.
     guards: Vec<Ruling>,
     /// When it may send.
     permit: Permit,
-    /// From when on a closure forbids to send, if one will.
-    sends_until: Option<Timestamp>,
+    /// When it may send, as far as that is known.
+    hours: Hours,
     /// The further place that the command line asks for.
     asked: Option<ReportPlace>,
 }
@@ -93,7 +93,8 @@ pub(super) fn begin(
         wish.connected,
         (wish.cloud, wish.report),
     )?;
-    timing.check(prepared.clock.now())?;
+    timing.check(prepared.latest.now())?;
+    let clock = prepared.latest.clock();
     let state = settings::state_folder(&invocation.general, invocation.around)?;
     if consent == Consent::ToBeAsked {
         let left_out = narrowing::narrowing(invocation, told.narrowing, &prepared.plan)?;
@@ -101,29 +102,29 @@ pub(super) fn begin(
         confirm::confirm(invocation, &prepared.plan, left)?;
     }
     let mut lock = Lock::take(&state, &prepared.plan.project)?;
-    if let Some(switch) = Switch::in_force(&state, prepared.clock.now()) {
+    if let Some(switch) = Switch::in_force(&state, clock.now()) {
         return Err(Error::Halted(switch));
     }
     last_look(&state)?;
     prepared
         .warnings
         .extend(cloud::odd_state(invocation, &state));
-    let mut engine = Engine::start(invocation, prepared.clock)?;
+    let mut engine = Engine::start(invocation, clock)?;
     take_up::settle_earlier(invocation, &mut engine, &state, &prepared)?;
     let asking = Asking {
         client: &prepared.client,
-        clock: prepared.clock,
+        clock,
         state: &state,
     };
     let judgement = in_force.decide(&mut engine, &prepared.plan, &asking)?;
     policies::refuse(&judgement)?;
     prepared.guards = judgement.rulings;
-    let now = prepared.clock.now();
+    let now = prepared.latest.now();
     timing.check(now)?;
-    prepared.sends_until = timing.freezes_after(now);
+    prepared.hours = timing.hours(now);
     prepared.permit = timing.permit(now);
     timing::tell_idle(invocation, &prepared.permit);
-    let folder = RunFolder::create(&state, Keep::Runs, prepared.clock.now())?;
+    let folder = RunFolder::create(&state, Keep::Runs, clock.now())?;
     lock.name(&Holder::this(Some(folder.run().clone())))?;
     let made = execution(invocation, told, prepared, folder.clone(), &state);
     let (execution, beginning) = match made {
@@ -155,11 +156,11 @@ fn prepare(
     Ok(Prepared {
         plan,
         client,
-        clock,
+        latest: Latest::new(clock),
         warnings,
         guards: Vec::new(),
         permit: Permit::default(),
-        sends_until: None,
+        hours: Hours::default(),
         asked,
     })
 }
@@ -174,14 +175,14 @@ fn execution(
     let Prepared {
         plan,
         client,
-        clock,
+        latest,
         warnings,
         guards,
         permit,
-        sends_until,
+        hours,
         asked,
     } = prepared;
-    let templated = cloud::templated(&plan, folder.run(), clock.now())?;
+    let templated = cloud::templated(&plan, folder.run(), latest.clock().now())?;
     let place = match (asked, templated) {
         (Some(place), _) => Some(place),
         (None, Some(path)) => Some(ReportPlace::prove(&path)?),
@@ -206,11 +207,11 @@ fn execution(
         crash: settings::crash(invocation.around, &plan.project.endpoint)?,
         plan: Arc::new(plan),
         client,
-        clock,
+        latest,
         folder,
         place,
         switch: Some(state.to_owned()),
-        sends_until,
+        hours,
     };
     Ok((
         execution,

@@ -14,7 +14,7 @@ use super::selecting::{Made, Source};
 use super::timing::Timing;
 use super::{Invocation, again, faults, selecting, settings, simulated, sources};
 use crate::bms::{Client, ClientSettings, Credentials, Secrets, ServerDetail};
-use crate::clock::{Clock, Course};
+use crate::clock::{Clock, Course, Latest};
 use crate::error::Error;
 use crate::event::{Launch, Mode, Permit};
 use crate::exit::Exit;
@@ -22,6 +22,7 @@ use crate::http::{Reach, Transport, TransportSettings};
 use crate::ids::ServerId;
 use crate::plan::{Breach, Plan, Ruling};
 use crate::policy::Approval;
+use crate::run::Hours;
 use crate::simulator::{Keys, Settings, SimulatedServer, Simulator};
 use crate::state::{Keep, ReportPlace, RunFolder};
 use crate::untrusted::for_terminal;
@@ -69,11 +70,11 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
     let execution = Execution {
         plan: Arc::new(plan),
         client,
-        clock,
+        latest: Latest::new(clock),
         folder,
         place,
         switch: None,
-        sends_until: None,
+        hours: Hours::default(),
         crash: None,
     };
     let mut engine = Engine::start(invocation, clock)?;

@@ -13,13 +13,14 @@ use super::execution::{Beginning, Engine, Execution, Resumption, perform};
 use super::policies::{self, Asking, InForce};
 use super::timing::{self, Timing};
 use super::{Invocation, cloud, settings, tell};
-use crate::clock::Clock;
+use crate::clock::{Clock, Latest};
 use crate::error::Error;
 use crate::event::StopCause;
 use crate::exit::Exit;
 use crate::ids::RunId;
 use crate::plan::{Judgement, Ruling};
 use crate::policy::Approval;
+use crate::run::Hours;
 use crate::state::{
     Holder, Keep, Lock, Recorded, ReportPlace, StateError, Switch, project_of, unfinished,
 };
@@ -71,9 +72,12 @@ pub(super) fn take_up(
     cloud::odd_state(invocation, &state);
     let place = cloud::place(&recorded, asked)?;
     let mut engine = Engine::start(invocation, clock)?;
-    let sends_until = match &in_force {
-        Ok(in_force) => Timing::of(in_force, lifts.as_deref()).freezes_after(clock.now()),
-        Err(_) => None,
+    let mut latest = Latest::new(clock);
+    let newest = recorded.ledger.newest();
+    newest.into_iter().for_each(|at| latest.see(at));
+    let hours = match &in_force {
+        Ok(in_force) => Timing::of(in_force, lifts.as_deref()).hours(latest.now()),
+        Err(_) => Hours::default(),
     };
     let (forbidden, guards) = match forbidden(&state, &recorded, aim, clock) {
         Some(cause) => (Some(cause), Vec::new()),
@@ -85,7 +89,7 @@ pub(super) fn take_up(
             };
             let decided = in_force.and_then(|in_force| {
                 let judgement = in_force.decide(&mut engine, &recorded.plan, &asking)?;
-                Timing::of(&in_force, lifts.as_deref()).check(clock.now())?;
+                Timing::of(&in_force, lifts.as_deref()).check(latest.now())?;
                 Ok(judgement)
             });
             ruled(invocation, decided)?
@@ -95,12 +99,12 @@ pub(super) fn take_up(
     let execution = Execution {
         plan: Arc::new(recorded.plan),
         client,
-        clock,
+        latest,
         folder: recorded.folder,
         place,
         // Where nothing is sent, a stop switch has nothing to stop: what was sent is still followed.
         switch: forbidden.is_none().then_some(state),
-        sends_until,
+        hours,
         crash,
     };
     let beginning = Beginning::Resumed(Box::new(Resumption {
@@ -199,11 +203,11 @@ pub(super) fn settle_earlier(
         let execution = Execution {
             plan: Arc::new(recorded.plan),
             client: next.client.clone(),
-            clock: next.clock,
+            latest: next.latest,
             folder: recorded.folder,
             place,
             switch: None,
-            sends_until: None,
+            hours: Hours::default(),
             crash: None,
         };
         let beginning = Beginning::Resumed(Box::new(Resumption {

@@ -10,6 +10,7 @@ use super::policies::InForce;
 use crate::error::Error;
 use crate::event::{Lifted, Permit, TimeRule};
 use crate::policy::Lifting;
+use crate::run::Hours;
 
 /// What keeps a run from sending at its time.
 pub(super) struct Timing<'a> {
@@ -41,11 +42,14 @@ impl<'a> Timing<'a> {
         }
     }
 
-    /// From when on a closure forbids to send, if one will.
-    pub(super) fn freezes_after(&self, now: Timestamp) -> Option<Timestamp> {
+    /// Until when a run that may send now may do so.
+    pub(super) fn hours(&self, now: Timestamp) -> Hours {
         match self.reason {
-            Some(_) => None,
-            None => self.in_force.freezes_after(now),
+            Some(_) => Hours::default(),
+            None => Hours {
+                occurrence: None,
+                freezes: self.in_force.freezes_after(now),
+            },
         }
     }
 

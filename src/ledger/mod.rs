@@ -4,19 +4,24 @@
 //! files. Invariant: the totals of a group always add up to its targets, whatever events came.
 
 mod batch;
+mod job_times;
 #[cfg(test)]
 mod tests;
 mod totals;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
 use crate::bms::Evidence;
-use crate::event::{Event, Launch, Mode, Stamped, StopCause};
+use crate::event::{Event, Launch, Mode, SendAnswer, Stamped, StopCause};
 use crate::exit::Exit;
 use crate::ids::{BatchIndex, Digest};
 use crate::outcome::{Outcome, OutcomeKind, Reason};
 use crate::plan::{Plan, Ruling};
 use crate::power::Action;
+
+use job_times::JobTimes;
 
 pub use batch::{BatchRecord, SendRecord, TargetRecord};
 pub use totals::Totals;
@@ -29,6 +34,8 @@ pub struct Ledger {
     resumed: u32,
     report_misplaced: bool,
     finished_at: Option<Timestamp>,
+    newest: Option<Timestamp>,
+    jobs: JobTimes,
     stopped: Option<(StopCause, Evidence)>,
     guards: Vec<Ruling>,
     batches: Vec<BatchRecord>,
@@ -63,6 +70,8 @@ impl Ledger {
             resumed: 0,
             report_misplaced: false,
             finished_at: None,
+            newest: None,
+            jobs: JobTimes::default(),
             stopped: None,
             guards: Vec::new(),
             batches: plan.batches.iter().map(batch).collect(),
@@ -96,6 +105,7 @@ impl Ledger {
                     self.guards.clone_from(guards);
                 }
                 self.resumed += 1;
+                self.jobs.resumed();
                 self.finished_at = None;
                 self.report_misplaced = false;
                 self.stopped = forbidden.map(|cause| (cause, Evidence::default()));
@@ -123,6 +133,9 @@ impl Ledger {
             } => {
                 self.batch_mut(*batch)?
                     .answer(*attempt, answer, evidence, at)?;
+                if matches!(answer, SendAnswer::Accepted { .. }) {
+                    self.jobs.accepted(*batch, *attempt, at);
+                }
             }
             Event::SendWithdrawn { batch, attempt, .. } => {
                 self.batch_mut(*batch)?.withdraw(*attempt, at)?;
@@ -135,6 +148,7 @@ impl Ledger {
             } => {
                 self.batch_mut(*batch)?
                     .end_job(*attempt, end, results, at)?;
+                self.jobs.ended(*batch, *attempt, at);
             }
             Event::Settled { batch, outcomes } => self.settle(*batch, outcomes)?,
             Event::SendingStopped { cause, evidence } => {
@@ -145,6 +159,7 @@ impl Ledger {
             Event::Finished => self.finished_at = Some(at),
             Event::ReportMisplaced => self.report_misplaced = true,
         }
+        self.newest = self.newest.max(Some(at));
         Ok(())
     }
 
@@ -196,6 +211,16 @@ impl Ledger {
     /// When the run was over, once it is.
     pub fn finished_at(&self) -> Option<Timestamp> {
         self.finished_at
+    }
+
+    /// The greatest date of any event.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.newest
+    }
+
+    /// How long the longest job has taken so far; one that has not ended, until now.
+    pub fn longest_job(&self, now: Timestamp) -> Duration {
+        self.jobs.longest(now)
     }
 
     /// Why nothing more is sent, if so, with what the cloud said.

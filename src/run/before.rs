@@ -119,6 +119,10 @@ pub(super) async fn sift(
             break;
         }
         if !open.is_empty() {
+            if let Some(cause) = context.sending_stopped() {
+                context.leave(batch.index(), &open, cause).await?;
+                break;
+            }
             wait(context, batch, WaitReason::Busy, BUSY_POLL).await?;
             how = How::NotBefore(context.clock.elapsed());
         }
@@ -161,7 +165,12 @@ async fn read(
 ) -> Result<Vec<(Slot, Reading)>, Unanswered> {
     let servers = servers_at(batch, slots.iter());
     let readings = match how {
-        How::NotBefore(since) => context.states.read(context, &servers, since).await?,
+        How::NotBefore(since) => {
+            context
+                .states
+                .read_to_send(context, &servers, since)
+                .await?
+        }
         How::Singly => context.states.read_singly(context, &servers).await?,
     };
     Ok(slots.iter().zip(readings).collect())
@@ -175,7 +184,11 @@ async fn give_up(
     unanswered: Unanswered,
 ) -> Result<(), RunError> {
     let (cause, evidence) = match unanswered {
-        Unanswered::GaveUp(evidence) => (StopCause::Unreachable, evidence),
+        // They may have been given up for that.
+        Unanswered::GaveUp(evidence) => match context.out_of_hours() {
+            Some(cause) => (cause, evidence),
+            None => (StopCause::Unreachable, evidence),
+        },
         Unanswered::NotFound(evidence) | Unanswered::Refused(evidence) => {
             (StopCause::Refused, evidence)
         }

@@ -13,6 +13,7 @@ mod batch;
 mod before;
 mod deliver;
 mod follow;
+mod hours;
 mod narrow;
 mod opening;
 mod reaction;
@@ -24,11 +25,8 @@ mod states;
 mod tests;
 mod verdict;
 
-use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -40,11 +38,9 @@ use crate::ledger::{BatchRecord, Ledger, Misfit};
 use crate::outcome::{Outcome, Reason};
 use crate::plan::{Batch, Plan, Ruling};
 
+pub use hours::Hours;
 pub use narrow::{Narrowing, left_out};
 pub use recorder::{Observer, Recorder};
-
-/// How often it is looked whether a closure has begun.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// Why a run itself cannot go on; what happened to servers is never an error.
 #[derive(Debug, thiserror::Error)]
@@ -70,8 +66,8 @@ pub struct Work {
     pub clock: Clock,
     /// How it begins.
     pub opening: Opening,
-    /// From when on nothing more may be sent, if that is known.
-    pub sends_until: Option<Timestamp>,
+    /// When it may send.
+    pub hours: Hours,
     /// Says, from outside, that the run is to end.
     pub stop: StopSignal,
 }
@@ -100,7 +96,7 @@ struct Context {
     clock: Clock,
     recorder: Arc<Recorder>,
     states: states::States,
-    sends_until: Option<Timestamp>,
+    hours: Hours,
     stop: StopSignal,
     deliveries: deliver::Deliveries,
 }
@@ -123,27 +119,7 @@ impl Context {
                     .read(|ledger| ledger.stopped().map(|(cause, _)| *cause))
             })
             .or_else(|| self.recorder.journal_failed().then_some(StopCause::Journal))
-            .or_else(|| self.frozen())
-    }
-
-    /// That a closure has begun, if one has.
-    fn frozen(&self) -> Option<StopCause> {
-        let begins = self.sends_until?;
-        (self.clock.now() >= begins).then_some(StopCause::Frozen)
-    }
-
-    /// Records that a closure begins, when it does; never ends otherwise.
-    async fn freeze(&self) -> Result<Infallible, RunError> {
-        if let Some(begins) = self.sends_until {
-            while self.frozen().is_none() {
-                let left = begins.duration_since(self.clock.now()).unsigned_abs();
-                // The clock of the wall may be set while this sleeps.
-                self.clock.sleep(left.min(LOOK_AGAIN)).await;
-            }
-            self.stop_sending(StopCause::Frozen, Evidence::default())
-                .await?;
-        }
-        std::future::pending().await
+            .or_else(|| self.out_of_hours())
     }
 
     async fn stop_sending(&self, cause: StopCause, evidence: Evidence) -> Result<(), RunError> {
@@ -165,6 +141,7 @@ impl Context {
         if cause.leaves_unfinished() || slots.is_empty() {
             return Ok(());
         }
+        self.stop_sending(cause, Evidence::default()).await?;
         let outcomes = vec![(Outcome::NotSent(cause.reason()), slots.clone())];
         self.settle(batch, outcomes).await
     }
@@ -191,7 +168,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         client,
         clock,
         opening,
-        sends_until,
+        hours,
         mut stop,
     } = work;
     recorder.record(opening_event(opening, &plan)).await?;
@@ -203,7 +180,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         clock,
         recorder,
         states,
-        sends_until,
+        hours,
         stop: stop.clone(),
         deliveries,
     };
@@ -211,7 +188,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
     let ended = tokio::select! {
         biased;
         cause = raised(&mut stop) => Some(cause),
-        frozen = context.freeze() => match frozen? {},
+        never = context.watch_hours() => match never? {},
         worked = run_waves(&context) => { worked?; None }
     };
     if let Some(cause) = ended {

@@ -6,9 +6,11 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use jiff::Timestamp;
+
 use super::RunError;
 use crate::bms::Evidence;
-use crate::clock::Clock;
+use crate::clock::{Clock, Latest};
 use crate::event::{Event, Phase, Slots, Stamped, StopCause};
 use crate::journal::{Journal, Receipt};
 use crate::ledger::Ledger;
@@ -28,6 +30,7 @@ pub struct Recorder {
 
 struct Books {
     ledger: Ledger,
+    latest: Latest,
     unwritten: Vec<Stamped>,
 }
 
@@ -69,11 +72,19 @@ fn moving(action: Action, states: &[(StateClass, Slots)]) -> bool {
 }
 
 impl Recorder {
-    /// A recorder for a run of which `ledger` tells what is known; without a journal nothing is kept.
-    pub fn new(ledger: Ledger, clock: Clock, journal: Option<Journal>, observer: Observer) -> Self {
-        let action = ledger.action();
+    /// A recorder for a run of which `ledger` tells what is known, and its events how late it is; without a journal nothing is kept.
+    pub fn new(
+        ledger: Ledger,
+        latest: Latest,
+        journal: Option<Journal>,
+        observer: Observer,
+    ) -> Self {
+        let (action, clock) = (ledger.action(), latest.clock());
+        let mut latest = latest;
+        ledger.newest().into_iter().for_each(|at| latest.see(at));
         let books = Mutex::new(Books {
             ledger,
+            latest,
             unwritten: Vec::new(),
         });
         Self {
@@ -107,6 +118,11 @@ impl Recorder {
         look(&self.books().ledger)
     }
 
+    /// The latest that it can be, by the clock and by everything that was recorded.
+    pub fn latest(&self) -> Timestamp {
+        self.books().latest.now()
+    }
+
     /// Whether the journal could not be written.
     pub fn journal_failed(&self) -> bool {
         self.journal.as_ref().is_some_and(Journal::has_failed)
@@ -119,6 +135,7 @@ impl Recorder {
             at: self.clock.now(),
             event,
         };
+        books.latest.see(stamped.at);
         books.ledger.apply(&stamped)?;
         (self.observer)(&stamped);
         let Some(journal) = &self.journal else {

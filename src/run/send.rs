@@ -261,7 +261,9 @@ impl Sending<'_> {
                 });
             }
             Reaction::Again(pause, reason) => {
-                wait(self.context, self.batch, reason, pause).await?;
+                // Where nothing may be sent by then, there is nothing to wait for.
+                let left = self.context.hours_left().unwrap_or(Duration::MAX);
+                wait(self.context, self.batch, reason, pause.min(left)).await?;
                 self.tasks.push_front(Task::Send(portion));
             }
             Reaction::Sift => {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::Context;
 use crate::bms::request::{MOST_PAGES, PAGE_SIZE};
-use crate::bms::{ServerRow, StateClass, Unanswered, singly};
+use crate::bms::{Patience, ReadError, ServerRow, StateClass, Unanswered, singly};
 use crate::clock::Moment;
 use crate::ids::ServerId;
 use crate::plan::Plan;
@@ -73,31 +73,52 @@ impl States {
         servers: &[ServerId],
         since: Moment,
     ) -> Result<Vec<Reading>, Unanswered> {
-        let wanted = context.clock.elapsed();
+        let want = Want::of(context, context.patience());
+        self.read_for(&want, servers, since).await
+    }
+
+    /// The same for readings of which nothing hangs but what may be sent: no longer than it may.
+    pub(super) async fn read_to_send(
+        &self,
+        context: &Context,
+        servers: &[ServerId],
+        since: Moment,
+    ) -> Result<Vec<Reading>, Unanswered> {
+        let want = Want::of(context, context.patience_to_send());
+        self.read_for(&want, servers, since).await
+    }
+
+    async fn read_for(
+        &self,
+        want: &Want<'_>,
+        servers: &[ServerId],
+        since: Moment,
+    ) -> Result<Vec<Reading>, Unanswered> {
+        let context = want.context;
         if self.sweep_is_cheaper(context, servers, since) {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             let turn = self.sweeping.lock().await;
             self.waiting.fetch_sub(1, Ordering::Relaxed);
             if self.sweep_is_cheaper(context, servers, since) {
-                self.sweep(context, servers, wanted).await?;
+                self.sweep(want, servers).await?;
             }
             drop(turn);
         }
         if let Some(readings) = self.known().all_fresh(servers, since) {
             return Ok(readings);
         }
-        let one = |server| self.one(context, server, since, wanted);
+        let one = |server| self.one(want, server, since);
         singly(servers.iter().copied(), one).await
     }
 
-    /// Readings of `servers` by one request each, all begun from now on.
+    /// Readings of `servers` by one request each, all begun from now on; no longer than may be sent.
     pub(super) async fn read_singly(
         &self,
         context: &Context,
         servers: &[ServerId],
     ) -> Result<Vec<Reading>, Unanswered> {
-        let now = context.clock.elapsed();
-        let one = |server| self.one(context, server, now, now);
+        let want = Want::of(context, context.patience_to_send());
+        let one = |server| self.one(&want, server, want.wanted);
         singly(servers.iter().copied(), one).await
     }
 
@@ -116,12 +137,8 @@ impl States {
     }
 
     /// Reads list pages until the end, or until `servers` are found and nobody else waits.
-    async fn sweep(
-        &self,
-        context: &Context,
-        servers: &[ServerId],
-        wanted: Moment,
-    ) -> Result<(), Unanswered> {
+    async fn sweep(&self, want: &Want<'_>, servers: &[ServerId]) -> Result<(), Unanswered> {
+        let context = want.context;
         self.linger(context).await;
         self.known().expect_targets(&context.plan);
         let mut sweep = Sweep {
@@ -131,10 +148,7 @@ impl States {
         // What a listing without an end has not shown by the last page is read singly.
         for page in 1..=MOST_PAGES {
             let at = context.clock.elapsed();
-            let answer = context
-                .patience()
-                .answer(wanted, || context.client.list_page(page))
-                .await?;
+            let answer = want.answer(|| context.client.list_page(page)).await?;
             let news = self.take_in(context, &answer.rows, at, &mut sweep);
             if answer.listed < PAGE_SIZE || !news || page == MOST_PAGES {
                 self.known().pages = page as usize;
@@ -185,25 +199,47 @@ impl States {
     /// The known reading if it is fresh, else a new one by a request for this server alone.
     async fn one(
         &self,
-        context: &Context,
+        want: &Want<'_>,
         server: ServerId,
         since: Moment,
-        wanted: Moment,
     ) -> Result<Reading, Unanswered> {
+        let context = want.context;
         if let Some(reading) = self.known().fresh(server, since) {
             return Ok(reading);
         }
         let at = context.clock.elapsed();
-        let shown = context
-            .patience()
-            .answer(wanted, || context.client.show(server))
-            .await?;
+        let shown = want.answer(|| context.client.show(server)).await?;
         let reading = match shown {
             Some(row) => Reading::of(context, &row, at),
             None => Reading::gone(at),
         };
         self.known().readings.insert(server, Some(reading));
         Ok(reading)
+    }
+}
+
+/// When readings were first needed, and how long they are tried for.
+struct Want<'a> {
+    context: &'a Context,
+    wanted: Moment,
+    patience: Patience,
+}
+
+impl<'a> Want<'a> {
+    fn of(context: &'a Context, patience: Patience) -> Self {
+        Self {
+            context,
+            wanted: context.clock.elapsed(),
+            patience,
+        }
+    }
+
+    async fn answer<T, F, R>(&self, read: R) -> Result<T, Unanswered>
+    where
+        R: Fn() -> F,
+        F: Future<Output = Result<T, ReadError>>,
+    {
+        self.patience.answer(self.wanted, read).await
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::bms::{ClientSettings, Credentials, Secrets};
+use crate::clock::Latest;
 use crate::event::{Mode, Permit, Stamped};
 use crate::exit::Exit;
 use crate::http::{Reach, Transport, TransportSettings};
@@ -137,14 +138,19 @@ impl Cloud {
             list.push(stamped.clone());
         });
         let ledger = self.replayed(&known);
-        let recorder = Arc::new(Recorder::new(ledger, self.clock, None, observer));
+        let recorder = Arc::new(Recorder::new(
+            ledger,
+            Latest::new(self.clock),
+            None,
+            observer,
+        ));
         let (_never, stop) = watch::channel(None);
         let work = Work {
             plan: self.plan.clone(),
             client: client(&self.simulator, &self.plan, self.clock),
             clock: self.clock,
             opening,
-            sends_until: None,
+            hours: Hours::default(),
             stop,
         };
         let ended = tokio::spawn(execute(work, recorder)).await;
@@ -416,7 +422,7 @@ async fn a_raised_stop_ends_the_run_and_leaves_it_unfinished() {
     });
     let recorder = Arc::new(Recorder::new(
         Ledger::new(&cloud.plan),
-        cloud.clock,
+        Latest::new(cloud.clock),
         None,
         observer,
     ));
@@ -429,7 +435,7 @@ async fn a_raised_stop_ends_the_run_and_leaves_it_unfinished() {
             client,
             clock,
             opening,
-            sends_until: None,
+            hours: Hours::default(),
             stop,
         },
         recorder.clone(),

@@ -213,7 +213,7 @@ fn text_hint(word: &str, schema: &Value, kind: &Kind) -> Option<String> {
         return (word == "1").then(|| format!("remove the quotes: `{word}`"));
     }
     if matches!(kind, Kind::Pattern { .. }) {
-        return share_hint(word, schema);
+        return share_hint(word, schema).or_else(|| time_hint(word, schema));
     }
     is_type(kind).then(|| unquote(word, schema)).flatten()
 }
@@ -240,7 +240,36 @@ fn near_option(word: &str, options: &Value) -> Option<String> {
         .iter()
         .filter_map(Value::as_str)
         .collect();
-    nearest(word, &known).map(|near| format!("did you mean `{near}`?"))
+    let folded = word.to_lowercase();
+    let longer = |name: &&&str| name.len() > 2 && folded.starts_with(&name.to_lowercase());
+    let near = nearest(word, &known).or_else(|| known.iter().find(longer).copied());
+    near.map(|near| format!("did you mean `{near}`?"))
+}
+
+/// Advice for times that are written as elsewhere, but not here.
+fn time_hint(word: &str, schema: &Value) -> Option<String> {
+    let title = schema.get("title").and_then(Value::as_str).unwrap_or("");
+    let (date, time) = match word.split_once(['T', 't', ' ']) {
+        Some((date, time)) if title.starts_with("a local date and time") => (Some(date), time),
+        None if title.starts_with("a time of day") => (None, word),
+        None if title.starts_with("a local date and time") => {
+            return Some("add the time of day, as in `2026-11-28T01:00`".to_owned());
+        }
+        Some(_) | None => return None,
+    };
+    if date.is_some() && time.contains(['Z', 'z', '+', '-']) {
+        return Some("leave the offset out: this is local time in `timezone`".to_owned());
+    }
+    let mut parts = time.split(':');
+    let (hour, minute) = (parts.next()?, parts.next()?);
+    let number = |text: &str| text.parse::<u8>().ok().filter(|_| text.len() <= 2);
+    let (hour, minute) = (number(hour)?, number(minute)?);
+    let date = date.map_or_else(String::new, |date| format!("{date}T"));
+    match (hour, minute) {
+        (24, 0) => Some("midnight is `00:00` of the day that it begins".to_owned()),
+        (0..24, 0..60) => Some(format!("write `{}{hour:02}:{minute:02}`", shorten(&date))),
+        _ => None,
+    }
 }
 
 fn refers_to_duration(schema: &Value) -> bool {

@@ -93,6 +93,7 @@ fn workflow(groups: Vec<Group>) -> Definition {
         stop_type: StopType::Hard,
         groups,
         rollout: Rollout::default(),
+        window: None,
         guards: Guards::default(),
         jobs: Jobs::default(),
         checks: Checks::default(),

@@ -9,7 +9,7 @@ use std::io;
 use serde::Serialize;
 
 use super::model::{Plan, PlannedGroup};
-use super::words::settings;
+use super::words::{freeze, settings};
 use crate::duration;
 use crate::ids::{BatchIndex, Digest, ServerId};
 use crate::inventory::{Asked, criteria};
@@ -161,7 +161,11 @@ fn named_settings(plan: &Plan) -> Vec<(String, String)> {
     let stop_type = stop_type.map(|stop_type| ("stop_type", stop_type.as_str().to_owned()));
     let guards = plan.guards.iter();
     let guards = guards.map(|guard| (format!("guards.{}", guard.name), guard.limit.to_string()));
-    let own = own.into_iter().chain(stop_type).chain(settings(plan));
+    let own = own
+        .into_iter()
+        .chain(stop_type)
+        .chain(settings(plan))
+        .chain(freeze(plan));
     own.map(|(name, value)| (name.to_owned(), value))
         .chain(guards)
         .collect()

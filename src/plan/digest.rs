@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use super::model::{Contents, PlannedGroup};
 use super::written::{Override, Pause, overrides};
 use crate::ids::{Digest, Endpoint, ProjectId, ServerId};
+use crate::window::Window;
 use crate::workflow::{
     Checks, FailOrSkip, FailSkipOrSend, Jobs, MaxFailures, OnState, Rollout, StopType, Waves,
 };
@@ -77,6 +78,8 @@ struct Canonical<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     stop_type: Option<StopType>,
     v: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<&'a Window>,
 }
 
 impl<'a> Canonical<'a> {
@@ -93,6 +96,7 @@ impl<'a> Canonical<'a> {
             rollout: CanonicalRollout::of(&contents.rollout, &contents.groups),
             stop_type: contents.action.stop_type(),
             v: VERSION,
+            window: contents.window.as_ref(),
         }
     }
 }
@@ -227,6 +231,7 @@ mod tests {
 
     use proptest::prelude::*;
     use rstest::rstest;
+    use serde_json::json;
 
     use super::*;
     use crate::diagnostic::{Diagnostic, SourceFile};
@@ -263,10 +268,26 @@ mod tests {
     }
 
     #[test]
+    fn a_window_stands_in_it_only_where_there_is_one() {
+        let mut workflow = sample::workflow();
+        workflow.window = Some(sample::window());
+        let plan = sample::plan_of(&workflow, vec![group("a", 0, 2)]);
+        let canonical = serde_json::to_string(&Canonical::of(&plan)).unwrap();
+        let window = concat!(
+            r#","window":{"cutoff":"45m","duration":"4h","freeze":["freeze.yaml"],"opens":["#,
+            r#"{"at":"01:00","days":["sat","sun"]},{"from":"2026-12-24T22:00"}],"timezone":"Asia/Singapore"}}"#
+        );
+        assert!(canonical.ends_with(window), "{canonical}");
+    }
+
+    #[test]
     fn members_stand_in_sorted_order_at_every_depth() {
         let mut groups = groups();
         groups[1].in_flight = InFlight::try_from(4).unwrap();
-        let canonical = serde_json::to_string(&Canonical::of(&sample::plan(groups))).unwrap();
+        let mut workflow = sample::workflow();
+        workflow.window = Some(sample::window());
+        let plan = sample::plan_of(&workflow, groups);
+        let canonical = serde_json::to_string(&Canonical::of(&plan)).unwrap();
         let sorted: serde_json::Value = serde_json::from_str(&canonical).unwrap();
         assert_eq!(sorted.to_string(), canonical);
         assert!(canonical.contains(r#""overrides":{"b":{"in_flight":4}}"#));
@@ -375,6 +396,7 @@ mod tests {
     #[case::soak(|w: &mut Definition| w.rollout.soak = Duration::from_secs(1))]
     #[case::max_failures(|w: &mut Definition| w.rollout.max_failures = MaxFailures::Count(0))]
     #[case::retry_for(|w: &mut Definition| w.rollout.retry_for = Duration::from_secs(1))]
+    #[case::window(|w: &mut Definition| w.window = Some(sample::window()))]
     #[case::max_servers(|w: &mut Definition| w.guards.max_servers = 8)]
     #[case::max_percent(|w: &mut Definition| w.guards.max_percent = Some(20.try_into().unwrap()))]
     #[case::timeout(|w: &mut Definition| w.jobs.timeout = Duration::from_secs(1))]
@@ -389,6 +411,25 @@ mod tests {
         let mut workflow = sample::workflow();
         change(&mut workflow);
         assert_ne!(sample::plan_of(&workflow, groups()).digest, plain());
+    }
+
+    #[rstest]
+    #[case::timezone("timezone", json!("Asia/Tokyo"))]
+    #[case::opens("opens", json!([{ "days": ["sat"], "at": "01:00" }]))]
+    #[case::duration("duration", json!("5h"))]
+    #[case::cutoff("cutoff", json!("0s"))]
+    #[case::freeze("freeze", json!([]))]
+    fn whatever_a_window_says_changes_the_digest(
+        #[case] member: &str,
+        #[case] value: serde_json::Value,
+    ) {
+        let mut workflow = sample::workflow();
+        workflow.window = Some(sample::window());
+        let before = sample::plan_of(&workflow, groups()).digest;
+        let mut window = serde_json::to_value(sample::window()).unwrap();
+        window[member] = value;
+        workflow.window = Some(serde_json::from_value(window).unwrap());
+        assert_ne!(sample::plan_of(&workflow, groups()).digest, before);
     }
 
     #[rstest]

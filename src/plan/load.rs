@@ -93,6 +93,7 @@ fn assemble(read: Read, action: Action) -> Result<Contents, PlanError> {
         selections: read.selections,
         guards: read.guards,
         rollout: read.rollout.settings(),
+        window: read.window,
         jobs: read.jobs,
         checks: read.checks,
         rate: read.rate,

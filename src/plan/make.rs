@@ -42,6 +42,7 @@ pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
         names,
         selections,
         rollout: workflow.rollout.clone(),
+        window: workflow.window.clone(),
         jobs: workflow.jobs,
         checks: workflow.checks,
         rate: workflow.rate,

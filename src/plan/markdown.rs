@@ -10,7 +10,7 @@ use super::difference::Difference;
 use super::difference_markdown;
 use super::judgement::{Breach, Judgement};
 use super::model::Plan;
-use super::words::{GroupView, counted, finding, settings};
+use super::words::{GroupView, counted, finding, freeze, settings};
 use crate::ids::ServerId;
 use crate::untrusted::{for_markdown, shorten};
 
@@ -40,6 +40,8 @@ const LIST: Budget = Budget {
 const DESCRIPTION: usize = 300;
 /// Longest other text that is shown.
 const TEXT: usize = 60;
+/// Longest value of a setting that is shown.
+const VALUE: usize = 300;
 /// Longest warning that is shown.
 const MESSAGE: usize = 200;
 
@@ -169,7 +171,14 @@ fn settled(out: &mut String, plan: &Plan) -> std::fmt::Result {
         text(&project.endpoint.to_string())
     )?;
     for (name, value) in settings(plan) {
-        writeln!(out, "| `{name}` | {value} |")?;
+        writeln!(out, "| `{name}` | {} |", shorten(&value, VALUE))?;
+    }
+    if let Some((name, files)) = freeze(plan) {
+        writeln!(
+            out,
+            "| `{name}` | {} |",
+            for_markdown(&shorten(&files, VALUE))
+        )?;
     }
     let labels = plan.labels.iter();
     let labels = labels.map(|(key, value)| format!("| label {} | {} |\n", text(key), text(value)));

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{BatchIndex, Digest, Endpoint, ProjectId, ServerId};
 use crate::inventory::{Asked, Selection};
 use crate::power::Action;
+use crate::window::Window;
 use crate::workflow::{Checks, InFlight, Jobs, Rate, Rollout, Waves};
 
 /// A workflow expanded. Made by [`make`](super::make()) and [`load`](super::load()) only.
@@ -82,6 +83,8 @@ pub struct Contents {
     pub guards: Vec<Guard>,
     /// How the groups are sent.
     pub rollout: Rollout,
+    /// When sends are allowed; always, where there is none.
+    pub window: Option<Window>,
     /// How jobs are followed.
     pub jobs: Jobs,
     /// What is read before and after.

@@ -16,7 +16,7 @@ use crate::workflow::{Checks, MaxFailures, Rollout};
 /// The plan that starts those of `stopped` that are targets of `plan`, of which `run` was a run.
 ///
 /// The workflow's place for the report does not come along: the run's own report may be there, and a way
-/// back must not fail for that. No failure limit holds for it, as a way back must not be barred.
+/// back must not fail for that. No failure limit and no window hold for it, as a way back must not be barred.
 pub fn reverse(plan: &Plan, run: &RunId, stopped: &HashSet<ServerId>) -> Plan {
     let batches = batches(plan, stopped);
     let groups: Vec<PlannedGroup> = (0..)
@@ -49,6 +49,7 @@ pub fn reverse(plan: &Plan, run: &RunId, stopped: &HashSet<ServerId>) -> Plan {
         batches,
         selections: Vec::new(),
         report: None,
+        window: None,
         warnings: Vec::new(),
         ..Contents::clone(plan)
     };

@@ -10,6 +10,7 @@ use super::make::expand;
 use crate::diagnostic::SourceFile;
 use crate::ids::{Endpoint, ServerId};
 use crate::inventory::{Asked, Found, Selection, TargetGroup, Targets};
+use crate::window::Window;
 use crate::workflow::{
     BatchSize, Checks, Definition, Guards, InFlight, Jobs, Rate, Rollout, Select, StopType, Waves,
 };
@@ -50,6 +51,7 @@ pub(crate) fn workflow() -> Definition {
         stop_type: StopType::Hard,
         groups: Vec::new(),
         rollout: Rollout::default(),
+        window: None,
         guards: Guards {
             max_servers: 5000,
             max_percent: None,
@@ -60,6 +62,18 @@ pub(crate) fn workflow() -> Definition {
         report: None,
         warnings: Vec::new(),
     }
+}
+
+/// A window of weekend nights in Singapore, and Christmas Eve.
+pub(crate) fn window() -> Window {
+    let window = serde_json::json!({
+        "timezone": "Asia/Singapore",
+        "opens": [{ "days": ["sat", "sun"], "at": "01:00" }, { "from": "2026-12-24T22:00" }],
+        "duration": "4h",
+        "cutoff": "45m",
+        "freeze": ["freeze.yaml"],
+    });
+    serde_json::from_value(window).unwrap()
 }
 
 /// The plan of [`workflow`] for these groups.

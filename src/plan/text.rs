@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, pr
 
 use super::judgement::{Breach, Judgement, Ruling};
 use super::model::Plan;
-use super::words::{GroupView, counted, finding, settings};
+use super::words::{GroupView, counted, finding, freeze, settings};
 use crate::ids::ServerId;
 use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
@@ -38,6 +38,9 @@ fn write_text(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt:
     writeln!(out, "\nsettings")?;
     for (name, value) in settings(plan) {
         writeln!(out, "  {name:<20}  {value}")?;
+    }
+    if let Some((name, files)) = freeze(plan) {
+        writeln!(out, "  {name:<18}  {}", for_terminal(&files))?;
     }
     if !plan.warnings.is_empty() {
         writeln!(out, "\nwarnings")?;

@@ -8,6 +8,7 @@ use crate::duration;
 use crate::ids::ServerId;
 use crate::inventory::{Asked, Selection, criteria};
 use crate::power::Action;
+use crate::window::{Opening, Window};
 use crate::workflow::{FailOrSkip, FailSkipOrSend};
 
 /// `1 server`, `2 servers`.
@@ -101,7 +102,8 @@ pub(super) fn settings(plan: &Plan) -> Vec<(&'static str, String)> {
         Action::Stop(_) => rollout.max_failures.to_string(),
         Action::Start => "no limit on the way back".to_owned(),
     };
-    vec![
+    let window = plan.window.as_ref().map(window);
+    let own = [
         ("rollout.batch_size", rollout.batch_size.get().to_string()),
         ("rollout.in_flight", rollout.in_flight.get().to_string()),
         ("rollout.waves", rollout.waves.to_string()),
@@ -129,6 +131,25 @@ pub(super) fn settings(plan: &Plan) -> Vec<(&'static str, String)> {
                 rate.stop, rate.job, rate.list, rate.show
             ),
         ),
+    ];
+    own.into_iter()
+        .chain(window.into_iter().flatten())
+        .collect()
+}
+
+/// The files of closures that a plan names, as name and value; their names come from outside.
+pub(super) fn freeze(plan: &Plan) -> Option<(&'static str, String)> {
+    let files = plan.window.as_ref()?.freeze();
+    (!files.is_empty()).then(|| ("window.freeze", files.join(", ")))
+}
+
+fn window(window: &Window) -> Vec<(&'static str, String)> {
+    let opens: Vec<String> = window.opens().iter().map(Opening::to_string).collect();
+    vec![
+        ("window.timezone", window.zone().name().to_owned()),
+        ("window.opens", opens.join("; ")),
+        ("window.duration", duration::format(window.duration())),
+        ("window.cutoff", duration::format(window.cutoff())),
     ]
 }
 

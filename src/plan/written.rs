@@ -16,6 +16,7 @@ use crate::duration;
 use crate::ids::{BatchIndex, Digest, ServerId};
 use crate::inventory::Selection;
 use crate::untrusted::PlainJson;
+use crate::window::Window;
 use crate::workflow::{
     BatchSize, Checks, InFlight, Jobs, MaxFailures, Rate, Rollout, StopType, Waves,
 };
@@ -44,7 +45,7 @@ struct Written<'a> {
     selections: &'a [Selection],
     guards: &'a [Guard],
     rollout: WrittenRollout,
-    window: Option<()>,
+    window: Option<&'a Window>,
     checks: Checks,
     jobs: Jobs,
     rate: Rate,
@@ -69,7 +70,7 @@ impl<'a> Written<'a> {
             selections: &plan.selections,
             guards: &plan.guards,
             rollout: WrittenRollout::of(plan),
-            window: None,
+            window: plan.window.as_ref(),
             checks: plan.checks,
             jobs: plan.jobs,
             rate: plan.rate,
@@ -98,8 +99,7 @@ pub(super) struct Read {
     pub(super) selections: Vec<Selection>,
     pub(super) guards: Vec<Guard>,
     pub(super) rollout: WrittenRollout,
-    #[serde(rename = "window")]
-    pub(super) _window: Option<()>,
+    pub(super) window: Option<Window>,
     pub(super) checks: Checks,
     pub(super) jobs: Jobs,
     pub(super) rate: Rate,
@@ -313,6 +313,7 @@ mod tests {
     fn fullest() -> Plan {
         let mut workflow = sample::workflow();
         workflow.report = Some("reports/{{ run.id }}.json".to_owned());
+        workflow.window = Some(sample::window());
         workflow.warnings = vec![Diagnostic::warning(
             "soft-stop-invalid",
             "`SOFT` is invalid",

@@ -3,6 +3,8 @@
 //! Owns the spelling of days, times of day and dates, and the openings around a moment. Invariant: an opening
 //! belongs to the local day on which it was meant, wherever the clocks put it.
 
+use std::fmt;
+
 use jiff::civil::{Date, DateTime, Time, Weekday};
 use jiff::{Timestamp, ToSpan};
 
@@ -65,6 +67,19 @@ pub fn date_time(text: &str) -> Option<DateTime> {
 fn number(text: &str, digits: usize) -> Option<i8> {
     let plain = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
     if plain { text.parse().ok() } else { None }
+}
+
+/// As people read it: `sat, sun at 01:00`, or `2026-11-28T01:00`.
+impl fmt::Display for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Weekly { days, at } => {
+                let days: Vec<&str> = days.iter().map(|day| day_name(*day)).collect();
+                write!(f, "{} at {}", days.join(", "), at.strftime("%H:%M"))
+            }
+            Self::Fixed { from } => write!(f, "{}", from.strftime("%Y-%m-%dT%H:%M")),
+        }
+    }
 }
 
 impl Opening {

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use jiff::civil::{DateTime, Time};
 use serde::{Deserialize, Serialize};
 
 use super::Window;
@@ -130,25 +129,17 @@ impl From<&Opening> for WrittenOpening {
     fn from(opening: &Opening) -> Self {
         match opening {
             Opening::Weekly { days, at } => Self {
-                at: Some(minutes_of_day(*at)),
+                at: Some(at.strftime("%H:%M").to_string()),
                 days: Some(days.iter().map(|day| day_name(*day).to_owned()).collect()),
                 from: None,
             },
             Opening::Fixed { from } => Self {
                 at: None,
                 days: None,
-                from: Some(local(*from)),
+                from: Some(from.strftime("%Y-%m-%dT%H:%M").to_string()),
             },
         }
     }
-}
-
-fn minutes_of_day(at: Time) -> String {
-    format!("{:02}:{:02}", at.hour(), at.minute())
-}
-
-fn local(from: DateTime) -> String {
-    format!("{}T{}", from.date(), minutes_of_day(from.time()))
 }
 
 #[cfg(test)]

@@ -45,6 +45,24 @@ impl Zone {
         names
     }
 
+    /// The name that was probably meant: the same but for upper and lower case, the same place in another
+    /// area, or one that is a letter or two away.
+    pub fn nearest(wrong: &str) -> Option<String> {
+        if wrong.len() > 64 {
+            return None;
+        }
+        let fold = |name: &str| name.to_lowercase().replace([' ', '-'], "_");
+        let place = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+        let wrong = fold(wrong);
+        let near = Self::names().into_iter().filter_map(|name| {
+            let folded = fold(&name);
+            let distance = strsim::osa_distance(&wrong, &folded);
+            let is_near = distance <= 2.min(wrong.len() / 4);
+            (is_near || place(&wrong) == place(&folded)).then_some((!is_near, distance, name))
+        });
+        near.min().map(|(.., name)| name)
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -115,6 +133,19 @@ mod tests {
         ] {
             assert_eq!(Zone::named(name), Err(UnknownZone(name.to_owned())));
         }
+    }
+
+    #[rstest]
+    #[case("asia/singapore", Some("Asia/Singapore"))]
+    #[case("Asia/Singapur", Some("Asia/Singapore"))]
+    #[case("Europe/Singapore", Some("Asia/Singapore"))]
+    #[case("Berlin", Some("Europe/Berlin"))]
+    #[case("New York", Some("America/New_York"))]
+    #[case("Asia/Beijing", None)]
+    #[case("SGT", None)]
+    #[case("", None)]
+    fn only_a_near_name_is_suggested(#[case] wrong: &str, #[case] near: Option<&str>) {
+        assert_eq!(Zone::nearest(wrong).as_deref(), near, "{wrong}");
     }
 
     #[rstest]

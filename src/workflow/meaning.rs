@@ -3,6 +3,8 @@
 //! Looks at the value before it is typed and skips what has the wrong shape, so that its findings come
 //! together with those of the schema. Invariant: a value that passes this and the schema can be read.
 
+mod window;
+
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
@@ -28,6 +30,7 @@ pub(super) fn check(root: &Value, origins: &Origins) -> Vec<Finding> {
     rules.stop_type();
     rules.endpoint();
     rules.durations();
+    rules.window();
     rules.report();
     rules.waves("/rollout/waves");
     rules.groups();
@@ -52,6 +55,13 @@ impl<'a> Rules<'a> {
         self.findings.push(Finding::error(code, spot, message));
         let last = self.findings.len() - 1;
         &mut self.findings[last]
+    }
+
+    /// Whether the environment had a part in the value at a pointer.
+    fn is_secret(&self, pointer: &str) -> bool {
+        self.origins
+            .given(pointer)
+            .is_some_and(|given| given.secret)
     }
 
     /// How a message names a text of the file, unless that would show a secret.

@@ -13,6 +13,7 @@ use super::rollout::{Rollout, Waves};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::glob::Glob;
 use crate::ids::{Endpoint, ProjectId, ServerId};
+use crate::window::Window;
 
 /// A workflow that passed every check. Only [`parse`](super::parse) makes one.
 #[derive(Debug, Clone)]
@@ -65,6 +66,8 @@ pub struct Definition {
     pub groups: Vec<Group>,
     /// How the groups are sent.
     pub rollout: Rollout,
+    /// When sends are allowed; always, where there is none.
+    pub window: Option<Window>,
     /// Limits on what may be planned.
     pub guards: Guards,
     /// How jobs are followed.

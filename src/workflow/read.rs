@@ -22,6 +22,7 @@ use crate::document::whole_numbers;
 use crate::duration;
 use crate::glob::Glob;
 use crate::ids::{Endpoint, ProjectId, ServerId};
+use crate::window::Window;
 
 /// The expanded file as the schema describes it; `vars` is gone by now.
 #[derive(Deserialize)]
@@ -40,6 +41,7 @@ struct RawWorkflow {
     groups: Vec<RawGroup>,
     #[serde(default)]
     rollout: Rollout,
+    window: Option<Value>,
     #[serde(default)]
     guards: Guards,
     #[serde(default)]
@@ -152,6 +154,7 @@ pub(super) fn read(
         stop_type: raw.stop_type,
         groups: groups.collect::<Result<_, _>>()?,
         rollout: raw.rollout,
+        window: window(raw.window)?,
         guards: raw.guards,
         jobs: raw.jobs,
         checks: raw.checks,
@@ -185,6 +188,18 @@ fn read_group(raw: RawGroup, origin: String, rollout: &Rollout) -> Result<Group,
         soak: raw.soak.unwrap_or(rollout.soak),
         origin,
     })
+}
+
+/// A window, which may name one opening without a list.
+fn window(value: Option<Value>) -> Result<Option<Window>, String> {
+    let Some(mut value) = value else {
+        return Ok(None);
+    };
+    if let Some(opens) = value.get_mut("opens").filter(|opens| opens.is_object()) {
+        *opens = Value::Array(vec![opens.take()]);
+    }
+    let window = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    Ok(Some(window))
 }
 
 /// The file of `servers_from`, which may be a path alone.
@@ -274,6 +289,8 @@ mod tests {
     use serde_json::json;
     use std::collections::BTreeSet;
 
+    use crate::window::{WrittenOpening, WrittenWindow};
+
     /// The fields that a type knows, as its refusal of another one tells.
     fn fields<T: DeserializeOwned>() -> BTreeSet<String> {
         let Err(error) = serde_json::from_value::<T>(json!({ "?": 0 })) else {
@@ -315,6 +332,14 @@ mod tests {
         assert_eq!(
             fields::<RawInventory>(),
             properties("/$defs/inventory", &[])
+        );
+        assert_eq!(
+            fields::<WrittenWindow>(),
+            properties("/properties/window", &[])
+        );
+        assert_eq!(
+            fields::<WrittenOpening>(),
+            properties("/$defs/opening", &[])
         );
         assert_eq!(
             fields::<Expect>(),

@@ -294,7 +294,9 @@ impl<'a> Judge<'a> {
         let missing = |what| format!("it is required, and the workflow has {what}");
         match (requirement, self.case.approval) {
             (Requirement::Window, _) => {
-                self.whole(judgement, "require.window", Some(missing("no window")))
+                let window = self.case.plan.window.as_ref();
+                let wrong = window.is_none().then(|| missing("no window"));
+                self.whole(judgement, "require.window", wrong)
             }
             (Requirement::Waves, _) => {
                 self.whole(judgement, "require.waves", Some(missing("no waves")))

@@ -217,6 +217,14 @@ fn each_rule_about_the_whole_plan(#[case] rules: &str, #[case] expected: Option<
 }
 
 #[test]
+fn a_plan_with_a_window_has_what_is_required() {
+    let mut workflow = sample::workflow();
+    workflow.window = Some(sample::window());
+    let plan = sample::plan_of(&workflow, vec![group("a", 0, 1)]);
+    assert!(!judged("require: [window]", &plan, None).is_breached());
+}
+
+#[test]
 fn a_region_is_not_believed_beside_another_endpoint() {
     let mut workflow = sample::workflow();
     workflow.endpoint = "https://bms.example.com".parse().unwrap();

@@ -61,7 +61,10 @@ impl<'a> Timing<'a> {
             reason: reason.to_owned(),
             rules: freezes.then_some(TimeRule::Freeze).into_iter().collect(),
         });
-        Permit { lifted }
+        Permit {
+            lifted,
+            ..Permit::default()
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::outcome::{Outcome, Reason};
 use crate::plan::{PlanWarning, Ruling};
 use crate::policy::Approval;
 
-pub use permit::{Lifted, Permit, TimeRule};
+pub use permit::{Lifted, Opened, Permit, TimeRule};
 pub use slots::{InvalidSlots, Slot, Slots, grouped};
 
 /// An event and when it happened.

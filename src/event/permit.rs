@@ -5,12 +5,39 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::window::Occurrence;
+
 /// When a run may send.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Permit {
+    /// The occurrence of the workflow's window in which it began, if it did in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Opened>,
+    /// Files of closures that the workflow names, as absolute paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freeze: Vec<String>,
     /// What a person lifted for this run, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifted: Option<Lifted>,
+}
+
+impl Permit {
+    /// The occurrence that a run goes by: none where the window was lifted for it.
+    pub fn obeyed(&self) -> Option<Occurrence> {
+        match &self.lifted {
+            Some(_) => None,
+            None => self.window.as_ref().map(|window| window.occurrence),
+        }
+    }
+}
+
+/// An occurrence of a workflow's window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// The zone whose clocks the window goes by.
+    pub timezone: String,
+    /// When it opens and closes.
+    pub occurrence: Occurrence,
 }
 
 /// What would have kept a run from sending at its time, and was lifted for it.

@@ -34,6 +34,7 @@ pub struct Ledger {
     resumed: u32,
     report_misplaced: bool,
     finished_at: Option<Timestamp>,
+    has_run: bool,
     newest: Option<Timestamp>,
     jobs: JobTimes,
     stopped: Option<(StopCause, Evidence)>,
@@ -70,6 +71,7 @@ impl Ledger {
             resumed: 0,
             report_misplaced: false,
             finished_at: None,
+            has_run: false,
             newest: None,
             jobs: JobTimes::default(),
             stopped: None,
@@ -156,7 +158,10 @@ impl Ledger {
                     self.stopped = Some((*cause, evidence.clone()));
                 }
             }
-            Event::Finished => self.finished_at = Some(at),
+            Event::Finished => {
+                self.finished_at = Some(at);
+                self.has_run |= self.is_a_run();
+            }
             Event::ReportMisplaced => self.report_misplaced = true,
         }
         self.newest = self.newest.max(Some(at));
@@ -211,6 +216,17 @@ impl Ledger {
     /// When the run was over, once it is.
     pub fn finished_at(&self) -> Option<Timestamp> {
         self.finished_at
+    }
+
+    /// Whether the run has come to its end and the cloud may have been asked to act: not if it was refused
+    /// or ended before, nor if what was left of it was only settled.
+    pub fn has_run(&self) -> bool {
+        self.has_run
+    }
+
+    fn is_a_run(&self) -> bool {
+        let cause = self.stopped.as_ref().map(|(cause, _)| *cause);
+        cause != Some(StopCause::Settling) && !(2..30).contains(&self.exit_by_outcomes().code())
     }
 
     /// The greatest date of any event.

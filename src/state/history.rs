@@ -1,19 +1,24 @@
 //! What runs there were, by how they began: the first line of a journal tells, without the rest.
 //!
-//! Owns finding the undos of a run, and the last run of a workflow. Takes no lock. Invariant: a run that
+//! Owns finding the undos of a run, the last run of a workflow, and the one of a window's occurrence. Takes no lock. Invariant: a run that
 //! may be an undo of the one asked for, or the last one, is never passed over because it cannot be read.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::recorded::part_of_plan;
-use super::{Keep, RunFolder, StateError, runs};
+use super::{Keep, Recorded, RunFolder, StateError, runs};
 use crate::event::{Event, Launch};
 use crate::ids::RunId;
 use crate::journal;
+use crate::plan::Project;
+
+/// How long before the opening of a window a run of it may seem to have begun.
+const MARGIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// How a run began; nothing if it never did.
 pub fn launch_of(state: &Path, run: &RunId) -> Result<Option<Launch>, StateError> {
@@ -79,11 +84,46 @@ pub fn latest_of(state: &Path, workflow: &str) -> Result<Option<RunId>, StateErr
     Ok(None)
 }
 
+/// The run of the workflow of this name in this project that has come to its end in the occurrence of a window
+/// that opens at this moment, if there is one; undos apart.
+pub fn ran_in(
+    state: &Path,
+    (project, workflow): (&Project, &str),
+    opens: Timestamp,
+) -> Result<Option<RunId>, StateError> {
+    // An ID tells by a clock that may have been wrong, but not by so much.
+    let from = opens.checked_sub(MARGIN).unwrap_or(Timestamp::MIN);
+    let from = RunId::new(from, 0);
+    let later = runs(state, Keep::Runs)?.into_iter().rev();
+    for run in later.take_while(|run| *run >= from) {
+        let launch = launch_of(state, &run);
+        if matches!(&launch, Ok(launch) if !launch.as_ref().is_some_and(|it| is_of(it, opens))) {
+            continue;
+        }
+        let part: Part = part_of_plan(state, &run)?;
+        if part.workflow.name != workflow || !part.project.is_same(project) {
+            continue;
+        }
+        launch?;
+        if Recorded::read(state, Keep::Runs, &run)?.ledger.has_run() {
+            return Ok(Some(run));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a run began in the occurrence that opens at this moment.
+fn is_of(launch: &Launch, opens: Timestamp) -> bool {
+    let window = launch.permit.window.as_ref();
+    launch.undoes.is_none() && window.is_some_and(|window| window.occurrence.opens == opens)
+}
+
 /// What a plan says of its kind.
 #[derive(Deserialize)]
 struct Part {
     action: String,
     workflow: Named,
+    project: Project,
 }
 
 #[derive(Deserialize)]
@@ -102,14 +142,32 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::event::{Mode, Permit, Stamped};
+    use crate::event::{Mode, Opened, Permit, Stamped, StopCause};
+    use crate::outcome::{Outcome, Proof, Reason};
     use crate::plan::{self, Plan, reverse, sample};
     use crate::policy::Approval;
+    use crate::window::Occurrence;
 
     /// A run of this plan, begun so many hours after the first.
     async fn recorded(state: &Path, plan: &Plan, hours: i64, undoes: Option<&RunId>) -> RunId {
+        kept(state, plan, hours, undoes, &[]).await
+    }
+
+    /// The moment so many hours after that of the first run.
+    fn hour(hours: i64) -> Timestamp {
         let first: Timestamp = "2026-11-28T17:00:00Z".parse().unwrap();
-        let at = first + jiff::SignedDuration::from_hours(hours);
+        first + SignedDuration::from_hours(hours)
+    }
+
+    /// A run in the occurrence that opens so many hours after the first, with these events behind its beginning.
+    async fn kept(
+        state: &Path,
+        plan: &Plan,
+        hours: i64,
+        undoes: Option<&RunId>,
+        events: &[Event],
+    ) -> RunId {
+        let at = hour(hours);
         let folder = RunFolder::create(state, Keep::Runs, at).unwrap();
         folder
             .write_plan(|file| plan::write_json(plan, file))
@@ -124,7 +182,17 @@ mod tests {
             narrowed: None,
             undoes: undoes.cloned(),
             approval: Approval::Other,
-            permit: Permit::default(),
+            permit: Permit {
+                window: Some(Opened {
+                    timezone: "Asia/Singapore".to_owned(),
+                    occurrence: Occurrence {
+                        opens: at,
+                        closes: hour(hours + 4),
+                        cutoff: hour(hours + 3),
+                    },
+                }),
+                ..Permit::default()
+            },
             guards: Vec::new(),
         };
         let event = Event::Began {
@@ -133,7 +201,9 @@ mod tests {
             left_out: Vec::new(),
         };
         let journal = folder.start_journal(None).unwrap();
-        assert!(journal.append(vec![Stamped { at, event }]).durable().await);
+        let events = std::iter::once(event).chain(events.iter().cloned());
+        let events = events.map(|event| Stamped { at, event }).collect();
+        assert!(journal.append(events).durable().await);
         folder.run().clone()
     }
 
@@ -193,5 +263,67 @@ mod tests {
         assert_eq!(launch_of(state, &run).unwrap(), None);
         assert_eq!(latest_of(state, name).unwrap(), None);
         assert_eq!(undos_of(state, &run).unwrap(), []);
+    }
+
+    /// That the two servers of the plan's only batch have this outcome, and the run is over.
+    fn over(outcome: Outcome) -> [Event; 2] {
+        let outcomes = vec![(outcome, crate::event::Slots::all(2))];
+        let batch = crate::ids::BatchIndex(0);
+        [Event::Settled { batch, outcomes }, Event::Finished]
+    }
+
+    #[tokio::test]
+    async fn only_a_run_that_came_to_its_end_has_run_in_an_occurrence() {
+        let state = tempfile::tempdir().unwrap();
+        let state = state.path();
+        let plan = sample::plan(vec![sample::group("all", 0, 2)]);
+        let name = plan.workflow.name.as_str();
+        let ran = |hours| ran_in(state, (&plan.project, name), hour(hours));
+
+        let stopped = Outcome::Done(Proof::Job);
+        let first = kept(state, &plan, 0, None, &over(stopped)).await;
+        assert_eq!(ran(0).unwrap(), Some(first.clone()));
+        assert_eq!(ran(-24).unwrap(), None);
+        assert_eq!(
+            ran_in(state, (&plan.project, "other"), hour(0)).unwrap(),
+            None
+        );
+        let mut elsewhere = plan.project.clone();
+        elsewhere.endpoint = "https://bms.example.com".parse().unwrap();
+        assert_eq!(ran_in(state, (&elsewhere, name), hour(0)).unwrap(), None);
+
+        // One that was left, one that was refused before anything was sent, and one that was only settled.
+        kept(state, &plan, 24, None, &[]).await;
+        assert_eq!(ran(24).unwrap(), None);
+        let stop = |cause| Event::SendingStopped {
+            cause,
+            evidence: crate::bms::Evidence::default(),
+        };
+        let refused = over(Outcome::NotSent(Reason::Credentials));
+        let refused = [[stop(StopCause::Refused)].as_slice(), &refused].concat();
+        kept(state, &plan, 48, None, &refused).await;
+        assert_eq!(ran(48).unwrap(), None);
+        let settling = Event::Resumed {
+            forbidden: Some(StopCause::Settling),
+            guards: Vec::new(),
+        };
+        let settled = [[settling.clone()].as_slice(), &over(stopped)].concat();
+        kept(state, &plan, 72, None, &settled).await;
+        assert_eq!(ran(72).unwrap(), None);
+
+        // What is settled after its end has run all the same, and so has one that could not send all.
+        let again = [over(stopped).as_slice(), &settled].concat();
+        assert!(kept(state, &plan, 96, None, &again).await == ran(96).unwrap().unwrap());
+        let bad = over(Outcome::Failed(Reason::Rejected));
+        assert!(kept(state, &plan, 120, None, &bad).await == ran(120).unwrap().unwrap());
+
+        // The way back is no run of the window, and what cannot be read is not passed over.
+        let all: HashSet<_> = plan.batches[0].servers().iter().copied().collect();
+        let back = reverse(&plan, &first, &all);
+        kept(state, &back, 144, Some(&first), &over(stopped)).await;
+        assert_eq!(ran(144).unwrap(), None);
+        let damaged = kept(state, &plan, 168, None, &over(stopped)).await;
+        damage(state, &damaged);
+        assert!(matches!(ran(168), Err(StateError::Journal(..))));
     }
 }

@@ -40,6 +40,8 @@ const ORDER: &[&[&str]] = &[
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("reqwest", &["http/"]),
     ("rustls", &["http/"]),
+    ("tower_layer", &["http/"]),
+    ("tower_service", &["http/"]),
     ("clap", &["cli/args"]),
     ("clap_complete", &["cli/"]),
     ("handlebars", &["workflow/template"]),

@@ -21,7 +21,7 @@ use super::read::{ReadError, ReadFailure, classify_read, unreadable};
 use super::request::{self, Call};
 use super::signing::{self, Message};
 use crate::clock::Clock;
-use crate::http::{Connection, Failure, Header, Request, Response, Transport};
+use crate::http::{Connection, Failure, Header, MayLeave, Request, Response, Transport};
 use crate::ids::{Endpoint, JobId, ProjectId, ServerId};
 use crate::power::Action;
 use crate::workflow::Rate;
@@ -88,6 +88,11 @@ impl Client {
                 date: Mutex::default(),
             }),
         }
+    }
+
+    /// From now on, asks this of every power request directly before its first byte, when its connection stands.
+    pub fn ask_before_leaving(&self, may_leave: MayLeave) {
+        self.shared.transport.ask_before_leaving(may_leave);
     }
 
     /// Waits until the quota admits one more power request.

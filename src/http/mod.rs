@@ -5,9 +5,11 @@
 //! the request can have left.
 
 mod failure;
+mod last_look;
 mod message;
 mod transport;
 
 pub use failure::{Failure, HttpError};
+pub use last_look::MayLeave;
 pub use message::{Connection, Header, Method, Request, Response};
 pub use transport::{BODY_LIMIT, CaFile, Reach, Transport, TransportSettings};

@@ -12,6 +12,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, ClientBuilder, redirect, retry};
 
 use super::failure::{Failure, HttpError};
+use super::last_look::{LastLook, MayLeave};
 use super::message::{Connection, Header, Method, Request, Response};
 use crate::clock::{Clock, Elapsed};
 use crate::ids::Endpoint;
@@ -83,6 +84,7 @@ pub struct TransportSettings {
 pub struct Transport {
     fresh: Client,
     pooled: Client,
+    last_look: LastLook,
     clock: Clock,
 }
 
@@ -92,17 +94,25 @@ impl Transport {
         // An earlier call, or another user of rustls in this process, has installed one: just as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let certificates = certificates(settings.ca_file.as_ref())?;
-        let client = |idle: usize| {
-            client_builder(&settings, &certificates)
-                .pool_max_idle_per_host(idle)
-                .build()
-                .map_err(|cause| setup_error(cause, settings.ca_file.as_ref()))
+        let builder = || client_builder(&settings, &certificates);
+        let built = |builder: ClientBuilder| {
+            let client = builder.build();
+            client.map_err(|cause| setup_error(cause, settings.ca_file.as_ref()))
         };
+        let last_look = LastLook::default();
+        let fresh = builder().pool_max_idle_per_host(0);
         Ok(Self {
-            fresh: client(0)?,
-            pooled: client(usize::MAX)?,
+            fresh: built(fresh.connector_layer(last_look.clone()))?,
+            pooled: built(builder())?,
+            last_look,
             clock: settings.clock,
         })
+    }
+
+    /// From now on, asks this before a request over [`Connection::Fresh`] leaves, once its connection stands. Where
+    /// the answer is no, the failure is [`Failure::NotConnected`].
+    pub fn ask_before_leaving(&self, may_leave: MayLeave) {
+        self.last_look.ask(may_leave);
     }
 
     /// Sends one request once and reads the whole answer, whatever its status.

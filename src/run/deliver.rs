@@ -117,6 +117,9 @@ async fn carry(context: Arc<Context>, parcel: Parcel) -> Result<Delivered, RunEr
         evidence: evidence.clone(),
     };
     recorder.record(answered).await?;
+    if let (PowerAnswer::NotSent, Some(cause)) = (&answer, context.sending_stopped()) {
+        return Ok(Delivered::Withdrawn(cause));
+    }
     Ok(Delivered::Answered(answer, evidence))
 }
 

@@ -185,6 +185,13 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         deliveries,
     };
     let context = Arc::new(context);
+    let own = Arc::downgrade(&context);
+    // Asked once more when the connection stands: to connect can take seconds.
+    let may_leave = move || {
+        own.upgrade()
+            .is_some_and(|run| run.sending_stopped().is_none())
+    };
+    context.client.ask_before_leaving(Arc::new(may_leave));
     let ended = tokio::select! {
         biased;
         cause = raised(&mut stop) => Some(cause),

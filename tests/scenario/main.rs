@@ -30,6 +30,7 @@ mod hostile_names;
 mod interloper;
 mod invalid_files;
 mod inventories;
+mod last_look;
 mod locks;
 mod lost_answers;
 mod overrides;

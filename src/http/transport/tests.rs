@@ -314,6 +314,41 @@ async fn a_fresh_request_that_fails_is_sent_once() {
 }
 
 #[tokio::test]
+async fn a_request_that_may_not_leave_any_more_is_given_up_on_its_connection() {
+    let (heard, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (address, _) = server(move |mut stream| {
+        let heard = heard.clone();
+        async move {
+            let mut bytes = Vec::new();
+            let _ = stream.read_to_end(&mut bytes).await;
+            heard.send(bytes).unwrap();
+        }
+    })
+    .await;
+    let transport = transport(1);
+    // Copies share what is asked.
+    transport.clone().ask_before_leaving(Arc::new(|| false));
+    let result = transport.send(get(address, Connection::Fresh)).await;
+    let Err(failure @ Failure::NotConnected { .. }) = result else {
+        panic!("{result:?}");
+    };
+    let said = "no connection: connected, but by then the request was not to leave any more";
+    assert_eq!(message_of(&failure), said);
+    assert_eq!(told.recv().await.unwrap(), b"", "nothing was sent");
+    let (address, accepted) = keeping_alive().await;
+    transport
+        .send(get(address, Connection::Pooled))
+        .await
+        .unwrap();
+    transport.ask_before_leaving(Arc::new(|| true));
+    transport
+        .send(get(address, Connection::Fresh))
+        .await
+        .unwrap();
+    assert_eq!(accepted.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
 async fn a_header_that_cannot_be_sent_opens_no_connection() {
     let (address, accepted) = keeping_alive().await;
     let mut request = get(address, Connection::Fresh);

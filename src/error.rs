@@ -81,6 +81,9 @@ pub enum Error {
     /// The workflow selects, and no listing may be asked for.
     #[error("the workflow selects servers, and a dry run opens no connection to look for them")]
     NoListing,
+    /// A local time was given where there is no window whose clocks could be meant.
+    #[error("`{}` has no window by whose clocks a time without an offset could be meant", .0.display())]
+    NoZone(PathBuf),
     /// The cloud does not list the project's servers.
     #[error("cannot list the project's servers{}", said(.0))]
     Listing(Unanswered),
@@ -195,6 +198,7 @@ impl Error {
             | Self::NoSuchGroup(..)
             | Self::NotAPlan(_)
             | Self::NoListing
+            | Self::NoZone(_)
             | Self::SavedListing(..)
             | Self::OtherListing { .. }
             | Self::NotAListing(_)
@@ -249,6 +253,7 @@ impl Error {
             Self::PlanOfUndo(_) => {
                 "`lightsout undo RUN_ID` makes and runs the way back; an undo that was broken off is taken up by `lightsout resume`".into()
             }
+            Self::NoZone(_) => "give the offset, as in `2026-11-28T01:00:00+08:00`".into(),
             Self::NoListing => {
                 "`--locked` takes them from the committed plan; `lightsout plan FILE` looks for them".into()
             }
@@ -398,6 +403,7 @@ mod tests {
     #[case(Error::Report("r.json".into(), ReportError::Newer("lightsout/report/v2".to_owned())), 2)]
     #[case(Error::Clock(InvalidCourse), 2)]
     #[case(Error::NoListing, 2)]
+    #[case(Error::NoZone("f".into()), 2)]
     #[case(Error::SavedListing("l.json".into(), ListingError::Format), 2)]
     #[case(Error::NotAListing("l.json".into()), 2)]
     #[case(Error::OtherListing { path: "l.json".into(), listed: "a".to_owned(), wanted: "b".to_owned() }, 2)]

@@ -7,6 +7,7 @@
 mod accounts;
 mod plans;
 mod undo;
+mod window;
 
 use std::ffi::OsString;
 use std::io;
@@ -25,6 +26,7 @@ use crate::ids::RunId;
 pub(super) use accounts::{AccountFormat, DoctorFlags, HaltFlags, ReportFlags, StatusFlags};
 pub(super) use plans::{InventoryFlags, PlanFlags, PlanFormat};
 pub(super) use undo::UndoFlags;
+pub(super) use window::{Instant, WindowFlags};
 
 /// Power off fleets of Huawei Cloud Bare Metal Servers from a reviewed YAML file.
 #[derive(Debug, Parser)]
@@ -136,6 +138,9 @@ pub(super) enum Verb {
     /// Forbid sending to every run, or allow it again.
     #[command(after_help = help::HALT, long_about = help::HALT_LONG)]
     Halt(HaltFlags),
+    /// Tell when sends are allowed, and why not now.
+    #[command(after_help = help::WINDOW, long_about = help::WINDOW_LONG)]
+    Window(WindowFlags),
     /// Run a workflow against simulated servers; touches nothing real.
     #[command(after_help = help::REHEARSE, long_about = help::REHEARSE_LONG)]
     Rehearse(RehearseFlags),

@@ -210,6 +210,20 @@ Examples:
   lightsout halt --reason CHG0042 --for 4h
   lightsout halt --clear";
 
+pub(super) const WINDOW_LONG: &str = "\
+Tell when sends are allowed, and why not now.
+
+Of the present moment, or that of `--at`: whether a run may begin by the workflow's window, its freeze files and \
+those of policies, why or why not, and when that changes; then the next five openings. Every time is shown on \
+the clocks of the window's zone and in UTC. Opens no connection.";
+
+pub(super) const WINDOW: &str = "\
+Examples:
+  lightsout window workflows/weekly-stop.yaml
+  lightsout window workflows/weekly-stop.yaml --at 2026-11-28T01:00
+  lightsout window workflows/weekly-stop.yaml --at 2026-11-27T17:00:00Z
+Ends with 0 whatever the answer is.";
+
 pub(super) const REHEARSE_LONG: &str = "\
 Run a workflow against simulated servers; touches nothing real.
 
@@ -263,6 +277,7 @@ mod tests {
             REPORT,
             DOCTOR,
             HALT,
+            WINDOW,
             REHEARSE,
             SIMULATE,
             SCHEMA,

@@ -6,6 +6,7 @@
 mod again;
 mod args;
 mod binding;
+mod calendar;
 mod chosen;
 mod cloud;
 mod confirm;
@@ -42,6 +43,7 @@ mod take_up;
 mod timing;
 mod undo;
 mod validate;
+mod window;
 
 use std::ffi::OsString;
 use std::io;
@@ -96,6 +98,7 @@ fn dispatch(invocation: &Invocation<'_>, verb: Verb) -> Result<Exit, Error> {
         Verb::Doctor(flags) => doctor::doctor(invocation, &flags),
         Verb::Undo(flags) => undo::undo(invocation, &flags),
         Verb::Halt(flags) => halt::halt(invocation, &flags),
+        Verb::Window(flags) => window::window(invocation, &flags),
         Verb::Rehearse(flags) => rehearse::rehearse(invocation, &flags),
         Verb::Simulate(flags) => simulate::simulate(invocation, &flags),
         Verb::Schema(flags) => print(&invocation.printer, schema(flags.name).as_bytes()),

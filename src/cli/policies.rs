@@ -68,6 +68,11 @@ impl InForce {
         self.policies.iter().map(policy::Policy::name)
     }
 
+    /// The policies themselves.
+    pub(super) fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
     /// Refuses a moment at which a closure forbids to send.
     pub(super) fn check_open(&self, now: Timestamp) -> Result<(), Error> {
         match self.policies.frozen_at(now) {

@@ -43,6 +43,12 @@ impl Folders {
         Ok(Self { folder, root: tree })
     }
 
+    /// Where another file is that the workflow names, with links resolved, or why it is not read, as in
+    /// "cannot be found".
+    pub fn locate(&self, path: &str) -> Result<PathBuf, String> {
+        self.find(path).map_err(|error| error.to_string())
+    }
+
     /// The file that the workflow calls `path`, with links resolved.
     pub(super) fn find(&self, path: &str) -> Result<PathBuf, PathError> {
         let path = Path::new(path);

@@ -190,6 +190,12 @@ impl Policies {
         self.iter().flat_map(|policy| &policy.closures)
     }
 
+    /// Every closure, with the file that it stands in.
+    pub fn dated(&self) -> impl Iterator<Item = (&str, &Closure)> {
+        self.closures()
+            .map(|dated| (dated.file.as_str(), &dated.closure))
+    }
+
     /// What forbids sends at this moment, if anything does: the closure that ends last.
     pub fn frozen_at(&self, moment: Timestamp) -> Option<Frozen> {
         let closures = self.closures().map(|dated| &dated.closure);

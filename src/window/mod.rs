@@ -6,10 +6,13 @@
 //! that passes. Invariant: in an occurrence `opens < cutoff <= closes`, and of those that contain a moment
 //! the one that ends last counts.
 
+mod calendar;
 mod opening;
+mod text;
 mod written;
 mod zone;
 
+pub use calendar::{Calendar, Closed, Dated, End, Explanation, Keeper, Unread};
 pub use opening::{DAYS, Opening, date_time, day, day_name, time};
 pub use written::{WindowError, WrittenOpening, WrittenWindow};
 pub use zone::{UnknownZone, Zone};

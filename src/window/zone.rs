@@ -68,6 +68,11 @@ impl Zone {
         &self.name
     }
 
+    /// Its rules.
+    pub(super) fn rules(&self) -> &TimeZone {
+        &self.rules
+    }
+
     /// What the clocks of the zone show at a moment.
     pub fn local(&self, moment: Timestamp) -> DateTime {
         self.rules.to_datetime(moment)

@@ -20,7 +20,7 @@ use super::reply::{Refusal, Reply};
 use super::routes::{Call, Route};
 use super::rows::Rows;
 use super::rule::{Fault, Point};
-use super::stats::{Accepted, AnswerSeen, JobSeen, PowerSeen, Record, Stats};
+use super::stats::{Accepted, AnswerSeen, Handled, JobSeen, PowerSeen, Record, Stats};
 use super::strict::{self, Received};
 use super::{Keys, Settings};
 use crate::clock::{Clock, Moment};
@@ -179,7 +179,9 @@ impl Cloud {
         };
         if let Some(asked) = &asked {
             let seen = self.power_seen(asked.as_ref().ok());
+            let size = seen.size;
             state.record.seen_mut(action).push(seen);
+            state.record.stats.order.push(Handled::Power { size });
         }
         let struck = fault.is_some_and(|fault| fault.point() == Point::Before);
         let acted = self
@@ -313,7 +315,8 @@ impl Cloud {
     }
 
     fn job(&self, state: &mut State, id: &str, now: Moment) -> Result<Vec<u8>, Refusal> {
-        let Jobs { list, places } = &mut state.jobs;
+        let State { jobs, record, .. } = state;
+        let Jobs { list, places } = jobs;
         let found = places.get(id).and_then(|place| list.get_mut(*place));
         match found {
             Some((job, polls)) => {
@@ -323,6 +326,8 @@ impl Cloud {
                 } else if self.faults.jobs.is_forgotten(self.draw, job.number) {
                     return Err(no_job(id));
                 }
+                let (id, failed) = (job.id.clone(), job.failed(now));
+                record.stats.order.push(Handled::Job { id, failed });
                 Ok(job.body(now, self.draw, self.faults.partial_failure))
             }
             None => Err(no_job(id)),

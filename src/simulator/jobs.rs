@@ -91,6 +91,13 @@ impl Job {
         }
     }
 
+    /// How many sub-jobs have failed at `now`.
+    pub(super) fn failed(&self, now: Moment) -> usize {
+        let age = now.since(self.accepted);
+        let failed = |sub: &&SubJob| sub.status(age) == FAIL;
+        self.sub_jobs.iter().filter(failed).count()
+    }
+
     fn verdict(&self, partial: PartialFailure) -> &'static str {
         let failed = |sub: &&SubJob| matches!(sub.ending, Ending::Fail { .. });
         let failures = self.sub_jobs.iter().filter(failed).count();

@@ -50,7 +50,7 @@ pub use particulars::Particulars;
 pub use presets::names;
 pub use quota::{Kind, PerKind, Quotas};
 pub use rule::{Rule, Span};
-pub use stats::{AnswerSeen, JobSeen, PowerSeen, Stats};
+pub use stats::{AnswerSeen, Handled, JobSeen, PowerSeen, Stats};
 
 use cloud::Cloud;
 use draw::Draw;

@@ -41,6 +41,27 @@ pub struct Stats {
     pub starts: Vec<PowerSeen>,
     /// Every job, in order.
     pub jobs: Vec<JobSeen>,
+    /// Power requests and answers about jobs, in the order in which they were handled.
+    #[serde(default)]
+    pub order: Vec<Handled>,
+}
+
+/// A step of the order in which requests were handled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Handled {
+    /// A stop or start request arrived.
+    Power {
+        /// How many servers it named.
+        size: usize,
+    },
+    /// A query of a job was answered.
+    Job {
+        /// The job.
+        id: String,
+        /// How many of its sub-jobs were told to have failed.
+        failed: usize,
+    },
 }
 
 /// One stop or start request.

@@ -8,11 +8,15 @@ use super::model::{
     Batch, Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary,
 };
 use super::waves;
+use super::words::counted;
 use crate::diagnostic::Diagnostic;
 use crate::ids::{BatchIndex, Digest};
 use crate::inventory::{TargetGroup, Targets};
 use crate::power::Action;
 use crate::workflow::{Definition, Guards, Workflow};
+
+/// Most targets that a group may have in one wave without a warning.
+const CANARY: u32 = 50;
 
 /// The plan of `workflow` for `targets`.
 pub fn make(workflow: &Workflow, targets: Targets) -> Plan {
@@ -29,6 +33,7 @@ pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
         cut(&group, count(groups.len()), &mut batches);
         groups.push(planned(group));
     }
+    warnings.extend(no_canary(&groups, &batches));
     let targets = groups.iter().map(|group| group.targets).sum();
     let mut contents = Contents {
         workflow: summary(workflow),
@@ -68,6 +73,28 @@ fn cut(group: &TargetGroup, place: u32, batches: &mut Vec<Batch>) {
             });
         }
     }
+}
+
+/// That large groups go in one wave, so that nobody looks at a few servers first.
+fn no_canary(groups: &[PlannedGroup], batches: &[Batch]) -> Option<PlanWarning> {
+    let mut waves = vec![0; groups.len()];
+    for batch in batches {
+        waves[batch.group()] = batch.wave + 1;
+    }
+    let large = groups.iter().zip(waves);
+    let mut large = large.filter(|(group, waves)| group.targets > CANARY && *waves == 1);
+    let (first, _) = large.next()?;
+    let others = match large.count() {
+        0 => String::new(),
+        1 => ", as does 1 more group".to_owned(),
+        count => format!(", as do {}", counted(count, "more group")),
+    };
+    let (name, targets) = (&first.name, first.targets);
+    let message = format!(
+        "group `{name}` goes in one wave of {targets} servers{others}; `waves: [1, rest]` lets one go first"
+    );
+    let code = "no-canary".to_owned();
+    Some(PlanWarning { code, message })
 }
 
 fn planned(group: TargetGroup) -> PlannedGroup {
@@ -202,6 +229,29 @@ mod tests {
         assert_eq!(file_name("C:\\w\\a.yaml"), "a.yaml");
     }
 
+    #[rstest]
+    #[case(&[(50, "[]")], None)]
+    #[case(&[(51, "[1]")], None)]
+    #[case(&[(51, "[]")], Some("group `g0` goes in one wave of 51 servers; `waves: [1, rest]` lets one go first"))]
+    #[case(&[(51, "[60]"), (3, "[]"), (70, "[1]"), (90, "[]")], Some("group `g0` goes in one wave of 51 servers, as does 1 more group; `waves: [1, rest]` lets one go first"))]
+    fn a_large_group_in_one_wave_is_warned_of(
+        #[case] groups: &[(u32, &str)],
+        #[case] told: Option<&str>,
+    ) {
+        let mut next = 0;
+        let mut given = Vec::new();
+        for (at, (targets, waves)) in groups.iter().enumerate() {
+            let mut group = group(&format!("g{at}"), next, *targets);
+            group.waves = serde_json::from_str(waves).unwrap();
+            next += targets;
+            given.push(group);
+        }
+        let plan = sample::plan(given);
+        let messages: Vec<_> = plan.warnings.iter().map(|it| it.message.as_str()).collect();
+        assert_eq!(messages, told.into_iter().collect::<Vec<_>>());
+        assert!(plan.warnings.iter().all(|it| it.code == "no-canary"));
+    }
+
     #[test]
     fn warnings_of_the_workflow_come_along() {
         let mut workflow = sample::workflow();
@@ -216,13 +266,15 @@ mod tests {
     proptest! {
         #[test]
         fn batches_are_the_targets_in_order(
-            groups in prop::collection::vec((0u32..60, 1u16..20), 1..5),
+            groups in prop::collection::vec((0u32..60, 1u16..20, prop::collection::vec(1u32..30, 0..4)), 1..5),
         ) {
             let mut next = 0;
             let mut given = Vec::new();
-            for (at, (targets, size)) in groups.iter().enumerate() {
+            for (at, (targets, size, waves)) in groups.iter().enumerate() {
                 let mut group = group(&format!("g{at}"), next, *targets);
                 group.batch_size = BatchSize::try_from(*size).unwrap();
+                let waves = serde_json::json!(waves);
+                group.waves = serde_json::from_value(waves).unwrap();
                 next += targets;
                 given.push(group);
             }
@@ -234,6 +286,18 @@ mod tests {
                 let most = usize::from(given[batch.group()].batch_size.get());
                 prop_assert!((1..=most).contains(&batch.servers().len()));
             }
+            for (at, group) in given.iter().enumerate() {
+                let own = plan.batches.iter().filter(|batch| batch.group() == at);
+                let waves: Vec<u32> = own.map(|batch| batch.wave()).collect();
+                prop_assert!(waves.is_sorted() && waves.first().is_none_or(|first| *first == 0));
+                prop_assert!(waves.windows(2).all(|pair| pair[1] - pair[0] <= 1));
+                let cut: Vec<usize> = (0..plan.waves_of(at)).map(|wave| {
+                    plan.wave(at, wave).iter().map(|batch| batch.servers().len()).sum()
+                }).collect();
+                prop_assert_eq!(cut, waves::sizes(&group.waves, group.targets.len()));
+            }
+            let text = { let mut bytes = Vec::new(); crate::plan::write_json(&plan, &mut bytes).unwrap(); String::from_utf8(bytes).unwrap() };
+            prop_assert_eq!(&crate::plan::load(&text).unwrap(), &plan);
         }
     }
 }

@@ -8,9 +8,10 @@ use std::fmt::Write;
 
 use super::difference::Difference;
 use super::difference_markdown;
+use super::exposure::{self, Risk};
 use super::judgement::{Breach, Judgement};
 use super::model::Plan;
-use super::words::{GroupView, counted, finding, freeze, settings};
+use super::words::{GroupView, counted, finding, freeze, pause, settings};
 use crate::ids::ServerId;
 use crate::untrusted::{for_markdown, shorten};
 
@@ -25,6 +26,11 @@ pub(super) struct Budget {
 const GROUPS: Budget = Budget {
     bytes: 12_000,
     lines: 200,
+};
+/// What the rows of waves may take.
+const WAVES: Budget = Budget {
+    bytes: 8_000,
+    lines: 120,
 };
 /// What selections may take.
 const SELECTIONS: Budget = Budget {
@@ -63,6 +69,7 @@ fn write_markdown(
 ) -> std::fmt::Result {
     head(out, plan, judgement)?;
     groups(out, plan)?;
+    waves(out, plan)?;
     selections(out, plan)?;
     if let Some(changes) = changes {
         difference_markdown::write(out, changes)?;
@@ -140,6 +147,42 @@ fn groups(out: &mut String, plan: &Plan) -> std::fmt::Result {
         )
     });
     within(out, GROUPS, "\n", "group", rows)
+}
+
+/// What each wave is, and how far a run goes in which it fails.
+fn waves(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    let views = exposure::waves(plan);
+    if views.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n### Waves\n")?;
+    if plan.max_failures().is_some() {
+        writeln!(
+            out,
+            "A run sends nothing more when more servers have failed, or are unknown, than are borne. At most so many \
+             servers are hit if all goes well before a wave, and all fails from it on.\n"
+        )?;
+    }
+    writeln!(
+        out,
+        "| group | wave | servers | batches | failures borne | at most hit | then waits |"
+    )?;
+    writeln!(out, "| --- | ---: | ---: | ---: | ---: | ---: | --- |")?;
+    let rows = views.iter().map(|view| {
+        let risk = match view.risk {
+            Some(Risk { borne, hit }) => format!("{borne} | {hit}"),
+            None => "no limit | no limit".to_owned(),
+        };
+        format!(
+            "| {} | {} | {} | {} | {risk} | {} |\n",
+            text(&plan.groups[view.group].name),
+            view.wave + 1,
+            view.servers,
+            view.batches.len(),
+            pause(view.soak)
+        )
+    });
+    within(out, WAVES, "\n", "wave", rows)
 }
 
 /// What groups asked of the project's listing, and what that found.

@@ -9,6 +9,7 @@ mod difference_markdown;
 mod difference_text;
 mod digest;
 mod error;
+mod exposure;
 mod judgement;
 mod load;
 mod make;

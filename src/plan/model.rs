@@ -13,7 +13,7 @@ use crate::ids::{BatchIndex, Digest, Endpoint, ProjectId, ServerId};
 use crate::inventory::{Asked, Selection};
 use crate::power::Action;
 use crate::window::Window;
-use crate::workflow::{Checks, InFlight, Jobs, Rate, Rollout, Waves};
+use crate::workflow::{Checks, InFlight, Jobs, MaxFailures, Rate, Rollout, Waves};
 
 /// A workflow expanded. Made by [`make`](super::make()) and [`load`](super::load()) only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,14 @@ impl Plan {
         self.names.get(&server).map(String::as_str)
     }
 
+    /// How many failed and unknown targets a run bears, if that is limited: a way back must not be barred.
+    pub fn max_failures(&self) -> Option<MaxFailures> {
+        match self.action {
+            Action::Stop(_) => Some(self.rollout.max_failures),
+            Action::Start => None,
+        }
+    }
+
     /// What groups ask of the project's listing.
     pub fn asked(&self) -> impl Iterator<Item = &Asked> {
         self.selections.iter().map(|selection| &selection.asked)
@@ -42,6 +50,24 @@ impl Plan {
     /// Whether a run of the other plan would do the same, and groups ask the same of the listing.
     pub fn promises_the_same(&self, other: &Self) -> bool {
         self.digest == other.digest && self.asked().eq(other.asked())
+    }
+
+    /// The batches of one wave of the group at `group`; none if there is no such wave.
+    pub fn wave(&self, group: usize, wave: u32) -> &[Batch] {
+        let place = |batch: &Batch| (batch.group(), batch.wave);
+        let from = self
+            .batches
+            .partition_point(|batch| place(batch) < (group, wave));
+        let rest = &self.batches[from..];
+        &rest[..rest.partition_point(|batch| place(batch) == (group, wave))]
+    }
+
+    /// How many waves the group at `group` has.
+    pub fn waves_of(&self, group: usize) -> u32 {
+        let after = self.batches.partition_point(|batch| batch.group() <= group);
+        let last = self.batches[..after].last();
+        last.filter(|batch| batch.group() == group)
+            .map_or(0, |batch| batch.wave + 1)
     }
 
     /// The batch at `index`, if the plan has one.

@@ -7,15 +7,18 @@ use std::fmt::Write;
 
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
+use super::exposure::{self, Risk};
 use super::judgement::{Breach, Judgement, Ruling};
 use super::model::Plan;
-use super::words::{GroupView, counted, finding, freeze, settings};
+use super::words::{GroupView, counted, finding, freeze, pause, settings};
 use crate::ids::ServerId;
 use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
 
 /// Columns that a table may take.
 const WIDTH: u16 = 80;
+/// Most waves that are shown.
+const WAVES: usize = 500;
 /// Longest server name that is shown.
 const NAME: usize = 40;
 /// Where the servers' IDs stand among the ends of groups.
@@ -32,6 +35,7 @@ pub fn to_text(plan: &Plan, judgement: &Judgement) -> String {
 fn write_text(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt::Result {
     head(out, plan)?;
     groups(out, plan)?;
+    waves(out, plan)?;
     selections(out, plan)?;
     ends(out, plan)?;
     guards(out, judgement)?;
@@ -47,7 +51,7 @@ fn write_text(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt:
     }
     for warning in &plan.warnings {
         let (code, message) = (for_terminal(&warning.code), for_terminal(&warning.message));
-        writeln!(out, "  {code}: {message}")?;
+        wrapped(out, &format!("{code}: {message}"))?;
     }
     writeln!(out, "\n{}", next(plan, judgement))
 }
@@ -117,6 +121,48 @@ fn groups(out: &mut String, plan: &Plan) -> std::fmt::Result {
         ]);
     }
     writeln!(out, "\n{}", table.trim_fmt())
+}
+
+/// What each wave is, and how far a run goes in which it fails.
+fn waves(out: &mut String, plan: &Plan) -> std::fmt::Result {
+    let views = exposure::waves(plan);
+    if plan.batches.is_empty() {
+        return Ok(());
+    }
+    let mut table = table([
+        "group",
+        "wave",
+        "servers",
+        "batches",
+        "failures borne",
+        "at most hit",
+        "then waits",
+    ]);
+    for column in 1..=5 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    for view in views.iter().take(WAVES) {
+        let risk = |number: fn(&Risk) -> u32| {
+            let risk = view.risk.as_ref();
+            risk.map_or_else(|| "no limit".to_owned(), |risk| number(risk).to_string())
+        };
+        table.add_row([
+            for_terminal(&plan.groups[view.group].name).into_owned(),
+            (view.wave + 1).to_string(),
+            view.servers.to_string(),
+            view.batches.len().to_string(),
+            risk(|risk| risk.borne),
+            risk(|risk| risk.hit),
+            pause(view.soak),
+        ]);
+    }
+    writeln!(out, "\n{}", table.trim_fmt())?;
+    match views.len().checked_sub(WAVES) {
+        None | Some(0) => Ok(()),
+        Some(more) => writeln!(out, "… and {}", counted(more, "more wave")),
+    }
 }
 
 /// What groups asked of the project's listing.
@@ -197,6 +243,26 @@ fn line(out: &mut String, ruling: &Ruling) -> std::fmt::Result {
         measure if measure.is_empty() => writeln!(out, "  {name:<18}  {word}"),
         measure => writeln!(out, "  {name:<18}  {measure}: {word}"),
     }
+}
+
+/// A long sentence in lines that fit, broken between words.
+fn wrapped(out: &mut String, sentence: &str) -> std::fmt::Result {
+    let width = usize::from(WIDTH) - 4;
+    let mut line = String::new();
+    let mut indent = "  ";
+    for word in sentence.split(' ') {
+        let long = line.chars().count() + 1 + word.chars().count() > width;
+        if long && !line.is_empty() {
+            writeln!(out, "{indent}{line}")?;
+            line.clear();
+            indent = "    ";
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    writeln!(out, "{indent}{line}")
 }
 
 fn next(plan: &Plan, judgement: &Judgement) -> String {

@@ -3,6 +3,8 @@
 //! Owns plurals, sizes and the settings as people read them. Invariant: everything here is made of a
 //! plan's own numbers and words; text from outside is escaped by those who show it.
 
+use std::time::Duration;
+
 use super::model::{Batch, Plan, PlannedGroup};
 use crate::duration;
 use crate::ids::ServerId;
@@ -19,6 +21,14 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
         (_, _) => "s",
     };
     format!("{count} {noun}{plural}")
+}
+
+/// A pause after a wave; empty where there is none.
+pub(super) fn pause(soak: Duration) -> String {
+    match soak.is_zero() {
+        true => String::new(),
+        false => duration::format(soak),
+    }
 }
 
 /// What a group asked of the project's listing, and how many servers that found.

@@ -49,6 +49,20 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
     match event {
         Event::Began { launch, .. } => of_run(Level::INFO, began(plan, launch)),
         Event::Resumed { forbidden, .. } => of_run(Level::INFO, resumed(*forbidden)),
+        Event::WaveBegan { group, wave } => {
+            let (level, text) = wave_begins(plan, *group as usize, *wave);
+            of_run(level, text)
+        }
+        Event::Soaking {
+            group,
+            wave,
+            milliseconds,
+        } => {
+            let pause = duration::format(Duration::from_millis(*milliseconds));
+            let wave = of_wave(plan, *group as usize, *wave);
+            let text = format!("{wave} is settled; waiting {pause} before anything else is sent");
+            of_run(Level::INFO, text)
+        }
         Event::Observed {
             batch,
             phase,
@@ -117,6 +131,38 @@ fn group(plan: &Plan, batch: BatchIndex) -> String {
         .and_then(|batch| plan.groups.get(batch.group()));
     let name = group.map_or("?", |group| &group.name);
     for_terminal(name).into_owned()
+}
+
+/// A wave by its place: `group canary, wave 1 of 3`, or the group alone where it has one wave.
+fn of_wave(plan: &Plan, group: usize, wave: u32) -> String {
+    let name = plan.groups.get(group).map_or("?", |group| &group.name);
+    let name = for_terminal(name);
+    match plan.waves_of(group) {
+        0 | 1 => format!("group {name}"),
+        waves => format!("group {name}, wave {} of {waves}", wave + 1),
+    }
+}
+
+fn wave_begins(plan: &Plan, group: usize, wave: u32) -> (Level, String) {
+    let batches = plan.wave(group, wave);
+    let targets = batches
+        .iter()
+        .map(|batch| batch.servers().len())
+        .sum::<usize>();
+    let plural = if batches.len() == 1 { "" } else { "es" };
+    let text = format!(
+        "{} begins: {} in {} batch{plural}",
+        of_wave(plan, group, wave),
+        count(targets, "target"),
+        batches.len()
+    );
+    // The batches of the only wave of a group tell its name themselves.
+    let level = if plan.waves_of(group) > 1 {
+        Level::INFO
+    } else {
+        Level::DEBUG
+    };
+    (level, text)
 }
 
 fn began(plan: &Plan, launch: &Launch) -> String {
@@ -364,6 +410,7 @@ mod tests {
                 plan: sample::fleet().digest,
                 left_out: Vec::new(),
             },
+            Event::WaveBegan { group: 1, wave: 0 },
             Event::Observed {
                 batch,
                 phase: Phase::Before,
@@ -401,6 +448,11 @@ mod tests {
                     (Outcome::Done(Proof::Job), Slots::all(999)),
                     (Outcome::Unknown(Reason::JobGone), first),
                 ],
+            },
+            Event::Soaking {
+                group: 1,
+                wave: 0,
+                milliseconds: 90_000,
             },
             Event::SendingStopped {
                 cause: StopCause::Unreachable,

@@ -93,6 +93,8 @@ struct View {
     totals: Totals,
     in_jobs: usize,
     waiting: Option<WaitReason>,
+    /// The wave after which there is a pause, from 1.
+    soaking: Option<u32>,
 }
 
 impl View {
@@ -115,7 +117,14 @@ impl View {
             WaitReason::Grace => "waiting: states may lag".to_owned(),
             WaitReason::Reconcile => "waiting: an answer was lost".to_owned(),
         });
-        let parts: Vec<String> = settled.chain(in_jobs).chain(waiting).collect();
+        let soaking = self
+            .soaking
+            .map(|wave| format!("waiting: pause after wave {wave}"));
+        let parts: Vec<String> = settled
+            .chain(in_jobs)
+            .chain(waiting)
+            .chain(soaking)
+            .collect();
         parts.join(", ")
     }
 }
@@ -129,6 +138,7 @@ fn views(ledger: &Ledger) -> Vec<View> {
             totals: *totals,
             in_jobs: 0,
             waiting: None,
+            soaking: None,
         })
         .collect();
     for batch in ledger.batches().iter().filter(|batch| !batch.is_settled()) {
@@ -140,6 +150,11 @@ fn views(ledger: &Ledger) -> Vec<View> {
             view.in_jobs += open.map(|send| send.servers.len()).sum::<usize>();
             view.waiting = view.waiting.or(batch.waiting());
         }
+    }
+    if let Some(soak) = ledger.soaking()
+        && let Some(view) = views.get_mut(soak.group)
+    {
+        view.soaking = Some(soak.wave + 1);
     }
     views
 }
@@ -215,5 +230,13 @@ mod tests {
         let messages: Vec<String> = views(&ledger).iter().map(View::message).collect();
         let expected = ["", "499 stopped, 1,000 in jobs, waiting: throttled", ""];
         assert_eq!(messages, expected);
+        let event = Event::Soaking {
+            group: 0,
+            wave: 0,
+            milliseconds: 1,
+        };
+        let at = "2026-11-28T17:00:00Z".parse().unwrap();
+        ledger.apply(&Stamped { at, event }).unwrap();
+        assert_eq!(views(&ledger)[0].message(), "waiting: pause after wave 1");
     }
 }

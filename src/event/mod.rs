@@ -56,6 +56,22 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         guards: Vec<Ruling>,
     },
+    /// The first batches of a wave are about to be looked at.
+    WaveBegan {
+        /// Index of its group in the plan.
+        group: u32,
+        /// Its place in the group, from 0.
+        wave: u32,
+    },
+    /// A wave is settled, and nothing is sent for a while.
+    Soaking {
+        /// Index of the wave's group in the plan.
+        group: u32,
+        /// The wave, from 0.
+        wave: u32,
+        /// How long, in milliseconds.
+        milliseconds: u64,
+    },
     /// States were read.
     Observed {
         /// The batch that asked.

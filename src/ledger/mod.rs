@@ -5,13 +5,15 @@
 
 mod batch;
 mod job_times;
+mod limit;
 #[cfg(test)]
 mod tests;
 mod totals;
+mod wave;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::bms::Evidence;
 use crate::event::{Event, Launch, Mode, SendAnswer, Stamped, StopCause};
@@ -25,6 +27,10 @@ use job_times::JobTimes;
 
 pub use batch::{BatchRecord, SendRecord, TargetRecord};
 pub use totals::Totals;
+pub use wave::{Soak, WaveRecord};
+
+use limit::Limit;
+use wave::WaveProgress;
 
 /// What is known of a run.
 #[derive(Debug, Clone)]
@@ -40,7 +46,11 @@ pub struct Ledger {
     stopped: Option<(StopCause, Evidence)>,
     guards: Vec<Ruling>,
     batches: Vec<BatchRecord>,
+    waves: Vec<WaveRecord>,
+    soak: Option<Soak>,
+    limit: Limit,
     groups: Vec<Totals>,
+    totals: Totals,
 }
 
 /// How the run began.
@@ -65,6 +75,12 @@ impl Ledger {
         let batch = |batch: &crate::plan::Batch| {
             BatchRecord::new(plan.action, batch.group(), batch.servers().len())
         };
+        let of_targets =
+            |group: &crate::plan::PlannedGroup| Totals::of_targets(u64::from(group.targets));
+        let groups: Vec<Totals> = plan.groups.iter().map(of_targets).collect();
+        let totals = groups
+            .iter()
+            .fold(Totals::default(), |sum, group| sum.plus(group));
         Self {
             action: plan.action,
             began: None,
@@ -77,11 +93,11 @@ impl Ledger {
             stopped: None,
             guards: Vec::new(),
             batches: plan.batches.iter().map(batch).collect(),
-            groups: plan
-                .groups
-                .iter()
-                .map(|group| Totals::of_targets(u64::from(group.targets)))
-                .collect(),
+            waves: WaveRecord::all(plan),
+            soak: None,
+            limit: Limit::new(plan.max_failures()),
+            groups,
+            totals,
         }
     }
 
@@ -96,7 +112,7 @@ impl Ledger {
             } => {
                 for (batch, slots) in left_out {
                     let skipped = Outcome::Skipped(Reason::Narrowed);
-                    self.settle(*batch, &[(skipped, slots.clone())])?;
+                    self.settle(*batch, &[(skipped, slots.clone())], None)?;
                 }
                 self.guards.clone_from(&launch.guards);
                 let (launch, plan) = (launch.clone(), *plan);
@@ -108,16 +124,28 @@ impl Ledger {
                 }
                 self.resumed += 1;
                 self.jobs.resumed();
+                self.soak = None;
                 self.finished_at = None;
                 self.report_misplaced = false;
                 self.stopped = forbidden.map(|cause| (cause, Evidence::default()));
             }
+            Event::WaveBegan { group, wave } => {
+                let wave = self.wave_at(*group, *wave)?;
+                self.begin_wave(wave);
+                self.soak = None;
+            }
+            Event::Soaking {
+                group,
+                wave,
+                milliseconds,
+            } => self.soak(*group, *wave, at, *milliseconds)?,
             Event::Observed {
                 batch,
                 phase,
                 states,
             } => {
                 self.batch_mut(*batch)?.observe(*phase, states)?;
+                self.begin_wave_of(*batch);
             }
             Event::Waiting { batch, reason, .. } => self.batch_mut(*batch)?.wait(*reason),
             Event::SendIntended {
@@ -126,6 +154,7 @@ impl Ledger {
                 servers,
             } => {
                 self.batch_mut(*batch)?.intend(*attempt, servers, at)?;
+                self.begin_wave_of(*batch);
             }
             Event::SendAnswered {
                 batch,
@@ -152,8 +181,9 @@ impl Ledger {
                     .end_job(*attempt, end, results, at)?;
                 self.jobs.ended(*batch, *attempt, at);
             }
-            Event::Settled { batch, outcomes } => self.settle(*batch, outcomes)?,
+            Event::Settled { batch, outcomes } => self.settle(*batch, outcomes, Some(at))?,
             Event::SendingStopped { cause, evidence } => {
+                self.soak = None;
                 if self.is_news(*cause) {
                     self.stopped = Some((*cause, evidence.clone()));
                 }
@@ -187,14 +217,74 @@ impl Ledger {
         &mut self,
         index: BatchIndex,
         outcomes: &[(Outcome, crate::event::Slots)],
+        at: Option<Timestamp>,
     ) -> Result<(), Misfit> {
         let changes = self.batch_mut(index)?.settle(outcomes)?;
         let group = self.batches.get(index.position()).map(BatchRecord::group);
         if let Some(totals) = group.and_then(|group| self.groups.get_mut(group)) {
-            changes
-                .into_iter()
-                .for_each(|(old, new)| totals.replace(old, new));
+            for (old, new) in changes {
+                totals.replace(old, new);
+                self.totals.replace(old, new);
+            }
         }
+        if let Some(wave) = self.wave_of(index) {
+            self.waves[wave].settled_at = at.or(self.waves[wave].settled_at);
+        }
+        Ok(())
+    }
+
+    /// Where the wave of this place stands.
+    fn wave_at(&self, group: u32, wave: u32) -> Result<usize, Misfit> {
+        let place = (group as usize, wave);
+        let found = self
+            .waves
+            .binary_search_by_key(&place, |record| (record.group(), record.wave()));
+        found.map_err(|_| Misfit(format!("the plan has no wave {wave} of group {group}")))
+    }
+
+    /// Where the wave of this batch stands.
+    fn wave_of(&self, batch: BatchIndex) -> Option<usize> {
+        let position = batch.position();
+        let after = self
+            .waves
+            .partition_point(|wave| wave.batches().end <= position);
+        (after < self.waves.len()).then_some(after)
+    }
+
+    /// Counts in the wave of a batch of which something is told; journals may be older than waves.
+    fn begin_wave_of(&mut self, batch: BatchIndex) {
+        if let Some(wave) = self.wave_of(batch) {
+            self.begin_wave(wave);
+        }
+    }
+
+    fn begin_wave(&mut self, wave: usize) {
+        if self.waves[wave].has_begun() {
+            return;
+        }
+        self.waves[wave].progress = WaveProgress::Begun;
+        let narrowed = Some(Outcome::Skipped(Reason::Narrowed));
+        let own = &self.batches[self.waves[wave].batches()];
+        let targets = own.iter().flat_map(BatchRecord::targets);
+        let targets = targets.filter(|target| target.outcome() != narrowed);
+        self.limit
+            .begin(u32::try_from(targets.count()).unwrap_or(u32::MAX));
+    }
+
+    fn soak(
+        &mut self,
+        group: u32,
+        wave: u32,
+        at: Timestamp,
+        milliseconds: u64,
+    ) -> Result<(), Misfit> {
+        let record = &self.waves[self.wave_at(group, wave)?];
+        let pause = SignedDuration::from_millis(i64::try_from(milliseconds).unwrap_or(i64::MAX));
+        self.soak = Some(Soak {
+            group: record.group(),
+            wave: record.wave(),
+            until: at.saturating_add(pause).unwrap_or(Timestamp::MAX),
+        });
         Ok(())
     }
 
@@ -266,9 +356,32 @@ impl Ledger {
 
     /// The totals of the whole run.
     pub fn totals(&self) -> Totals {
-        self.groups
-            .iter()
-            .fold(Totals::default(), |sum, group| sum.plus(group))
+        self.totals
+    }
+
+    /// How far each wave has come, in plan order.
+    pub fn waves(&self) -> &[WaveRecord] {
+        &self.waves
+    }
+
+    /// The pause between waves that the run is in, if it is in one.
+    pub fn soaking(&self) -> Option<&Soak> {
+        self.soak.as_ref()
+    }
+
+    /// How many targets have failed or are unknown.
+    pub fn failures(&self) -> u64 {
+        self.totals.count(OutcomeKind::Failed) + self.totals.count(OutcomeKind::Unknown)
+    }
+
+    /// How many such targets are borne by the waves begun so far, if that is limited.
+    pub fn failures_borne(&self) -> Option<u32> {
+        self.limit.borne()
+    }
+
+    /// Whether more targets have failed, or are unknown, than are borne.
+    pub fn has_failed_too_often(&self) -> bool {
+        self.limit.is_passed(self.failures())
     }
 
     /// Whether a request was, or may have been, accepted.
@@ -313,7 +426,7 @@ impl Ledger {
             Exit::Refused
         } else if cause == Some(StopCause::Policy) && !self.may_have_acted() {
             Exit::Guard
-        } else if cause.is_some_and(StopCause::is_for_now) && !self.may_have_acted() {
+        } else if self.is_put_off() {
             Exit::NotNow
         } else if cause.is_some_and(|cause| self.left_unsent(cause)) {
             match cause {
@@ -326,6 +439,13 @@ impl Ledger {
         } else {
             Exit::Success
         }
+    }
+
+    /// Whether nothing was sent, and something was left unsent that another time may do.
+    fn is_put_off(&self) -> bool {
+        let cause = self.stopped.as_ref().map(|(cause, _)| *cause);
+        let put_off = cause.is_some_and(|cause| cause.is_for_now() && self.left_unsent(cause));
+        put_off && !self.may_have_acted()
     }
 
     /// Whether a target was left unsent because of `cause`.

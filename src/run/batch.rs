@@ -101,6 +101,18 @@ pub(super) async fn observed(
         .await
 }
 
+/// Says that the batch waits before it sends something, and waits, unless nothing more may be sent.
+pub(super) async fn wait_to_send(
+    context: &Context,
+    batch: &Batch,
+    reason: WaitReason,
+    pause: Duration,
+) -> Result<(), RunError> {
+    tell_wait(context, batch, reason, pause).await?;
+    context.sleep_while_sending(pause).await;
+    Ok(())
+}
+
 /// Says that the batch waits, and waits.
 pub(super) async fn wait(
     context: &Context,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::batch::{Suspense, observed, servers_at, settle, settle_all, wait};
+use super::batch::{Suspense, observed, servers_at, settle, settle_all, wait_to_send};
 use super::states::Reading;
 use super::verdict::Told;
 use super::{Context, RunError};
@@ -123,7 +123,7 @@ pub(super) async fn sift(
                 context.leave(batch.index(), &open, cause).await?;
                 break;
             }
-            wait(context, batch, WaitReason::Busy, BUSY_POLL).await?;
+            wait_to_send(context, batch, WaitReason::Busy, BUSY_POLL).await?;
             how = How::NotBefore(context.clock.elapsed());
         }
     }

@@ -24,11 +24,12 @@ mod states;
 #[cfg(test)]
 mod tests;
 mod verdict;
+mod waves;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use crate::bms::{Client, Evidence, Patience};
 use crate::clock::Clock;
@@ -36,11 +37,14 @@ use crate::event::{Event, Launch, Slots, StopCause};
 use crate::ids::BatchIndex;
 use crate::ledger::{BatchRecord, Ledger, Misfit};
 use crate::outcome::{Outcome, Reason};
-use crate::plan::{Batch, Plan, Ruling};
+use crate::plan::{Plan, Ruling};
 
 pub use hours::Hours;
 pub use narrow::{Narrowing, left_out};
 pub use recorder::{Observer, Recorder};
+
+/// How soon a wait before a request notices that nothing more may be sent.
+const NOTICE: Duration = Duration::from_secs(1);
 
 /// Why a run itself cannot go on; what happened to servers is never an error.
 #[derive(Debug, thiserror::Error)]
@@ -115,11 +119,40 @@ impl Context {
         let raised = *self.stop.borrow();
         raised
             .or_else(|| {
-                self.recorder
-                    .read(|ledger| ledger.stopped().map(|(cause, _)| *cause))
+                self.recorder.read(|ledger| {
+                    let too_many = ledger.has_failed_too_often();
+                    let stopped = ledger.stopped().map(|(cause, _)| *cause);
+                    stopped.or(too_many.then_some(StopCause::MaxFailures))
+                })
             })
             .or_else(|| self.recorder.journal_failed().then_some(StopCause::Journal))
             .or_else(|| self.out_of_hours())
+    }
+
+    /// Records that more targets have failed than are borne, as soon as they have and others are left.
+    async fn heed_failures(&self) -> Result<(), RunError> {
+        let matters =
+            |ledger: &Ledger| ledger.has_failed_too_often() && ledger.totals().pending() > 0;
+        if self.recorder.read(matters) {
+            self.stop_sending(StopCause::MaxFailures, Evidence::default())
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until nothing more may be sent.
+    async fn stopped(&self) {
+        while self.sending_stopped().is_none() {
+            self.clock.sleep(NOTICE).await;
+        }
+    }
+
+    /// Waits for so long before something is sent; ends early when nothing more may be.
+    async fn sleep_while_sending(&self, pause: Duration) {
+        tokio::select! {
+            () = self.clock.sleep(pause) => {}
+            () = self.stopped() => {}
+        }
     }
 
     async fn stop_sending(&self, cause: StopCause, evidence: Evidence) -> Result<(), RunError> {
@@ -156,7 +189,8 @@ impl Context {
         }
         self.recorder
             .record(Event::Settled { batch, outcomes })
-            .await
+            .await?;
+        self.heed_failures().await
     }
 }
 
@@ -192,11 +226,12 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
             .is_some_and(|run| run.sending_stopped().is_none())
     };
     context.client.ask_before_leaving(Arc::new(may_leave));
+    context.heed_failures().await?;
     let ended = tokio::select! {
         biased;
         cause = raised(&mut stop) => Some(cause),
         never = context.watch_hours() => match never? {},
-        worked = run_waves(&context) => { worked?; None }
+        worked = waves::run_waves(&context) => { worked?; None }
     };
     if let Some(cause) = ended {
         context.stop_sending(cause, Evidence::default()).await?;
@@ -265,44 +300,6 @@ fn pending(ledger: &Ledger, index: BatchIndex) -> Slots {
         .zip(targets)
         .filter(|(_, target)| target.outcome().is_none());
     open.map(|(slot, _)| slot).collect()
-}
-
-/// The batches that may be under way together: those of one wave of one group.
-fn waves(plan: &Plan) -> impl Iterator<Item = &[Batch]> {
-    plan.batches
-        .chunk_by(|one, next| (one.group(), one.wave()) == (next.group(), next.wave()))
-}
-
-async fn run_waves(context: &Arc<Context>) -> Result<(), RunError> {
-    for wave in waves(&context.plan) {
-        run_wave(context, wave).await?;
-    }
-    Ok(())
-}
-
-async fn run_wave(context: &Arc<Context>, wave: &[Batch]) -> Result<(), RunError> {
-    let group = wave
-        .first()
-        .and_then(|batch| context.plan.groups.get(batch.group()));
-    let in_flight = group.map_or(1, |group| usize::from(group.in_flight.get()));
-    let mut under_way = JoinSet::new();
-    for batch in wave {
-        if under_way.len() >= in_flight {
-            finish_one(&mut under_way).await?;
-        }
-        under_way.spawn(batch::live(context.clone(), batch.index()));
-    }
-    while !under_way.is_empty() {
-        finish_one(&mut under_way).await?;
-    }
-    Ok(())
-}
-
-async fn finish_one(under_way: &mut JoinSet<Result<(), RunError>>) -> Result<(), RunError> {
-    match under_way.join_next().await {
-        Some(ended) => ended.map_err(RunError::Broken)?,
-        None => Ok(()),
-    }
 }
 
 /// Whether some request of the run was accepted for sure.

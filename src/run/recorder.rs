@@ -53,7 +53,8 @@ fn durability(action: Action, event: &Event) -> Durability {
         | Event::SendAnswered { .. }
         | Event::Finished
         | Event::ReportMisplaced => Durability::Now,
-        Event::SendWithdrawn { .. }
+        Event::Soaking { .. }
+        | Event::SendWithdrawn { .. }
         | Event::JobEnded { .. }
         | Event::Settled { .. }
         | Event::SendingStopped { .. } => Durability::Soon,
@@ -63,7 +64,9 @@ fn durability(action: Action, event: &Event) -> Durability {
             states,
             ..
         } if moving(action, states) => Durability::Soon,
-        Event::Observed { .. } | Event::Waiting { .. } => Durability::WithNext,
+        Event::WaveBegan { .. } | Event::Observed { .. } | Event::Waiting { .. } => {
+            Durability::WithNext
+        }
     }
 }
 

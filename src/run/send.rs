@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Suspense, servers_at, settle_all, wait};
+use super::batch::{Suspense, servers_at, settle_all, wait_to_send};
 use super::before::{How, READING_AGE, Ready, sift};
 use super::deliver::{Delivered, Parcel, deliver};
 use super::reaction::{History, Reaction, react};
@@ -151,7 +151,14 @@ impl Sending<'_> {
                 .settle(&portion, Outcome::Failed(Reason::Rejected))
                 .await;
         }
-        let quota = self.context.client.power_slot().await;
+        let quota = tokio::select! {
+            quota = self.context.client.power_slot() => quota,
+            // Others that were waiting need not take their turns to learn that.
+            () = self.context.stopped() => {
+                self.tasks.push_front(Task::Send(portion));
+                return Ok(());
+            }
+        };
         // The wait for the quota may have been long; the readings are made anew with the place kept.
         // A cloud that cannot tell all states within their age would keep a batch waiting for ever.
         for _ in 0..RENEWALS {
@@ -261,9 +268,7 @@ impl Sending<'_> {
                 });
             }
             Reaction::Again(pause, reason) => {
-                // Where nothing may be sent by then, there is nothing to wait for.
-                let left = self.context.hours_left().unwrap_or(Duration::MAX);
-                wait(self.context, self.batch, reason, pause.min(left)).await?;
+                wait_to_send(self.context, self.batch, reason, pause).await?;
                 self.tasks.push_front(Task::Send(portion));
             }
             Reaction::Sift => {

@@ -16,7 +16,7 @@ use crate::inventory::TargetGroup;
 use crate::outcome::{OutcomeKind, Proof};
 use crate::plan::sample;
 use crate::simulator::{Faults, Settings, SimulatedServer, Simulator, Stats};
-use crate::workflow::Checks;
+use crate::workflow::{Checks, MaxFailures};
 
 /// How much faster than on the wall time passes.
 const FACTOR: u32 = 200;
@@ -46,6 +46,7 @@ impl Told {
 struct Rehearsal {
     groups: Vec<TargetGroup>,
     checks: Checks,
+    max_failures: MaxFailures,
     faults: serde_json::Value,
 }
 
@@ -54,6 +55,8 @@ impl Rehearsal {
         Self {
             groups,
             checks: Checks::default(),
+            // What becomes of one target is not to keep another from being tried.
+            max_failures: MaxFailures::Count(u32::MAX),
             faults: json!({}),
         }
     }
@@ -75,6 +78,7 @@ impl Rehearsal {
     fn cloud(self) -> Cloud {
         let mut definition = sample::workflow();
         definition.checks = self.checks;
+        definition.rollout.max_failures = self.max_failures;
         let plan = Arc::new(sample::plan_of(&definition, self.groups));
         let clock = Clock::compressed(NonZeroU32::new(FACTOR).unwrap());
         let servers = plan.batches.iter().flat_map(|batch| batch.servers());

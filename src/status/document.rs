@@ -46,6 +46,7 @@ struct Document<'a> {
     resumed: u32,
     sending_stopped: Option<StopCause>,
     stop_switch: Option<StopSwitch<'a>>,
+    soak: Option<Soaking<'a>>,
     outcome: Option<Verdict>,
     exit_code: Option<u8>,
     next: Option<String>,
@@ -73,10 +74,26 @@ struct StopSwitch<'a> {
     until: Option<Instant>,
 }
 
+/// The pause between waves that a run is in.
+#[derive(Serialize)]
+struct Soaking<'a> {
+    group: &'a str,
+    wave: u32,
+    until: Instant,
+}
+
 #[derive(Serialize)]
 struct Group<'a> {
     name: &'a str,
     totals: Counts,
+    waves: Waves,
+}
+
+/// How many waves a group has, and how many of them have begun.
+#[derive(Serialize)]
+struct Waves {
+    total: u32,
+    begun: u32,
 }
 
 #[derive(Serialize)]
@@ -158,15 +175,22 @@ fn document<'a>(status: &'a Status<'a>) -> Document<'a> {
         resumed: ledger.resumed(),
         sending_stopped: status.stopped(),
         stop_switch: around.switch.as_ref().map(stop_switch),
+        soak: status.soak().map(|(group, soak)| Soaking {
+            group,
+            wave: soak.wave,
+            until: Instant(soak.until),
+        }),
         outcome: end.map(|facts| Verdict::of(facts.exit)),
         exit_code: end.map(|facts| facts.exit.code()),
         next: end.map_or_else(|| status.resume(), |facts| facts.next.clone()),
         totals: Counts(plan.action, ledger.totals()),
         sends: status.sends(),
         groups: groups
-            .map(|(group, totals)| Group {
+            .zip(status.waves())
+            .map(|((group, totals), (total, begun))| Group {
                 name: &group.name,
                 totals: Counts(plan.action, *totals),
+                waves: Waves { total, begun },
             })
             .collect(),
         batches: status

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::event::{Mode, SendAnswer, StopCause, WaitReason};
 use crate::ids::RunId;
-use crate::ledger::{BatchRecord, Ledger, SendRecord, Totals};
+use crate::ledger::{BatchRecord, Ledger, SendRecord, Soak, Totals};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Batch, Plan};
 use crate::report::RunFacts;
@@ -141,6 +141,28 @@ impl<'a> Status<'a> {
             counts.unanswered += u32::from(send.answer.is_none());
         }
         counts
+    }
+
+    /// The pause between waves that the run is in, with the name of the group before it; untrusted.
+    fn soak(&self) -> Option<(&'a str, &'a Soak)> {
+        let soak = self
+            .ledger
+            .soaking()
+            .filter(|_| self.life != Life::Finished)?;
+        let group = self.plan.groups.get(soak.group)?;
+        Some((&group.name, soak))
+    }
+
+    /// How many waves each group has, and how many of them have begun.
+    fn waves(&self) -> Vec<(u32, u32)> {
+        let mut waves = vec![(0, 0); self.plan.groups.len()];
+        for wave in self.ledger.waves() {
+            if let Some((total, begun)) = waves.get_mut(wave.group()) {
+                *total += 1;
+                *begun += u32::from(wave.has_begun());
+            }
+        }
+        waves
     }
 
     /// The batches that have begun and are not settled.

@@ -32,6 +32,7 @@ impl Status<'_> {
         lines.extend(advice(self));
         lines.extend(times(self, now));
         lines.extend(switch(self));
+        lines.extend(soak(self, now));
         lines.push(format!(
             "  targets: {}",
             tally(&self.ledger.totals(), action)
@@ -143,20 +144,46 @@ fn switch(status: &Status<'_>) -> Option<String> {
     ))
 }
 
+/// The pause between waves that the run is in, or was left in.
+fn soak(status: &Status<'_>, now: Timestamp) -> Option<String> {
+    let (group, soak) = status.soak()?;
+    let left = soak.until.as_second().saturating_sub(now.as_second());
+    let left = match u64::try_from(left) {
+        Ok(left) => format!("{} left", duration::format(Duration::from_secs(left))),
+        Err(_) => "over by now".to_owned(),
+    };
+    Some(format!(
+        "  pause: after wave {} of {}, until {:.0}, {left}",
+        soak.wave + 1,
+        shown(group),
+        soak.until
+    ))
+}
+
 fn groups(status: &Status<'_>) -> Vec<String> {
     let groups = status.plan.groups.iter().zip(status.ledger.groups());
+    let groups = groups.zip(status.waves());
     let mut lines: Vec<String> = groups
         .take(GROUPS)
-        .map(|(group, totals)| {
+        .map(|((group, totals), waves)| {
             format!(
-                "    {}: {}",
+                "    {}{}: {}",
                 shown(&group.name),
+                in_wave(waves),
                 tally(totals, status.plan.action)
             )
         })
         .collect();
     lines.extend(rest(status.plan.groups.len(), GROUPS));
     lines
+}
+
+/// Which wave of several a group is in.
+fn in_wave((total, begun): (u32, u32)) -> String {
+    match (total, begun) {
+        (0 | 1, _) | (_, 0) => String::new(),
+        (total, begun) => format!(", wave {begun} of {total}"),
+    }
 }
 
 fn tally(totals: &Totals, action: Action) -> String {

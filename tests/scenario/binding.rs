@@ -109,6 +109,7 @@ fn a_server_put_among_what_was_found_by_name_is_not_stopped() {
                 server.name = name.to_owned();
             }
         })
+        .bearing_failures()
         .start();
     stage.run("plan night.yaml --write").with_code(0);
     let mut plan: Value = serde_json::from_str(&stage.read("night.plan.json")).unwrap();

@@ -29,6 +29,7 @@ fn servers_that_change_between_check_and_send_are_dropped_and_the_rest_is_sent()
         "stopping": {"ids": [all[7]], "for": "30s"}, "error": {"ids": [all[9]]}
     });
     let ended = changed_meanwhile(&all, servers)
+        .bearing_failures()
         .run("run night.yaml")
         .with_code(30);
     let expected = [
@@ -99,6 +100,7 @@ fn many_bad_servers_use_up_the_requests_and_the_remainder_is_rejected() {
     let all = ids(64);
     let bad: Vec<_> = all.iter().step_by(2).collect();
     let ended = Scenario::new(&all)
+        .bearing_failures()
         .faults(json!({"servers": {"refused": {"ids": bad}}}))
         .pace(60)
         .run("run night.yaml")
@@ -116,6 +118,7 @@ fn many_bad_servers_use_up_the_requests_and_the_remainder_is_rejected() {
 fn a_conflict_that_nothing_explains_is_halved_too() {
     let all = ids(8);
     let ended = Scenario::new(&all)
+        .bearing_failures()
         .faults(json!({"servers": {"refused": {"ids": [all[2]], "code": "BMS.0605"}}}))
         .run("run night.yaml")
         .with_code(30)
@@ -130,6 +133,7 @@ fn a_conflict_that_nothing_explains_is_halved_too() {
 fn a_refusal_that_is_about_the_request_is_not_halved() {
     let all = ids(8);
     let ended = Scenario::new(&all)
+        .bearing_failures()
         .faults(json!({"servers": {"refused": {"ids": [all[2]], "code": "BMS.0018"}}}))
         .run("run night.yaml")
         .with_code(30)

@@ -25,7 +25,7 @@ const OFF: usize = 1;
 /// Whose sub-job fails.
 const FAILING: usize = 6;
 
-/// Two groups, five batches, three of them together; one server is off, and one sub-job fails.
+/// Two groups of two waves with pauses, five batches; one server is off, and one sub-job fails.
 fn scenario() -> Scenario {
     let servers = ids(10);
     let faults = json!({"servers": {
@@ -33,8 +33,10 @@ fn scenario() -> Scenario {
         "failing": {"ids": [servers[FAILING]]},
     }});
     Scenario::of_groups(&[("one", &servers[..6]), ("two", &servers[6..])])
-        .with("rollout: { batch_size: 2, in_flight: 3 }")
+        .with("rollout: { batch_size: 2, in_flight: 3, waves: [2, rest], soak: 10s }")
         .with("checks: { grace: 20s }\njobs: { poll: 5s, timeout: 1m }")
+        // What a process that was killed often gives up is not to keep others from being tried.
+        .bearing_failures()
         .faults(faults)
         .pace(30)
 }
@@ -239,6 +241,7 @@ fn an_answer(event: &Event) -> bool {
 fn left_behind() -> Stage {
     let stage = Scenario::new(&ids(4))
         .with("rollout: { batch_size: 2 }\nchecks: { grace: 20s }\njobs: { poll: 5s, timeout: 1m }")
+        .bearing_failures()
         .pace(30)
         .start();
     let mut running = stage.spawn("run night.yaml");

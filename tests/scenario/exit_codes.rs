@@ -218,6 +218,7 @@ fn code_30_where_some_targets_failed() {
     }});
     let ended = Scenario::new(&all)
         .with("checks: { grace: 20s }")
+        .bearing_failures()
         .faults(faults)
         .run("run night.yaml")
         .with_code(30)

@@ -117,7 +117,7 @@ fn names_of_a_listing_are_harmless_wherever_they_are_shown() {
 
 #[test]
 fn names_that_changed_are_harmless_in_failures_and_differences() {
-    let stage = project().start();
+    let stage = project().bearing_failures().start();
     stage.run("plan night.yaml --write").with_code(0);
     // The same servers, called by one another's names: each fails with both names told.
     let plan = stage.read("night.plan.json");

@@ -113,6 +113,7 @@ fn a_name_in_any_script_is_compared_and_kept() {
     let servers = ids(2);
     let named = format!("{FROM_FILE}{{ file: list.csv, name_column: host }}\n");
     let ended = Scenario::with_cloud(&named, &servers)
+        .bearing_failures()
         .file(
             "list.csv",
             format!(

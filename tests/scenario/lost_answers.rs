@@ -235,6 +235,7 @@ fn a_server_that_came_up_after_a_lost_request_is_not_sent_again() {
     starting.faults = Faults::from_value(json!({"servers": {"busy": {"ids": [all[1]]}}})).unwrap();
     let starting = Simulator::start(starting).unwrap();
     let ended = scenario()
+        .bearing_failures()
         .through(Box::new(move |request| {
             match (request.call, request.number) {
                 (Call::Stop, 0) => Treatment::Instead(Mischief::Close),

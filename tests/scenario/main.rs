@@ -50,4 +50,5 @@ mod speech;
 mod undo;
 mod undo_again;
 mod verbs;
+mod waves;
 mod weather;

@@ -88,7 +88,7 @@ fn what_an_operator_reads_in_the_morning() {
         ("all well", Scenario::new(&all), "run night.yaml"),
         (
             "some failed",
-            Scenario::new(&all).faults(faults),
+            Scenario::new(&all).bearing_failures().faults(faults),
             "run night.yaml",
         ),
         (

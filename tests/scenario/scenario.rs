@@ -104,6 +104,17 @@ impl Scenario {
         self
     }
 
+    /// With a workflow whose runs go on whatever fails. Comes after what else it says of the rollout.
+    pub(crate) fn bearing_failures(mut self) -> Self {
+        const ALL: &str = "max_failures: 100%";
+        if self.workflow.contains("rollout: { ") {
+            let with = format!("rollout: {{ {ALL}, ");
+            self.workflow = self.workflow.replace("rollout: { ", &with);
+            return self;
+        }
+        self.with(&format!("rollout: {{ {ALL} }}"))
+    }
+
     /// With a workflow that names this endpoint.
     pub(crate) fn endpoint(mut self, endpoint: &str) -> Self {
         self.elsewhere = Some(endpoint.to_owned());

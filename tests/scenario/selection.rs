@@ -191,6 +191,7 @@ fn a_run_of_a_frozen_selection_only_does_less() {
     servers[2].name = "database-1".to_owned();
     let stage = Scenario::with_cloud(WEB, &[])
         .settings(|cloud| cloud.servers = servers)
+        .bearing_failures()
         .start();
     let then: Vec<(ServerId, &str, &[&str])> = vec![
         (well, "web-0", &[]),
@@ -561,7 +562,10 @@ fn a_plan_with_live_states_tells_what_a_run_would_do() {
         "off": { "ids": [fleet[0]] }, "missing": { "ids": [fleet[1]] }, "locked": { "ids": [fleet[2]] },
         "busy": { "ids": [fleet[3]] },
     } });
-    let stage = Scenario::new(&fleet).faults(faults).start();
+    let stage = Scenario::new(&fleet)
+        .faults(faults)
+        .bearing_failures()
+        .start();
     let plain = stage.run("plan night.yaml --format json").with_code(0).out;
     let plain: Value = serde_json::from_str(&plain).unwrap();
     let live = stage.run("plan night.yaml --live --format json --write");

@@ -100,7 +100,10 @@ fn machines_get_one_json_object_a_line_whatever_happens() {
         ("rehearse night.yaml --log-format json", 0),
         ("plan large.yaml --log-format json", 23),
     ] {
-        let stage = Scenario::new(&ids(8)).faults(faults.clone()).start();
+        let stage = Scenario::new(&ids(8))
+            .faults(faults.clone())
+            .bearing_failures()
+            .start();
         let text = stage.read("night.yaml");
         stage.write("bad.yaml", "version: 2\n");
         stage.write(

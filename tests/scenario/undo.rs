@@ -77,7 +77,7 @@ fn after_every_kind_of_outcome_exactly_what_was_stopped_is_started_and_only_once
     ];
     let stage = Scenario::of_groups(&groups)
         .with(SETTINGS)
-        .with("rollout: { retry_for: 20s }")
+        .with("rollout: { retry_for: 20s, max_failures: 100% }")
         .faults(faults)
         .pace(30)
         .file("not-tonight.txt", all[8].to_string())

@@ -48,6 +48,8 @@ fn batch_of(event: &Event) -> Option<BatchIndex> {
         | Event::Settled { batch, .. } => Some(*batch),
         Event::SendWithdrawn { batch, .. } => Some(*batch),
         Event::Began { .. }
+        | Event::WaveBegan { .. }
+        | Event::Soaking { .. }
         | Event::Resumed { .. }
         | Event::SendingStopped { .. }
         | Event::Finished

@@ -57,6 +57,9 @@ impl Invention {
     }
 }
 
+/// A limit that no failures pass.
+pub(crate) const ALL_BORNE: &str = "100%";
+
 fn server(seed: u64, number: u32) -> ServerId {
     let id = 0xc0_u128 << 120 | u128::from(seed) << 32 | u128::from(number);
     ServerId::from_bytes(id.to_be_bytes())
@@ -85,7 +88,8 @@ fn workflow(rng: &mut Rng, servers: &[ServerId], files: &mut Vec<(String, String
     let retry_for = rng.u32(2..=10);
     let _ = writeln!(
         text,
-        "rollout: {{ batch_size: {size}, in_flight: {flight}, retry_for: {retry_for}m }}"
+        "rollout: {{ batch_size: {size}, in_flight: {flight}, retry_for: {retry_for}m, {} }}",
+        pace(rng)
     );
     let (poll, timeout) = (rng.u32(2..=10), rng.u32(2..=4));
     let _ = writeln!(text, "jobs: {{ poll: {poll}s, timeout: {timeout}m }}");
@@ -101,6 +105,22 @@ fn workflow(rng: &mut Rng, servers: &[ServerId], files: &mut Vec<(String, String
          on_state: {{ missing: {missing}, error: {error}, locked: {locked} }} }}"
     );
     text
+}
+
+/// Waves and how much failure is borne: most storms are to be lived through to the end.
+fn pace(rng: &mut Rng) -> String {
+    let waves = match rng.u8(..3) {
+        0 => "[1, 30%, rest]",
+        1 => "[5, rest]",
+        _ => "[rest]",
+    };
+    let borne = match rng.u8(..6) {
+        0 => "10%".to_owned(),
+        1 => rng.u32(..8).to_string(),
+        _ => ALL_BORNE.to_owned(),
+    };
+    let soak = rng.u32(..20);
+    format!("waves: {waves}, soak: {soak}s, max_failures: {borne}")
 }
 
 fn faults(rng: &mut Rng, fleet: &[ServerId], kinds: &mut BTreeSet<String>) -> Value {

@@ -10,6 +10,7 @@ use lightsout::journal;
 use lightsout::simulator::{PowerSeen, Stats};
 use serde_json::Value;
 
+use crate::invention::ALL_BORNE;
 use crate::play::Scene;
 
 /// One invocation of the program.
@@ -49,11 +50,18 @@ pub(crate) fn after(scene: &Scene, told: &Invocation<'_>) {
     assert_eq!(sum, total("targets"), "{place}");
     assert_eq!(sum, scene.invention.servers.len() as u64, "{place}");
     let open = total("unknown") + total("not_sent");
+    let rows = report["servers"].as_array().unwrap().iter();
+    let too_many = rows.filter(|row| row["reason"] == "max_failures").count();
+    let borne = fs::read_to_string(scene.folder.join("storm.yaml")).unwrap();
+    let borne = borne.contains(&format!("max_failures: {ALL_BORNE}"));
+    assert!(!borne || too_many == 0, "{place}: all failures are borne");
     let agrees = match code {
         0 => open + total("failed") == 0,
         3 => total("stopped") + total("unknown") == 0,
+        20 => total("stopped") + total("unknown") == 0 && too_many > 0,
         24 => total("stopped") + total("unknown") == 0,
         30 => total("unknown") == 0 && total("failed") + total("not_sent") > 0,
+        31 => total("unknown") == 0 && too_many > 0,
         33 => total("unknown") > 0,
         34 => report["next"]
             .as_str()
@@ -71,7 +79,7 @@ pub(crate) fn after(scene: &Scene, told: &Invocation<'_>) {
         knowable.is_empty(),
         "{place}: asked for again though the acceptance could be known: {knowable:?}"
     );
-    if *code == 3 || *code == 24 {
+    if matches!(code, 3 | 20 | 24) {
         assert!(
             stats.accepted.is_empty(),
             "{place}: {code}, though accepted"

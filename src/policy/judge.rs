@@ -299,7 +299,8 @@ impl<'a> Judge<'a> {
                 self.whole(judgement, "require.window", wrong)
             }
             (Requirement::Waves, _) => {
-                self.whole(judgement, "require.waves", Some(missing("no waves")))
+                let wrong = in_one_wave(self.case.plan);
+                self.whole(judgement, "require.waves", wrong)
             }
             (Requirement::Locked, Approval::Open) => {
                 judgement.add(self.ruling("require.locked"), None)
@@ -325,6 +326,22 @@ impl<'a> Judge<'a> {
             ok: None,
         }
     }
+}
+
+/// That a group of several targets goes in one wave, if one does.
+fn in_one_wave(plan: &Plan) -> Option<String> {
+    let groups = plan.groups.iter().enumerate();
+    let mut whole = groups.filter(|(place, group)| group.targets > 1 && plan.waves_of(*place) < 2);
+    let (_, first) = whole.next()?;
+    let others = match whole.count() {
+        0 => String::new(),
+        1 => " and 1 more group".to_owned(),
+        count => format!(" and {count} more groups"),
+    };
+    let name = shorten(&first.name, TEXT);
+    Some(format!(
+        "waves are required, and group `{name}`{others} would go in one"
+    ))
 }
 
 #[cfg(test)]

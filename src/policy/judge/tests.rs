@@ -203,7 +203,7 @@ fn what_cannot_be_read_is_refused() {
 )]
 #[case(
     "require: [waves]",
-    Some("it is required, and the workflow has no waves")
+    Some("waves are required, and group `a` would go in one")
 )]
 #[case(
     "require: [locked]",
@@ -222,6 +222,22 @@ fn a_plan_with_a_window_has_what_is_required() {
     workflow.window = Some(sample::window());
     let plan = sample::plan_of(&workflow, vec![group("a", 0, 1)]);
     assert!(!judged("require: [window]", &plan, None).is_breached());
+}
+
+#[test]
+fn a_plan_has_waves_if_each_group_of_several_goes_in_more_than_one() {
+    let groups = |waves: &str| {
+        let mut several = group("several", 1, 3);
+        several.waves = serde_json::from_str(waves).unwrap();
+        vec![group("one", 0, 1), several, group("none", 4, 0)]
+    };
+    let judged = |waves| judged("require: [waves]", &sample::plan(groups(waves)), None);
+    assert!(!judged("[1]").is_breached());
+    assert!(
+        judged("[3, 1]").is_breached(),
+        "a wave that is not there is none"
+    );
+    assert!(judged("[\"100%\"]").is_breached());
 }
 
 #[test]

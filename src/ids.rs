@@ -3,6 +3,8 @@
 //! Owns parsing and spelling of IDs; knows nothing of files, requests or the run. Invariant: what is
 //! constructed is well-formed and has one spelling, so comparing two values never needs folding.
 
+mod web_url;
+
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
@@ -10,6 +12,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use url::{Host, Url};
 use uuid::Uuid;
+
+pub use web_url::WebUrl;
 
 /// Why a text is not the identifier that it should be: a fragment such as `not a UUID`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -344,7 +348,7 @@ macro_rules! serialised_by_display {
         }
     )*};
 }
-serialised_by_display!(ProjectId, JobId, RunId, Digest, Endpoint);
+serialised_by_display!(ProjectId, JobId, RunId, Digest, Endpoint, WebUrl);
 
 #[cfg(test)]
 mod tests {

@@ -293,6 +293,7 @@ fn target_group(
         in_flight: group.in_flight,
         waves: group.waves.clone(),
         soak: group.soak,
+        gate: group.gate.clone(),
     }
 }
 

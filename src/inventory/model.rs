@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::selection::Selection;
 use crate::diagnostic::Diagnostic;
 use crate::ids::ServerId;
-use crate::workflow::{BatchSize, InFlight, Waves};
+use crate::workflow::{BatchSize, Gate, InFlight, Waves};
 
 /// Every target of a workflow. Only [`resolve`](super::resolve) makes one.
 #[derive(Debug, Clone)]
@@ -86,4 +86,6 @@ pub struct TargetGroup {
     pub waves: Waves,
     /// Pause after each of its waves.
     pub soak: Duration,
+    /// What is asked before each of its waves, if anything.
+    pub gate: Option<Gate>,
 }

@@ -121,6 +121,7 @@ fn group(name: &str, servers: &[&str]) -> Group {
         in_flight: InFlight::try_from(1).unwrap(),
         waves: Waves::default(),
         soak: Duration::ZERO,
+        gate: None,
     }
 }
 

@@ -9,7 +9,7 @@ use std::io;
 use serde::Serialize;
 
 use super::model::{Plan, PlannedGroup};
-use super::words::{freeze, settings};
+use super::words::{freeze, gate, settings};
 use crate::duration;
 use crate::ids::{BatchIndex, Digest, ServerId};
 use crate::inventory::{Asked, criteria};
@@ -166,7 +166,10 @@ fn named_settings(plan: &Plan) -> Vec<(String, String)> {
         .chain(stop_type)
         .chain(settings(plan))
         .chain(freeze(plan));
+    let gate = plan.rollout.gate.as_ref();
+    let gate = gate.map(|gate| ("rollout.gate".to_owned(), gate.to_string()));
     own.map(|(name, value)| (name.to_owned(), value))
+        .chain(gate)
         .chain(guards)
         .collect()
 }
@@ -235,11 +238,12 @@ fn group_changes(old: &Plan, new: &Plan) -> Vec<SettingChange> {
 }
 
 /// What a group may have otherwise than the rollout says.
-fn own_settings(group: &PlannedGroup) -> [(&'static str, String); 3] {
+fn own_settings(group: &PlannedGroup) -> [(&'static str, String); 4] {
     [
         ("in_flight", group.in_flight.get().to_string()),
         ("waves", group.waves.to_string()),
         ("soak", duration::format(group.soak)),
+        ("gate", gate(group)),
     ]
 }
 

@@ -16,7 +16,7 @@ use super::written::{Override, Pause, overrides};
 use crate::ids::{Digest, Endpoint, ProjectId, ServerId};
 use crate::window::Window;
 use crate::workflow::{
-    Checks, FailOrSkip, FailSkipOrSend, Jobs, MaxFailures, OnState, Rollout, StopType, Waves,
+    Checks, FailOrSkip, FailSkipOrSend, Gate, Jobs, MaxFailures, OnState, Rollout, StopType, Waves,
 };
 
 /// Version of the canonical form.
@@ -188,6 +188,8 @@ impl CanonicalJobs {
 #[derive(Serialize)]
 struct CanonicalRollout<'a> {
     batch_size: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gate: Option<&'a Gate>,
     in_flight: u16,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_failures: Option<MaxFailures>,
@@ -209,12 +211,14 @@ impl<'a> CanonicalRollout<'a> {
             in_flight,
             waves,
             soak,
+            gate,
             max_failures,
             retry_for,
         } = rollout;
         let usual = Rollout::default();
         Self {
             batch_size: batch_size.get(),
+            gate: gate.as_ref(),
             in_flight: in_flight.get(),
             max_failures: Some(*max_failures).filter(|own| *own != usual.max_failures),
             overrides,

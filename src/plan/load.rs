@@ -146,6 +146,7 @@ fn planned_groups(
             in_flight: own.in_flight.unwrap_or(usual.in_flight),
             waves: own.waves.unwrap_or_else(|| usual.waves.clone()),
             soak: own.soak.map_or(usual.soak, |Pause(soak)| soak),
+            gate: own.gate.or_else(|| usual.gate.clone()),
             name: group.name,
             targets: group.targets,
             excluded: group.excluded,

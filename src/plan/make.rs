@@ -106,6 +106,7 @@ fn planned(group: TargetGroup) -> PlannedGroup {
         in_flight: group.in_flight,
         waves: group.waves,
         soak: group.soak,
+        gate: group.gate,
     }
 }
 

@@ -11,7 +11,7 @@ use super::difference_markdown;
 use super::exposure::{self, Risk};
 use super::judgement::{Breach, Judgement};
 use super::model::Plan;
-use super::words::{GroupView, counted, finding, freeze, pause, settings};
+use super::words::{GroupView, counted, finding, freeze, gates, pause, settings};
 use crate::ids::ServerId;
 use crate::untrusted::{for_markdown, shorten};
 
@@ -223,6 +223,9 @@ fn settled(out: &mut String, plan: &Plan) -> std::fmt::Result {
             for_markdown(&shorten(&files, VALUE))
         )?;
     }
+    let row = |(name, gate): (String, String)| format!("| {} | {} |\n", text(&name), text(&gate));
+    let gates = gates(plan).into_iter().map(row);
+    within(out, LIST, "\n", "gate", gates)?;
     let labels = plan.labels.iter();
     let labels = labels.map(|(key, value)| format!("| label {} | {} |\n", text(key), text(value)));
     within(out, LIST, "\n", "label", labels)

@@ -13,7 +13,7 @@ use crate::ids::{BatchIndex, Digest, Endpoint, ProjectId, ServerId};
 use crate::inventory::{Asked, Selection};
 use crate::power::Action;
 use crate::window::Window;
-use crate::workflow::{Checks, InFlight, Jobs, MaxFailures, Rate, Rollout, Waves};
+use crate::workflow::{Checks, Gate, InFlight, Jobs, MaxFailures, Rate, Rollout, Waves};
 
 /// A workflow expanded. Made by [`make`](super::make()) and [`load`](super::load()) only.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,6 +175,8 @@ pub struct PlannedGroup {
     /// Pause after each of its waves, resolved.
     #[serde(with = "crate::duration")]
     pub soak: Duration,
+    /// What is asked before each of its waves, if anything, resolved.
+    pub gate: Option<Gate>,
 }
 
 /// 1 to 1000 distinct servers of one wave that travel in one request.

@@ -16,7 +16,8 @@ use crate::workflow::{Checks, MaxFailures, Rollout};
 /// The plan that starts those of `stopped` that are targets of `plan`, of which `run` was a run.
 ///
 /// The workflow's place for the report does not come along: the run's own report may be there, and a way
-/// back must not fail for that. No failure limit and no window hold for it, as a way back must not be barred.
+/// back must not fail for that. No failure limit and no window hold for it and no gate is asked, as a way back
+/// must not be barred.
 pub fn reverse(plan: &Plan, run: &RunId, stopped: &HashSet<ServerId>) -> Plan {
     let batches = batches(plan, stopped);
     let groups: Vec<PlannedGroup> = (0..)
@@ -29,6 +30,7 @@ pub fn reverse(plan: &Plan, run: &RunId, stopped: &HashSet<ServerId>) -> Plan {
             in_flight: group.in_flight,
             waves: group.waves.clone(),
             soak: group.soak,
+            gate: None,
         })
         .collect();
     let names = plan.names.iter().filter(|(id, _)| stopped.contains(id));
@@ -43,6 +45,7 @@ pub fn reverse(plan: &Plan, run: &RunId, stopped: &HashSet<ServerId>) -> Plan {
         },
         rollout: Rollout {
             max_failures: MaxFailures::default(),
+            gate: None,
             ..plan.rollout.clone()
         },
         groups,

@@ -34,6 +34,7 @@ pub(crate) fn group(name: &str, from: u32, targets: u32) -> TargetGroup {
         in_flight: InFlight::try_from(1).unwrap(),
         waves: Waves::default(),
         soak: Duration::ZERO,
+        gate: None,
     }
 }
 

@@ -10,7 +10,7 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, pr
 use super::exposure::{self, Risk};
 use super::judgement::{Breach, Judgement, Ruling};
 use super::model::Plan;
-use super::words::{GroupView, counted, finding, freeze, pause, settings};
+use super::words::{GroupView, counted, finding, freeze, gates, pause, settings};
 use crate::ids::ServerId;
 use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
@@ -45,6 +45,9 @@ fn write_text(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt:
     }
     if let Some((name, files)) = freeze(plan) {
         writeln!(out, "  {name:<18}  {}", for_terminal(&files))?;
+    }
+    for (name, gate) in gates(plan) {
+        writeln!(out, "  {:<20}  {gate}", for_terminal(&name))?;
     }
     if !plan.warnings.is_empty() {
         writeln!(out, "\nwarnings")?;

@@ -163,6 +163,22 @@ fn window(window: &Window) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// What is asked before the waves of a group.
+pub(super) fn gate(group: &PlannedGroup) -> String {
+    let gate = group.gate.as_ref();
+    gate.map_or_else(|| "none".to_owned(), ToString::to_string)
+}
+
+/// What is asked before waves, with the names that people know it by. Names of groups are untrusted.
+pub(super) fn gates(plan: &Plan) -> Vec<(String, String)> {
+    let usual = &plan.rollout.gate;
+    let own = plan.groups.iter().filter(|group| group.gate != *usual);
+    let own = own.map(|group| (format!("gate of {}", group.name), gate(group)));
+    let usual = usual.iter();
+    let usual = usual.map(|gate| ("rollout.gate".to_owned(), gate.to_string()));
+    usual.chain(own).collect()
+}
+
 fn fail_or_skip(choice: FailOrSkip) -> &'static str {
     match choice {
         FailOrSkip::Fail => "fail",

@@ -18,7 +18,7 @@ use crate::inventory::Selection;
 use crate::untrusted::PlainJson;
 use crate::window::Window;
 use crate::workflow::{
-    BatchSize, Checks, InFlight, Jobs, MaxFailures, Rate, Rollout, StopType, Waves,
+    BatchSize, Checks, Gate, InFlight, Jobs, MaxFailures, Rate, Rollout, StopType, Waves,
 };
 
 /// Writes `plan.json`: pretty-printed, one server a line, with a line end after the last line.
@@ -196,6 +196,8 @@ pub(super) struct WrittenRollout {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     soak: Option<Pause>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    gate: Option<Gate>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     max_failures: Option<MaxFailures>,
     #[serde(with = "duration")]
     retry_for: Duration,
@@ -214,6 +216,7 @@ impl WrittenRollout {
             in_flight,
             waves,
             soak,
+            gate,
             max_failures,
             retry_for,
         } = plan.rollout.clone();
@@ -226,6 +229,7 @@ impl WrittenRollout {
             in_flight,
             waves: Some(waves).filter(|own| *own != usual.waves),
             soak: Some(Pause(soak)).filter(|own| own.0 != usual.soak),
+            gate,
             max_failures: Some(max_failures).filter(|own| *own != usual.max_failures),
             retry_for,
             overrides,
@@ -240,6 +244,7 @@ impl WrittenRollout {
             in_flight: self.in_flight,
             waves: self.waves.clone().unwrap_or(usual.waves),
             soak: self.soak.map_or(usual.soak, |Pause(soak)| soak),
+            gate: self.gate.clone(),
             max_failures: self.max_failures.unwrap_or(usual.max_failures),
             retry_for: self.retry_for,
         }
@@ -250,6 +255,8 @@ impl WrittenRollout {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Override {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) gate: Option<Gate>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) in_flight: Option<InFlight>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -262,6 +269,7 @@ impl Override {
     /// What the group has otherwise, if anything.
     pub(super) fn of(group: &PlannedGroup, rollout: &Rollout) -> Option<Self> {
         let own = Self {
+            gate: group.gate.clone().filter(|_| group.gate != rollout.gate),
             in_flight: Some(group.in_flight).filter(|own| *own != rollout.in_flight),
             soak: Some(Pause(group.soak)).filter(|own| own.0 != rollout.soak),
             waves: Some(&group.waves)
@@ -273,6 +281,7 @@ impl Override {
     }
 
     pub(super) const NONE: Self = Self {
+        gate: None,
         in_flight: None,
         soak: None,
         waves: None,

@@ -15,7 +15,7 @@ use crate::document::messages::{nearest, one_of};
 use crate::document::origins::{Origins, shorten};
 use crate::duration;
 use crate::glob::Glob;
-use crate::ids::Endpoint;
+use crate::ids::{Endpoint, WebUrl};
 
 /// Names that a `report` template may use.
 pub(super) const REPORT_NAMES: [&str; 3] = ["workflow.name", "run.id", "run.date"];
@@ -33,6 +33,7 @@ pub(super) fn check(root: &Value, origins: &Origins) -> Vec<Finding> {
     rules.window();
     rules.report();
     rules.waves("/rollout/waves");
+    rules.gate("/rollout/gate");
     rules.groups();
     rules.findings
 }
@@ -102,15 +103,39 @@ impl<'a> Rules<'a> {
     /// Polling, waiting and retrying for no time at all would mean never.
     fn durations(&mut self) {
         for pointer in ["/jobs/timeout", "/jobs/poll", "/rollout/retry_for"] {
-            if self
-                .text(pointer)
-                .and_then(|text| duration::parse(text).ok())
-                .is_some_and(|d| d.is_zero())
-            {
-                let name = pointer.rsplit('/').next().unwrap_or_default();
-                let message = format!("`{name}` must be longer than nothing");
-                self.error("invalid-value", pointer, message);
-            }
+            self.lasts(pointer);
+        }
+    }
+
+    /// That a duration is one.
+    fn lasts(&mut self, pointer: &str) {
+        if self
+            .text(pointer)
+            .and_then(|text| duration::parse(text).ok())
+            .is_some_and(|d| d.is_zero())
+        {
+            let name = pointer.rsplit('/').next().unwrap_or_default();
+            let message = format!("`{name}` must be longer than nothing");
+            self.error("invalid-value", pointer, message);
+        }
+    }
+
+    /// What the schema's patterns cannot say of a gate.
+    fn gate(&mut self, pointer: &str) {
+        self.lasts(&format!("{pointer}/timeout"));
+        let pointer = format!("{pointer}/http");
+        let Some(text) = self.text(&pointer) else {
+            return;
+        };
+        if !text.starts_with("http://") && !text.starts_with("https://") {
+            return; // the schema says so already
+        }
+        if let Err(error) = text.parse::<WebUrl>() {
+            let message = format!("`http` must be an `http` or `https` URL: this is {error}");
+            let finding = self.error("gate", &pointer, message);
+            finding.hint = Some(
+                "a gate is asked without credentials, and its URL stands in the plan".to_owned(),
+            );
         }
     }
 
@@ -177,6 +202,7 @@ impl<'a> Rules<'a> {
             self.patterns(index);
             self.split_by(index, group);
             self.waves(&format!("/groups/{index}/waves"));
+            self.gate(&format!("/groups/{index}/gate"));
             self.excluded_groups(index, group, &earlier, &split);
             let pointer = format!("/groups/{index}/name");
             let Some(name) = self.text(&pointer) else {

@@ -6,6 +6,7 @@
 //! is wrong with a file is found in one go.
 
 mod expand;
+mod gate;
 mod meaning;
 mod model;
 mod read;
@@ -16,6 +17,7 @@ mod template;
 mod template_error;
 mod variables;
 
+pub use gate::{Expected, FinalStatus, Gate, Retries};
 pub use model::{
     BatchSize, Checks, Definition, Exclude, Expect, FailOrSkip, FailSkipOrSend, Group, Guards,
     InFlight, InventoryFile, Jobs, OnState, Percent, Rate, Select, StopType, Workflow,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::gate::Gate;
 use super::rollout::{Rollout, Waves};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::glob::Glob;
@@ -109,6 +110,8 @@ pub struct Group {
     pub waves: Waves,
     /// Pause after each of its waves.
     pub soak: Duration,
+    /// What is asked before each of its waves, if anything.
+    pub gate: Option<Gate>,
 }
 
 /// How many targets a group must have; `None` sets no limit.

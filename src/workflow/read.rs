@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::gate::Gate;
 use super::model::{
     BatchSize, Checks, Definition, Exclude, Expect, Group, Guards, InFlight, InventoryFile, Jobs,
     Rate, Select, StopType,
@@ -71,6 +72,7 @@ struct RawGroup {
     waves: Option<Waves>,
     #[serde(default, deserialize_with = "pause")]
     soak: Option<Duration>,
+    gate: Option<Gate>,
 }
 
 /// A pause that is given.
@@ -186,6 +188,7 @@ fn read_group(raw: RawGroup, origin: String, rollout: &Rollout) -> Result<Group,
         in_flight: raw.in_flight.unwrap_or(rollout.in_flight),
         waves: raw.waves.unwrap_or_else(|| rollout.waves.clone()),
         soak: raw.soak.unwrap_or(rollout.soak),
+        gate: raw.gate.or_else(|| rollout.gate.clone()),
         origin,
     })
 }
@@ -240,6 +243,7 @@ fn settle_numbers(root: &mut Value) {
             "/batch_size",
             "/in_flight",
             "/waves",
+            "/gate",
             "/expect",
             "/servers_from/expect_count",
             "/exclude/servers_from/expect_count",

@@ -9,7 +9,7 @@ use serde_yaml::{Mapping, Value as Yaml};
 use crate::document::yaml;
 
 /// Keys in the order in which people write them; others follow in alphabetical order.
-const ORDER: [&str; 44] = [
+const ORDER: [&str; 48] = [
     "version",
     "name",
     "description",
@@ -37,6 +37,10 @@ const ORDER: [&str; 44] = [
     "in_flight",
     "waves",
     "soak",
+    "gate",
+    "http",
+    "timeout",
+    "retries",
     "max_failures",
     "retry_for",
     "guards",

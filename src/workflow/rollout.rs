@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::gate::Gate;
 use super::model::{BatchSize, InFlight, Percent};
 
 /// How the groups are sent, unless a group says otherwise.
@@ -25,6 +26,8 @@ pub struct Rollout {
     /// Pause after a wave, before anything else is sent.
     #[serde(with = "crate::duration")]
     pub soak: Duration,
+    /// What is asked before each wave, if anything.
+    pub gate: Option<Gate>,
     /// How many failed and unknown targets are borne.
     pub max_failures: MaxFailures,
     /// How long a read or a safe send is tried again before giving up.
@@ -39,6 +42,7 @@ impl Default for Rollout {
             in_flight: InFlight::fixed::<1>(),
             waves: Waves::default(),
             soak: Duration::ZERO,
+            gate: None,
             max_failures: MaxFailures::default(),
             retry_for: Duration::from_secs(60 * 60),
         }

@@ -12,9 +12,10 @@ use super::{Invocation, policies, settings};
 use crate::bms::{Client, ClientSettings, Credentials, named_hosts, permitted};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::http::{CaFile, Reach, Transport, TransportSettings};
+use crate::http::{CaFile, Enquirer, Reach, Transport, TransportSettings};
 use crate::ids::{Endpoint, ProjectId, RunId};
 use crate::plan::{Plan, PlanWarning};
+use crate::run::Gates;
 use crate::state::{Recorded, ReportPlace, is_on_network};
 use crate::workflow::{self, Rate, Workflow};
 
@@ -104,6 +105,16 @@ pub(super) fn client(
     };
     let transport = transport.map_err(Error::Http)?;
     Ok(Client::new(settings, transport, credentials))
+}
+
+/// What asks the gates of a plan; nothing is asked yet.
+pub(super) fn gates(flags: &CloudFlags, plan: &Plan, clock: Clock) -> Result<Gates, Error> {
+    let ca_file = flags.ca_file.as_deref().map(CaFile::read);
+    let ca_file = ca_file.transpose().map_err(Error::Http)?;
+    let gates = plan.groups.iter().filter_map(|group| group.gate.as_ref());
+    let urls = gates.map(|gate| &gate.http);
+    let enquirer = Enquirer::new(urls, ca_file.as_ref(), clock).map_err(Error::Http)?;
+    Ok(Gates::Asked(enquirer))
 }
 
 /// Refuses an account whose calls go where no credentials may go.

@@ -22,7 +22,7 @@ use crate::journal::{CrashPoint, Journal, Replayed};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
 use crate::plan::{self, Plan, Ruling};
 use crate::report::{Report, RunFacts, summary};
-use crate::run::{self, Hours, Observer, Opening, Recorder, RunError, Work};
+use crate::run::{self, Gates, Hours, Observer, Opening, Recorder, RunError, Work};
 use crate::state::{ReportPlace, RunFolder, StateError};
 use crate::untrusted::for_terminal;
 
@@ -42,6 +42,8 @@ pub(super) struct Execution {
     pub(super) switch: Option<PathBuf>,
     /// When it may send.
     pub(super) hours: Hours,
+    /// Whether gates are asked.
+    pub(super) gates: Gates,
     /// Where a test wants the process to die.
     pub(super) crash: Option<CrashPoint>,
 }
@@ -180,6 +182,7 @@ async fn execute(
         clock: execution.latest.clock(),
         opening,
         hours: execution.hours,
+        gates: execution.gates.clone(),
         stop,
     };
     let switch = execution.switch.as_deref();

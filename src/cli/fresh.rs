@@ -22,7 +22,7 @@ use crate::exit::Exit;
 use crate::ids::RunId;
 use crate::plan::{Plan, PlanWarning, Ruling};
 use crate::policy::Approval;
-use crate::run::Hours;
+use crate::run::{Gates, Hours};
 use crate::state::{Holder, Keep, Lock, ReportPlace, RunFolder, Switch};
 
 /// What is to be run, and how.
@@ -72,6 +72,8 @@ pub(super) struct Prepared {
     permit: Permit,
     /// When it may send, as far as that is known.
     hours: Hours,
+    /// Whom gates are asked by.
+    gates: Gates,
     /// The further place that the command line asks for.
     asked: Option<ReportPlace>,
 }
@@ -154,6 +156,7 @@ fn prepare(
     } = connected;
     let asked = report.map(ReportPlace::prove).transpose()?;
     Ok(Prepared {
+        gates: cloud::gates(cloud, &plan, clock)?,
         plan,
         client,
         latest: Latest::new(clock),
@@ -180,6 +183,7 @@ fn execution(
         guards,
         permit,
         hours,
+        gates,
         asked,
     } = prepared;
     let templated = cloud::templated(&plan, folder.run(), latest.clock().now())?;
@@ -212,6 +216,7 @@ fn execution(
         place,
         switch: Some(state.to_owned()),
         hours,
+        gates,
     };
     Ok((
         execution,

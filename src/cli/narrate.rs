@@ -114,6 +114,15 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
             ..
         } => about(batch, ended(end, results)),
         Event::Settled { batch, outcomes } => about(batch, settled(action, outcomes)),
+        Event::GateAnswered {
+            group,
+            wave,
+            status,
+        } => {
+            let wave = of_wave(plan, *group as usize, *wave);
+            let text = format!("{wave}: the gate answered {status}");
+            of_run(Level::INFO, text)
+        }
         Event::SendingStopped { cause, evidence } => {
             of_run(Level::ERROR, stopped(*cause, evidence))
         }
@@ -409,6 +418,11 @@ mod tests {
                 }),
                 plan: sample::fleet().digest,
                 left_out: Vec::new(),
+            },
+            Event::GateAnswered {
+                group: 1,
+                wave: 0,
+                status: 204,
             },
             Event::WaveBegan { group: 1, wave: 0 },
             Event::Observed {

@@ -22,7 +22,7 @@ use crate::http::{Reach, Transport, TransportSettings};
 use crate::ids::ServerId;
 use crate::plan::{Breach, Plan, Ruling};
 use crate::policy::Approval;
-use crate::run::Hours;
+use crate::run::{Gates, Hours};
 use crate::simulator::{Keys, Settings, SimulatedServer, Simulator};
 use crate::state::{Keep, ReportPlace, RunFolder};
 use crate::untrusted::for_terminal;
@@ -42,6 +42,10 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
     let made = selecting::plan_of(invocation, &flags.file, &inputs, source)?;
     sources::check_guards(&made.plan)?;
     let guards = shown(invocation, &made.plan);
+    if made.plan.has_gates() {
+        let note = "the gates are not asked in a rehearsal: every wave may begin";
+        invocation.printer.note(note);
+    }
     let clock = clock(invocation, flags)?;
     let simulator =
         Simulator::start(settings_of(flags, &made, clock)?).map_err(Error::Simulator)?;
@@ -75,6 +79,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         place,
         switch: None,
         hours: Hours::default(),
+        gates: Gates::NotAsked,
         crash: None,
     };
     let mut engine = Engine::start(invocation, clock)?;

@@ -20,7 +20,7 @@ use crate::exit::Exit;
 use crate::ids::RunId;
 use crate::plan::{Judgement, Ruling};
 use crate::policy::Approval;
-use crate::run::Hours;
+use crate::run::{Gates, Hours};
 use crate::state::{
     Holder, Keep, Lock, Recorded, ReportPlace, StateError, Switch, project_of, unfinished,
 };
@@ -95,6 +95,10 @@ pub(super) fn take_up(
             ruled(invocation, decided)?
         }
     };
+    let gates = match forbidden {
+        Some(_) => Gates::NotAsked,
+        None => cloud::gates(&flags.cloud, &recorded.plan, clock)?,
+    };
     let crash = settings::crash(invocation.around, &recorded.plan.project.endpoint)?;
     let execution = Execution {
         plan: Arc::new(recorded.plan),
@@ -105,6 +109,7 @@ pub(super) fn take_up(
         // Where nothing is sent, a stop switch has nothing to stop: what was sent is still followed.
         switch: forbidden.is_none().then_some(state),
         hours,
+        gates,
         crash,
     };
     let beginning = Beginning::Resumed(Box::new(Resumption {
@@ -208,6 +213,7 @@ pub(super) fn settle_earlier(
             place,
             switch: None,
             hours: Hours::default(),
+            gates: Gates::NotAsked,
             crash: None,
         };
         let beginning = Beginning::Resumed(Box::new(Resumption {

@@ -137,11 +137,20 @@ pub enum Event {
         /// The targets with each outcome.
         outcomes: Vec<(Outcome, Slots)>,
     },
+    /// The gate of a wave answered as expected, so that the wave may begin.
+    GateAnswered {
+        /// Index of the wave's group in the plan.
+        group: u32,
+        /// The wave, from 0.
+        wave: u32,
+        /// The HTTP status.
+        status: u16,
+    },
     /// Nothing more is sent by this run; what is under way is finished.
     SendingStopped {
         /// Why.
         cause: StopCause,
-        /// What the cloud said, where it was the cloud.
+        /// What the cloud or a gate said, where it was one of them.
         evidence: Evidence,
     },
     /// The run is over.

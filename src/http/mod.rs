@@ -4,11 +4,13 @@
 //! knows nothing of the cloud. Invariant: a failure is [`Failure::NotConnected`] only if no byte of
 //! the request can have left.
 
+mod enquiry;
 mod failure;
 mod last_look;
 mod message;
 mod transport;
 
+pub use enquiry::Enquirer;
 pub use failure::{Failure, HttpError};
 pub use last_look::MayLeave;
 pub use message::{Connection, Header, Method, Request, Response};

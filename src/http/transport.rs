@@ -15,7 +15,7 @@ use super::failure::{Failure, HttpError};
 use super::last_look::{LastLook, MayLeave};
 use super::message::{Connection, Header, Method, Request, Response};
 use crate::clock::{Clock, Elapsed};
-use crate::ids::Endpoint;
+use crate::ids::{Endpoint, WebUrl};
 use crate::named_file;
 
 /// Most bytes of an answer's body.
@@ -66,6 +66,15 @@ impl Reach {
             (false, _) => Self::Network,
         }
     }
+
+    /// What a question that goes there needs.
+    pub(super) fn of_url(url: &WebUrl) -> Self {
+        match (url.is_loopback(), url.is_https()) {
+            (true, false) => Self::PlainLoopback,
+            (true, true) => Self::TlsLoopback,
+            (false, _) => Self::Network,
+        }
+    }
 }
 
 /// What a transport is made from.
@@ -91,19 +100,13 @@ pub struct Transport {
 impl Transport {
     /// Sets up the clients; opens no connection.
     pub fn new(settings: TransportSettings) -> Result<Self, HttpError> {
-        // An earlier call, or another user of rustls in this process, has installed one: just as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let certificates = certificates(settings.ca_file.as_ref())?;
-        let builder = || client_builder(&settings, &certificates);
-        let built = |builder: ClientBuilder| {
-            let client = builder.build();
-            client.map_err(|cause| setup_error(cause, settings.ca_file.as_ref()))
-        };
+        let certificates = prepared(&settings)?;
         let last_look = LastLook::default();
-        let fresh = builder().pool_max_idle_per_host(0);
+        let fresh = client_builder(&settings, &certificates).pool_max_idle_per_host(0);
+        let fresh = fresh.connector_layer(last_look.clone());
         Ok(Self {
-            fresh: built(fresh.connector_layer(last_look.clone()))?,
-            pooled: built(builder())?,
+            fresh: built(fresh, &settings)?,
+            pooled: built(client_builder(&settings, &certificates), &settings)?,
             last_look,
             clock: settings.clock,
         })
@@ -134,6 +137,25 @@ impl Transport {
             }),
         }
     }
+}
+
+/// A client for questions, which keeps no connection.
+pub(super) fn enquiring(settings: &TransportSettings) -> Result<Client, HttpError> {
+    let certificates = prepared(settings)?;
+    let builder = client_builder(settings, &certificates);
+    built(builder.pool_max_idle_per_host(0), settings)
+}
+
+/// What a client is built with: the certificates of the user, and a provider of cryptography.
+fn prepared(settings: &TransportSettings) -> Result<Vec<Certificate>, HttpError> {
+    // An earlier call, or another user of rustls in this process, has installed one: just as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    certificates(settings.ca_file.as_ref())
+}
+
+fn built(builder: ClientBuilder, settings: &TransportSettings) -> Result<Client, HttpError> {
+    let client = builder.build();
+    client.map_err(|cause| setup_error(cause, settings.ca_file.as_ref()))
 }
 
 fn certificates(ca_file: Option<&CaFile>) -> Result<Vec<Certificate>, HttpError> {

@@ -188,6 +188,10 @@ impl Ledger {
                     self.stopped = Some((*cause, evidence.clone()));
                 }
             }
+            // The log tells of it; who goes on with the run asks again.
+            Event::GateAnswered { group, wave, .. } => {
+                self.wave_at(*group, *wave)?;
+            }
             Event::Finished => {
                 self.finished_at = Some(at);
                 self.has_run |= self.is_a_run();

@@ -318,6 +318,28 @@ mod tests {
         assert!(canonical.contains(rollout), "{canonical}");
     }
 
+    #[test]
+    fn a_gate_is_written_in_full_and_in_sorted_order() {
+        let mut workflow = sample::workflow();
+        let gate = |text: &str| serde_json::from_str(text).unwrap();
+        workflow.rollout.gate =
+            gate(r#"{"http": "https://Gate.example.com", "expect": [204, 200]}"#);
+        let mut groups = groups();
+        groups[0].gate = workflow.rollout.gate.clone();
+        groups[1].gate = gate(r#"{"http": "http://10.0.0.1/b", "timeout": "90s", "retries": 0}"#);
+        let plan = sample::plan_of(&workflow, groups);
+        let canonical = serde_json::to_string(&Canonical::of(&plan)).unwrap();
+        let sorted: serde_json::Value = serde_json::from_str(&canonical).unwrap();
+        assert_eq!(sorted.to_string(), canonical);
+        let rollout = concat!(
+            r#""rollout":{"batch_size":1000,"#,
+            r#""gate":{"expect":[200,204],"http":"https://gate.example.com/","retries":2,"timeout":"10s"},"#,
+            r#""in_flight":1,"overrides":{"b":{"gate":{"expect":[200],"http":"http://10.0.0.1/b","retries":0,"timeout":"1m30s"}}},"#,
+            r#""retry_for":"1h"}"#,
+        );
+        assert!(canonical.contains(rollout), "{canonical}");
+    }
+
     /// `[1, 10, "5%", rest]` on groups of these sizes; the digests were pinned when waves were built.
     #[rstest]
     #[case(
@@ -398,6 +420,7 @@ mod tests {
     #[case::in_flight(|w: &mut Definition| w.rollout.in_flight = InFlight::try_from(2).unwrap())]
     #[case::waves(|w: &mut Definition| w.rollout.waves = serde_json::from_str("[9]").unwrap())]
     #[case::soak(|w: &mut Definition| w.rollout.soak = Duration::from_secs(1))]
+    #[case::gate(|w: &mut Definition| w.rollout.gate = serde_json::from_str(r#"{"http": "http://a/"}"#).unwrap())]
     #[case::max_failures(|w: &mut Definition| w.rollout.max_failures = MaxFailures::Count(0))]
     #[case::retry_for(|w: &mut Definition| w.rollout.retry_for = Duration::from_secs(1))]
     #[case::window(|w: &mut Definition| w.window = Some(sample::window()))]

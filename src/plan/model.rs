@@ -24,6 +24,11 @@ impl Plan {
         Self(contents)
     }
 
+    /// Whether something is asked before any of its waves.
+    pub fn has_gates(&self) -> bool {
+        self.groups.iter().any(|group| group.gate.is_some())
+    }
+
     /// Number of targets in all batches.
     pub fn target_count(&self) -> usize {
         self.batches.iter().map(|batch| batch.servers().len()).sum()

@@ -21,7 +21,7 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::event::{Launch, Lifted, Mode, Narrowed, TimeRule};
+use crate::event::{Launch, Lifted, Mode, Narrowed, StopCause, TimeRule};
 use crate::exit::Exit;
 use crate::ids::{JobId, RunId};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
@@ -62,6 +62,29 @@ pub struct RunFacts {
     pub guards: Vec<Ruling>,
 }
 
+/// What stopped the sending, where a person should know more of it than the reason.
+fn stop(ledger: &Ledger) -> Option<PlanWarning> {
+    let (cause, evidence) = ledger.stopped()?;
+    let code = match cause {
+        StopCause::Gate | StopCause::Clock => cause.reason().as_str(),
+        StopCause::Refused
+        | StopCause::Unreachable
+        | StopCause::Interrupted
+        | StopCause::Halted
+        | StopCause::Journal
+        | StopCause::Late
+        | StopCause::Policy
+        | StopCause::Frozen
+        | StopCause::MaxFailures
+        | StopCause::Cutoff
+        | StopCause::Settling => return None,
+    };
+    Some(PlanWarning {
+        code: code.to_owned(),
+        message: evidence.message.clone()?,
+    })
+}
+
 impl RunFacts {
     /// The facts of the run that `ledger` knows; `None` if it never began.
     pub fn of(plan: &Plan, ledger: &Ledger) -> Option<Self> {
@@ -76,7 +99,12 @@ impl RunFacts {
             version: launch.version.clone(),
             mode: launch.mode,
             labels: launch.labels.clone(),
-            warnings: launch.warnings.clone(),
+            warnings: launch
+                .warnings
+                .iter()
+                .cloned()
+                .chain(stop(ledger))
+                .collect(),
             narrowed: launch.narrowed.clone(),
             guards,
             exit,

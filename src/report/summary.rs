@@ -6,7 +6,7 @@
 use super::overview::{Named, Overview};
 use super::{Counts, Report};
 use crate::event::Mode;
-use crate::outcome::OutcomeKind;
+use crate::outcome::{OutcomeKind, Reason};
 use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
 
@@ -21,6 +21,7 @@ pub fn summary(report: &Report<'_>, places: &[String]) -> String {
     let mut lines = vec![headline(&overview)];
     lines.extend(overridden(&overview));
     lines.extend(trouble(&overview));
+    lines.extend(stop(&overview));
     if !overview.jobs.is_empty() {
         let jobs = count(overview.jobs.len(), "job ID");
         lines.push(format!("  {jobs} in the report"));
@@ -92,6 +93,15 @@ pub(super) fn overridden(overview: &Overview<'_>) -> Option<String> {
     let rules: Vec<&str> = rules.map(|(rule, _)| rule.as_str()).collect();
     let reason = for_terminal(&shorten(reason, REASON)).into_owned();
     Some(format!("  overridden: {} ({reason})", rules.join(", ")))
+}
+
+/// What stopped the sending, where it can be told in more than its reason.
+fn stop(overview: &Overview<'_>) -> Option<String> {
+    let mut warnings = overview.warnings.iter();
+    let told = [Reason::Gate, Reason::Clock].map(|reason| reason.as_str());
+    let stop = warnings.find(|warning| told.contains(&warning.code.as_str()))?;
+    let message = for_terminal(&shorten(&stop.message, REASON)).into_owned();
+    Some(format!("  {}: {message}", stop.code))
 }
 
 /// The command to type next.

@@ -13,6 +13,7 @@ mod batch;
 mod before;
 mod deliver;
 mod follow;
+mod gate;
 mod hours;
 mod narrow;
 mod opening;
@@ -39,6 +40,7 @@ use crate::ledger::{BatchRecord, Ledger, Misfit};
 use crate::outcome::{Outcome, Reason};
 use crate::plan::{Plan, Ruling};
 
+pub use gate::Gates;
 pub use hours::Hours;
 pub use narrow::{Narrowing, left_out};
 pub use recorder::{Observer, Recorder};
@@ -72,6 +74,8 @@ pub struct Work {
     pub opening: Opening,
     /// When it may send.
     pub hours: Hours,
+    /// Whether gates are asked.
+    pub gates: Gates,
     /// Says, from outside, that the run is to end.
     pub stop: StopSignal,
 }
@@ -101,6 +105,7 @@ struct Context {
     recorder: Arc<Recorder>,
     states: states::States,
     hours: Hours,
+    gates: Gates,
     stop: StopSignal,
     deliveries: deliver::Deliveries,
 }
@@ -203,6 +208,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         clock,
         opening,
         hours,
+        gates,
         mut stop,
     } = work;
     recorder.record(opening_event(opening, &plan)).await?;
@@ -215,6 +221,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         recorder,
         states,
         hours,
+        gates,
         stop: stop.clone(),
         deliveries,
     };

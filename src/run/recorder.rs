@@ -57,6 +57,7 @@ fn durability(action: Action, event: &Event) -> Durability {
         | Event::SendWithdrawn { .. }
         | Event::JobEnded { .. }
         | Event::Settled { .. }
+        | Event::GateAnswered { .. }
         | Event::SendingStopped { .. } => Durability::Soon,
         // A server that is seen on its way may be back before anything else is written.
         Event::Observed {

@@ -155,6 +155,7 @@ impl Cloud {
             clock: self.clock,
             opening,
             hours: Hours::default(),
+            gates: Gates::NotAsked,
             stop,
         };
         let ended = tokio::spawn(execute(work, recorder)).await;
@@ -440,6 +441,7 @@ async fn a_raised_stop_ends_the_run_and_leaves_it_unfinished() {
             clock,
             opening,
             hours: Hours::default(),
+            gates: Gates::NotAsked,
             stop,
         },
         recorder.clone(),

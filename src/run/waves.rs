@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
-use super::{Context, RunError, batch};
+use super::{Context, RunError, batch, gate};
 use crate::event::Event;
 use crate::ledger::{BatchRecord, Ledger, WaveRecord};
 use crate::outcome::Outcome;
@@ -41,14 +41,15 @@ fn is_over(ledger: &Ledger, wave: usize) -> bool {
 
 /// Waits until a wave may begin, and says that it does, unless it has or nothing more is sent.
 async fn begin(context: &Context, wave: usize) -> Result<(), RunError> {
-    if context
+    let has_begun = context
         .recorder
-        .read(|ledger| ledger.waves()[wave].has_begun())
-    {
-        return Ok(());
+        .read(|ledger| ledger.waves()[wave].has_begun());
+    if !has_begun {
+        soak(context, wave).await?;
     }
-    soak(context, wave).await?;
-    if context.sending_stopped().is_some() {
+    // Who takes up the run again asks again: that it could go on once says nothing of now.
+    gate::pass(context, wave).await?;
+    if has_begun || context.sending_stopped().is_some() {
         return Ok(());
     }
     let (group, wave) = context.recorder.read(|ledger| place(&ledger.waves()[wave]));
@@ -97,7 +98,7 @@ fn left_of_soak(
 }
 
 /// How events name a wave.
-fn place(wave: &WaveRecord) -> (u32, u32) {
+pub(super) fn place(wave: &WaveRecord) -> (u32, u32) {
     let group = u32::try_from(wave.group()).unwrap_or(u32::MAX);
     (group, wave.wave())
 }

@@ -81,11 +81,11 @@ fn the_smallest_workflow_has_every_default() {
 fn every_setting_arrives() {
     let text = format!(
         "{HEAD}endpoint: https://Bms.Example.COM:443/\ndescription: d\nlabels: {{ a: x, n: 7 }}\n\
-         rollout: {{ batch_size: 500, in_flight: 4, retry_for: 20m, waves: [1, 5%], soak: 10m, max_failures: 3 }}\nguards: {{ max_servers: 7 }}\n\
+         rollout: {{ batch_size: 500, in_flight: 4, retry_for: 20m, waves: [1, 5%], soak: 10m, max_failures: 3, gate: {{ http: https://gate.example.com, expect: [204] }} }}\nguards: {{ max_servers: 7 }}\n\
          jobs: {{ timeout: 1h, poll: 5s }}\nrate: {{ stop: 1, job: 2, list: 3, show: 4 }}\n\
          checks: {{ before: false, after: false, grace: 0s, on_state: {{ missing: skip, error: send, locked: skip }} }}\n\
          report: \"r/{{{{ run.id }}}}.json\"\n\
-         groups:\n  - name: a\n    servers: [{ID}]\n    batch_size: 3\n    waves: [2, rest]\n    soak: 0s\n  - name: b\n    servers_from:\n      \
+         groups:\n  - name: a\n    servers: [{ID}]\n    batch_size: 3\n    waves: [2, rest]\n    soak: 0s\n    gate: {{ http: http://10.0.0.1/a, timeout: 2s }}\n  - name: b\n    servers_from:\n      \
          file: b.csv\n      column: c\n      name_column: n\n      where: {{ rack: b7 }}\n      expect_count: 4\n    \
          split_by: rack\n    expect: {{ min: 0, max: 9 }}\n    in_flight: 2\n    exclude:\n      servers: [{ID}]\n      \
          servers_from: k.txt\n      groups: [a]\n"
@@ -109,6 +109,15 @@ fn every_setting_arrives() {
     assert_eq!(paced(a), ("2, rest".to_owned(), 0));
     assert_eq!(paced(b), ("1, 5%, rest".to_owned(), 600));
     assert_eq!(workflow.rollout.max_failures, MaxFailures::Count(3));
+    let gate = |group: &Group| group.gate.as_ref().unwrap().to_string();
+    assert_eq!(
+        gate(a),
+        "http://10.0.0.1/a answers 200 within 2s, 2 retries"
+    );
+    assert_eq!(
+        gate(b),
+        "https://gate.example.com/ answers 204 within 10s, 2 retries"
+    );
     let from = b.servers_from.as_ref().unwrap();
     assert_eq!((from.file.as_str(), from.expect_count), ("b.csv", Some(4)));
     assert_eq!(from.origin, "/groups/1/servers_from");

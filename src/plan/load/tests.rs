@@ -106,7 +106,34 @@ fn waves_that_were_changed_have_another_digest(#[case] change: fn(&mut Value)) {
     assert!(matches!(error, PlanError::DigestMismatch { .. }), "{error}");
 }
 
+/// One group asks the usual gate, the other one of its own.
+fn gates() -> Plan {
+    let mut workflow = sample::workflow();
+    let gate = |value: Value| serde_json::from_value(value).unwrap();
+    workflow.rollout.gate = gate(json!({"http": "https://gate.example.com/ok", "retries": 0}));
+    let mut a = group("a", 0, 2);
+    a.gate = workflow.rollout.gate.clone();
+    let mut b = group("b", 2, 2);
+    b.gate = gate(json!({"http": "https://gate.example.com/b"}));
+    sample::plan_of(&workflow, vec![a, b])
+}
+
 #[rstest]
+#[case::url(|v: &mut Value| v["rollout"]["gate"]["http"] = json!("https://gate.example.com/no"))]
+#[case::status(|v: &mut Value| v["rollout"]["gate"]["expect"] = json!([200, 503]))]
+#[case::retries(|v: &mut Value| v["rollout"]["gate"]["retries"] = json!(1))]
+#[case::timeout(|v: &mut Value| v["rollout"]["gate"]["timeout"] = json!("11s"))]
+#[case::none(|v: &mut Value| drop(v["rollout"].as_object_mut().unwrap().remove("gate")))]
+#[case::own(|v: &mut Value| v["rollout"]["overrides"] = json!({}))]
+fn gates_that_were_changed_have_another_digest(#[case] change: fn(&mut Value)) {
+    let mut value: Value = serde_json::from_str(&written(&gates())).unwrap();
+    change(&mut value);
+    let error = load(&value.to_string()).unwrap_err();
+    assert!(matches!(error, PlanError::DigestMismatch { .. }), "{error}");
+}
+
+#[rstest]
+#[case::gates(gates())]
 #[case::waves(waves())]
 #[case::small(small())]
 #[case::fleet(sample::fleet())]

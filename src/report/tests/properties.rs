@@ -48,6 +48,7 @@ fn batch_of(event: &Event) -> Option<BatchIndex> {
         | Event::Settled { batch, .. } => Some(*batch),
         Event::SendWithdrawn { batch, .. } => Some(*batch),
         Event::Began { .. }
+        | Event::GateAnswered { .. }
         | Event::WaveBegan { .. }
         | Event::Soaking { .. }
         | Event::Resumed { .. }

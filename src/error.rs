@@ -18,8 +18,9 @@ use crate::http::HttpError;
 use crate::ids::{Digest, RunId};
 use crate::inventory::ListingError;
 use crate::plan::{Breach, PlanError};
-use crate::policy::{Distrust, Frozen};
+use crate::policy::Distrust;
 use crate::report::ReportError;
+use crate::run::NotNow;
 use crate::simulator::{FaultsError, SimulatorError};
 use crate::state::{StateError, Switch};
 use crate::undo::Refused;
@@ -161,9 +162,12 @@ pub enum Error {
     /// An earlier run of the same project is neither finished nor could it be settled.
     #[error("the earlier run {0} of this project could not be settled")]
     Unsettled(RunId, #[source] Option<Box<Error>>),
-    /// A closure of a policy contains the moment.
-    #[error("`{}` forbids it until {}: {}", .0.file, .0.until, .0.reason)]
-    Frozen(Frozen),
+    /// Window, closures or an earlier run keep it from beginning at this time.
+    #[error(transparent)]
+    NotNow(Box<NotNow>),
+    /// A signal came while it was waited for a time at which the run may begin.
+    #[error("interrupted while waiting; nothing was begun")]
+    InterruptedWaiting,
     /// A signal came while an earlier run of the same project was settled.
     #[error("interrupted while the earlier run {0} of this project was settled; nothing was begun")]
     InterruptedBefore(RunId),
@@ -182,6 +186,12 @@ pub enum Error {
     /// What the program itself needs cannot be had.
     #[error("cannot {0}")]
     Internal(&'static str, #[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl From<NotNow> for Error {
+    fn from(why: NotNow) -> Self {
+        Self::NotNow(Box::new(why))
+    }
 }
 
 impl Error {
@@ -221,7 +231,7 @@ impl Error {
             | Self::State(StateError::Plan(..) | StateError::OtherPlan(_)) => Exit::PlanMismatch,
             Self::State(_) => Exit::Invalid,
             Self::Forbidden(_) | Self::Policy(..) => Exit::Guard,
-            Self::Frozen(_) => Exit::NotNow,
+            Self::NotNow(_) => Exit::NotNow,
             Self::Host(_)
             | Self::Listing(_)
             | Self::Http(HttpError::Setup(_))
@@ -236,6 +246,7 @@ impl Error {
             Self::Declined { .. }
             | Self::Halted(_)
             | Self::InterruptedBefore(_)
+            | Self::InterruptedWaiting
             | Self::InterruptedReading => Exit::Halted,
             Self::Internal(..)
             | Self::Simulator(SimulatorError::Thread(_) | SimulatorError::Address(_)) => {
@@ -280,9 +291,7 @@ impl Error {
                 }
             },
             Self::Policy(_, why) => why.hint().into(),
-            Self::Frozen(_) => {
-                "run it after that, or with `--override REASON` where the policies allow it".into()
-            }
+            Self::NotNow(why) => why.hint(),
             Self::Clock(_) | Self::ClockAbroad(_) | Self::Crash(_) => {
                 "unset it: it is for tests against this machine only".into()
             }
@@ -315,6 +324,7 @@ impl Error {
             Self::Unreadable(..)
             | Self::Findings(..)
             | Self::Stdout(_)
+            | Self::InterruptedWaiting
             | Self::InterruptedReading
             | Self::Internal(..) => {
                 return None;

@@ -229,6 +229,12 @@ pub(super) struct RunFlags {
     /// A further place for the JSON report; must be free.
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
+    /// Wait for the workflow's window to open, and for closures to end, in place of ending with 20.
+    ///
+    /// Then everything is read anew: workflow, committed plan, inventories and policies. Where a run has
+    /// finished in this occurrence of the window, the next one is waited for.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) wait: bool,
     /// Do not ask for the number of targets on a terminal.
     #[arg(long)]
     pub(super) yes: bool,
@@ -253,7 +259,9 @@ pub(super) struct NarrowingFlags {
 /// Running at a time at which nothing may be sent.
 #[derive(Debug, Args)]
 pub(super) struct LiftingFlags {
-    /// Lift a closure for this run, for this reason, where no policy forbids that.
+    /// Lift window, closures and an earlier run of the same occurrence for this run, for this reason.
+    ///
+    /// Where a policy forbids that, the run is refused.
     ///
     /// The reason is kept in the run's journal and report, and holds where the run is resumed.
     #[arg(long = "override", value_name = "REASON", value_parser = reason)]

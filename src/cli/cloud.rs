@@ -76,7 +76,7 @@ pub(super) fn connect(
 /// The clock that everything asked of an account goes by.
 pub(super) fn clock(invocation: &Invocation<'_>, account: &Account) -> Result<Clock, Error> {
     let course = settings::course(invocation.around, &account.endpoint)?;
-    Ok(Clock::new(course))
+    Ok(*invocation.clock.get_or_init(|| Clock::new(course)))
 }
 
 /// A client with these credentials, which may go where the account's calls go.

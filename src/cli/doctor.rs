@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use super::args::{AccountFormat, DoctorFlags};
+use super::calendar::{calendar, freeze_files};
 use super::cloud::Account;
 use super::policies::InForce;
 use super::{
@@ -19,7 +20,9 @@ use crate::exit::Exit;
 use crate::ids::{JobId, ServerId};
 use crate::plan::Plan;
 use crate::policy::Approval;
+use crate::run::{NotNow, Told};
 use crate::state::{Switch, can_be_used, is_on_network};
+use crate::window::Calendar;
 
 /// A job that no cloud has: whether jobs may be asked for shows by what is said of it.
 const NO_JOB: &str = "00000000-0000-4000-8000-000000000000";
@@ -58,7 +61,7 @@ fn look(
         }
     };
     checks.push(Check::ok("workflow", format!("valid, {extent}")));
-    forbidden(invocation, &plan, checks);
+    forbidden(invocation, &plan, (&flags.file, checks));
     checks.push(committed(&flags.file, &plan));
     checks.push(state_folder(invocation));
     let Some(credentials) = credentials(invocation, flags, &plan, checks) else {
@@ -116,7 +119,7 @@ fn known_server(plan: &Plan, listed: &Probed) -> Option<ServerId> {
 }
 
 /// The policies that apply, and whether they or the guards forbid the plan.
-fn forbidden(invocation: &Invocation<'_>, plan: &Plan, checks: &mut Vec<Check>) {
+fn forbidden(invocation: &Invocation<'_>, plan: &Plan, (file, checks): (&Path, &mut Vec<Check>)) {
     let in_force = match InForce::read(invocation, Approval::Open) {
         Ok(in_force) => in_force,
         Err(error) => {
@@ -132,14 +135,47 @@ fn forbidden(invocation: &Invocation<'_>, plan: &Plan, checks: &mut Vec<Check>) 
         [] => Check::ok("policy", "none applies"),
         some => Check::ok("policy", format!("in force: {}", some.join(", "))),
     });
-    checks.push(match in_force.check_open(Clock::real().now()) {
-        Ok(()) => Check::ok("freeze", "no closure of a policy forbids a run now"),
-        Err(error) => Check::warning("freeze", error.message()),
-    });
+    checks.extend(timing(invocation, plan, (file, &in_force)));
     checks.push(in_force.admit(plan).map_or_else(
         |error| failed("guards", &error),
         |()| Check::ok("guards", "none is broken, and no policy forbids the plan"),
     ));
+}
+
+/// Whether closures and the workflow's window let a run begin now.
+fn timing(
+    invocation: &Invocation<'_>,
+    plan: &Plan,
+    (file, in_force): (&Path, &InForce),
+) -> [Check; 2] {
+    let clock = cloud::clock(invocation, &Account::of_plan(plan));
+    let now = clock.unwrap_or_else(|_| Clock::real()).now();
+    let window = plan.window.as_ref();
+    let files = freeze_files(window, file);
+    let closures = calendar(None, &files, in_force.policies());
+    let refused = |name, why: NotNow| {
+        let hint = why.hint();
+        Check::warning(name, Error::from(why).message()).with_hint(hint)
+    };
+    let freeze = match NotNow::of_moment(&closures, now) {
+        None => Check::ok("freeze", "no closure forbids a run now"),
+        Some(why) => refused("freeze", why),
+    };
+    let Some(window) = window else {
+        let message = "the workflow has none: a run may begin at any time";
+        return [freeze, Check::ok("window", message)];
+    };
+    let zone = window.zone();
+    let window = Calendar::new(Some(window.clone()));
+    let window = match (NotNow::of_moment(&window, now), window.occurrence_at(now)) {
+        (Some(why), _) => refused("window", why),
+        (None, occurrence) => {
+            let until = occurrence.map(|it| Told::of(Some(zone), it.cutoff).to_string());
+            let message = format!("it is open until {}", until.unwrap_or_default());
+            Check::ok("window", message)
+        }
+    };
+    [freeze, window]
 }
 
 /// Whether the plan that was reviewed is still the workflow's.

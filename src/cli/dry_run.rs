@@ -6,7 +6,7 @@
 use super::cloud::Account;
 use super::fresh::Wish;
 use super::policies::{self, InForce};
-use super::timing::{self, Timing};
+use super::timing::{self, Timing, Turn};
 use super::{Invocation, cloud, internal, narrowing, runtime};
 use crate::clock::Latest;
 use crate::error::Error;
@@ -36,9 +36,9 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
     let clock = cloud::clock(invocation, &Account::of_plan(plan))?;
     let permit = match &in_force {
         Ok(in_force) => {
-            let timing = Timing::of(in_force, lifts);
+            let timing = Timing::of(in_force, plan, wish.told.beside, lifts);
             timing.warn(invocation, clock.now());
-            timing.permit(clock.now())
+            timing.permit(clock.now(), Turn::default())
         }
         Err(_) => Permit::default(),
     };

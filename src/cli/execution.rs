@@ -71,6 +71,18 @@ pub(super) struct Engine {
 }
 
 impl Engine {
+    /// The one that is there already, or a new one.
+    pub(super) fn of<'e>(
+        engine: &'e mut Option<Self>,
+        invocation: &Invocation<'_>,
+        clock: Clock,
+    ) -> Result<&'e mut Self, Error> {
+        match engine {
+            Some(engine) => Ok(engine),
+            none => Ok(none.insert(Self::start(invocation, clock)?)),
+        }
+    }
+
     /// Begins to log and to catch signals: from here on none of them ends the process unheard.
     pub(super) fn start(invocation: &Invocation<'_>, clock: Clock) -> Result<Self, Error> {
         logging::start(&invocation.printer, clock);

@@ -4,6 +4,7 @@
 //! credentials, report place, consent, lock, stop switch, earlier runs, and what servers must be read for. Invariant: whatever fails here, nothing has
 //! been sent.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use crate::clock::Latest;
 use crate::error::Error;
 use crate::event::{Launch, Mode, Permit};
 use crate::exit::Exit;
-use crate::ids::RunId;
+use crate::ids::{Digest, RunId};
 use crate::plan::{Plan, PlanWarning, Ruling};
 use crate::policy::Approval;
 use crate::run::{Gates, Hours};
@@ -34,7 +35,7 @@ pub(super) struct Wish<'a> {
     /// The further place for the report that the command line asks for.
     pub(super) report: Option<&'a Path>,
     pub(super) told: Told<'a>,
-    pub(super) consent: Consent,
+    pub(super) consent: Consent<'a>,
 }
 
 /// What the run's journal tells of how it was asked for.
@@ -47,16 +48,21 @@ pub(super) struct Told<'a> {
     pub(super) undoes: Option<RunId>,
     /// How the plan came to be run, for policies that require something of that; nothing of an undo.
     pub(super) approval: Approval,
+    /// The file that names the window, if any does: a workflow, or a plan.
+    pub(super) beside: &'a Path,
     /// Why window, closures and earlier runs are not to keep it from sending, if somebody says so.
     pub(super) lifts: Option<&'a str>,
 }
 
 /// Whether somebody has agreed to the number of servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Consent {
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Consent<'a> {
     Given,
     /// On a terminal it is asked for.
     ToBeAsked,
+    /// On a terminal it is asked for before a time is waited for, at which nobody may be there: it holds for the
+    /// plan of this digest.
+    Ahead(&'a Cell<Option<Digest>>),
 }
 
 /// A plan that may be run, and whom to ask.
@@ -82,12 +88,13 @@ pub(super) struct Prepared {
 /// lock and before anything is settled.
 pub(super) fn begin(
     invocation: &Invocation<'_>,
+    engine: &mut Option<Engine>,
     wish: Wish<'_>,
     last_look: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<Exit, Error> {
     let Wish { told, consent, .. } = wish;
     let in_force = InForce::read(invocation, told.approval)?.with(timing::lifting(told.lifts));
-    let timing = Timing::of(&in_force, told.lifts);
+    let timing = Timing::of(&in_force, &wish.plan, told.beside, told.lifts);
     in_force.admit(&wish.plan)?;
     let mut prepared = prepare(
         invocation,
@@ -95,36 +102,41 @@ pub(super) fn begin(
         wish.connected,
         (wish.cloud, wish.report),
     )?;
+    if let Consent::Ahead(agreed) = consent {
+        if agreed.get() != Some(prepared.plan.digest) {
+            agree(invocation, &told, &prepared.plan)?;
+        }
+        agreed.set(Some(prepared.plan.digest));
+    }
     timing.check(prepared.latest.now())?;
     let clock = prepared.latest.clock();
     let state = settings::state_folder(&invocation.general, invocation.around)?;
-    if consent == Consent::ToBeAsked {
-        let left_out = narrowing::narrowing(invocation, told.narrowing, &prepared.plan)?;
-        let left = prepared.plan.target_count() - left_out.count();
-        confirm::confirm(invocation, &prepared.plan, left)?;
+    if let Consent::ToBeAsked = consent {
+        agree(invocation, &told, &prepared.plan)?;
     }
     let mut lock = Lock::take(&state, &prepared.plan.project)?;
     if let Some(switch) = Switch::in_force(&state, clock.now()) {
         return Err(Error::Halted(switch));
     }
     last_look(&state)?;
+    let turn = timing.turn(prepared.latest.now(), &prepared.plan, &state)?;
     prepared
         .warnings
         .extend(cloud::odd_state(invocation, &state));
-    let mut engine = Engine::start(invocation, clock)?;
-    take_up::settle_earlier(invocation, &mut engine, &state, &prepared)?;
+    let engine = Engine::of(engine, invocation, clock)?;
+    take_up::settle_earlier(invocation, engine, &state, &prepared)?;
     let asking = Asking {
         client: &prepared.client,
         clock,
         state: &state,
     };
-    let judgement = in_force.decide(&mut engine, &prepared.plan, &asking)?;
+    let judgement = in_force.decide(engine, &prepared.plan, &asking)?;
     policies::refuse(&judgement)?;
     prepared.guards = judgement.rulings;
     let now = prepared.latest.now();
-    timing.check(now)?;
-    prepared.hours = timing.hours(now);
-    prepared.permit = timing.permit(now);
+    timing.check_turn(now, &turn)?;
+    prepared.permit = timing.permit(now, turn);
+    prepared.hours = timing.hours(now, prepared.permit.obeyed());
     timing::tell_idle(invocation, &prepared.permit);
     let folder = RunFolder::create(&state, Keep::Runs, clock.now())?;
     lock.name(&Holder::this(Some(folder.run().clone())))?;
@@ -136,7 +148,14 @@ pub(super) fn begin(
             return Err(error);
         }
     };
-    perform(invocation, &mut engine, execution, beginning)
+    perform(invocation, engine, execution, beginning)
+}
+
+/// Asks for consent to what is left of a plan.
+fn agree(invocation: &Invocation<'_>, told: &Told<'_>, plan: &Plan) -> Result<(), Error> {
+    let left_out = narrowing::narrowing(invocation, told.narrowing, plan)?;
+    let left = plan.target_count() - left_out.count();
+    confirm::confirm(invocation, plan, left)
 }
 
 fn prepare(

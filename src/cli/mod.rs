@@ -43,12 +43,15 @@ mod take_up;
 mod timing;
 mod undo;
 mod validate;
+mod waiting;
 mod window;
 
+use std::cell::OnceCell;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::net::UnixStream;
 
+use crate::clock::Clock;
 use crate::diagnostic::to_text;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -65,6 +68,8 @@ struct Invocation<'a> {
     printer: Printer,
     general: GeneralFlags,
     around: &'a Surroundings,
+    /// The clock of everything that this invocation asks of a cloud.
+    clock: OnceCell<Clock>,
 }
 
 /// Does what the arguments ask for, and says how the process ends.
@@ -77,6 +82,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings
         printer: Printer::new(settings::voice(&arguments.general, around)),
         general: arguments.general,
         around,
+        clock: OnceCell::new(),
     };
     dispatch(&invocation, arguments.verb).unwrap_or_else(|error| {
         tell(&invocation.printer, &error);

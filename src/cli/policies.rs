@@ -7,8 +7,6 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
-
 use super::Invocation;
 use super::execution::Engine;
 use crate::bms::{Client, Patience, ServerDetail, Unanswered, singly};
@@ -71,19 +69,6 @@ impl InForce {
     /// The policies themselves.
     pub(super) fn policies(&self) -> &Policies {
         &self.policies
-    }
-
-    /// Refuses a moment at which a closure forbids to send.
-    pub(super) fn check_open(&self, now: Timestamp) -> Result<(), Error> {
-        match self.policies.frozen_at(now) {
-            Some(frozen) => Err(Error::Frozen(frozen)),
-            None => Ok(()),
-        }
-    }
-
-    /// From when on a closure forbids to send, if one will.
-    pub(super) fn freezes_after(&self, now: Timestamp) -> Option<Timestamp> {
-        self.policies.freezes_after(now)
     }
 
     /// What can be said of a plan without asking anybody.

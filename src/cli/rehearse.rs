@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroU32;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::args::RehearseFlags;
@@ -41,7 +42,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
     };
     let made = selecting::plan_of(invocation, &flags.file, &inputs, source)?;
     sources::check_guards(&made.plan)?;
-    let guards = shown(invocation, &made.plan);
+    let guards = shown(invocation, &made.plan, &flags.file);
     if made.plan.has_gates() {
         let note = "the gates are not asked in a rehearsal: every wave may begin";
         invocation.printer.note(note);
@@ -88,7 +89,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
 }
 
 /// What policies make of the plan: told, and not enforced on what is not real.
-fn shown(invocation: &Invocation<'_>, plan: &Plan) -> Vec<Ruling> {
+fn shown(invocation: &Invocation<'_>, plan: &Plan, file: &Path) -> Vec<Ruling> {
     let printer = &invocation.printer;
     let in_force = match InForce::read(invocation, Approval::Open) {
         Ok(in_force) => in_force,
@@ -104,7 +105,7 @@ fn shown(invocation: &Invocation<'_>, plan: &Plan) -> Vec<Ruling> {
             for_terminal(&line)
         ));
     }
-    Timing::of(&in_force, None).warn(invocation, Clock::real().now());
+    Timing::of(&in_force, plan, file, None).warn(invocation, Clock::real().now());
     judgement.rulings
 }
 

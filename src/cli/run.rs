@@ -3,24 +3,52 @@
 //! Owns where the plan comes from; what must be right before its first request is `fresh`'s to check.
 //! Invariant: a plan that starts servers is never run by itself.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::args::RunFlags;
+use super::cloud::Account;
+use super::execution::Engine;
 use super::fresh::{Consent, Told, Wish, begin};
 use super::selecting::{Made, Source};
-use super::{Invocation, again, binding, dry_run, selecting, sources};
+use super::{Invocation, again, binding, dry_run, selecting, sources, waiting};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::ids::Digest;
 use crate::plan;
 use crate::policy::Approval;
 use crate::power::Action;
 use crate::untrusted::for_terminal;
 
 pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit, Error> {
+    let (agreed, mut engine) = (Cell::new(None), None);
+    loop {
+        let made = planned(invocation, flags)?;
+        let account = Account::of_plan(&made.plan);
+        match try_now(invocation, flags, made, (&agreed, &mut engine)) {
+            Err(Error::NotNow(why)) if flags.wait => {
+                waiting::wait(invocation, &mut engine, &account, why)?;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// Begins the run, if this is a time for it.
+fn try_now(
+    invocation: &Invocation<'_>,
+    flags: &RunFlags,
+    made: Made,
+    (agreed, engine): (&Cell<Option<Digest>>, &mut Option<Engine>),
+) -> Result<Exit, Error> {
     let Made {
         plan, connected, ..
-    } = planned(invocation, flags)?;
+    } = made;
+    if flags.wait && plan.window.is_none() {
+        let note = "`--wait`: the workflow has no window to wait for";
+        invocation.printer.note(note);
+    }
     let wish = Wish {
         plan,
         connected,
@@ -32,23 +60,32 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit,
             again: again::run(invocation, flags),
             undoes: None,
             approval: approval(flags),
+            beside: beside(flags),
             lifts: flags.lifting.reason(),
         },
-        consent: consent(flags),
+        consent: consent(flags, agreed),
     };
     if flags.dry_run {
         return dry_run::dry_run(invocation, wish);
     }
-    begin(invocation, wish, |_| Ok(()))
+    begin(invocation, engine, wish, |_| Ok(()))
 }
 
 /// A plan that was reviewed is not asked about.
-fn consent(flags: &RunFlags) -> Consent {
+fn consent<'a>(flags: &RunFlags, agreed: &'a Cell<Option<Digest>>) -> Consent<'a> {
     if flags.plan.is_some() || flags.locked || flags.yes {
         Consent::Given
+    } else if flags.wait {
+        Consent::Ahead(agreed)
     } else {
         Consent::ToBeAsked
     }
+}
+
+/// The file that the window is in.
+fn beside(flags: &RunFlags) -> &Path {
+    let file = flags.file.as_deref().or(flags.plan.as_deref());
+    file.unwrap_or(Path::new(""))
 }
 
 /// How the plan that the flags mean came to be run.

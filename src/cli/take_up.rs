@@ -13,9 +13,9 @@ use super::execution::{Beginning, Engine, Execution, Resumption, perform};
 use super::policies::{self, Asking, InForce};
 use super::timing::{self, Timing};
 use super::{Invocation, cloud, settings, tell};
-use crate::clock::{Clock, Latest};
+use crate::clock::Latest;
 use crate::error::Error;
-use crate::event::StopCause;
+use crate::event::{Permit, StopCause};
 use crate::exit::Exit;
 use crate::ids::RunId;
 use crate::plan::{Judgement, Ruling};
@@ -61,9 +61,10 @@ pub(super) fn take_up(
     }
     let account = Account::of_plan(&recorded.plan);
     let Connected { client, clock, .. } = cloud::connect(invocation, &flags.cloud, &account)?;
-    let lifts = lifts(&recorded);
+    let permit = permit(&recorded);
+    let lifts = permit.lifted.as_ref().map(|lifted| lifted.reason.as_str());
     let in_force = InForce::read(invocation, approval(&recorded));
-    let in_force = in_force.map(|in_force| in_force.with(timing::lifting(lifts.as_deref())));
+    let in_force = in_force.map(|in_force| in_force.with(timing::lifting(lifts)));
     let asked = flags
         .report
         .as_deref()
@@ -76,10 +77,19 @@ pub(super) fn take_up(
     let newest = recorded.ledger.newest();
     newest.into_iter().for_each(|at| latest.see(at));
     let hours = match &in_force {
-        Ok(in_force) => Timing::of(in_force, lifts.as_deref()).hours(latest.now()),
-        Err(_) => Hours::default(),
+        Ok(in_force) => Timing::of_earlier(in_force, &permit).hours(latest.now(), permit.obeyed()),
+        Err(_) => Hours {
+            occurrence: permit.obeyed(),
+            freezes: None,
+        },
     };
-    let (forbidden, guards) = match forbidden(&state, &recorded, aim, clock) {
+    let standing = Standing {
+        state: &state,
+        latest,
+        hours,
+        permit: &permit,
+    };
+    let (forbidden, guards) = match forbidden(&recorded, aim, &standing) {
         Some(cause) => (Some(cause), Vec::new()),
         None => {
             let asking = Asking {
@@ -89,7 +99,7 @@ pub(super) fn take_up(
             };
             let decided = in_force.and_then(|in_force| {
                 let judgement = in_force.decide(&mut engine, &recorded.plan, &asking)?;
-                Timing::of(&in_force, lifts.as_deref()).check(latest.now())?;
+                Timing::of_earlier(&in_force, &permit).check(latest.now())?;
                 Ok(judgement)
             });
             ruled(invocation, decided)?
@@ -139,10 +149,10 @@ fn approval(recorded: &Recorded) -> Approval {
     began.map_or(Approval::Other, |began| began.launch.approval)
 }
 
-/// Why what keeps an earlier run from sending at its time was lifted for it, if it was.
-fn lifts(recorded: &Recorded) -> Option<String> {
-    let lifted = recorded.ledger.began()?.launch.permit.lifted.as_ref();
-    lifted.map(|lifted| lifted.reason.clone())
+/// When an earlier run may send, as was found when it began.
+fn permit(recorded: &Recorded) -> Permit {
+    let began = recorded.ledger.began();
+    began.map_or_else(Permit::default, |began| began.launch.permit.clone())
 }
 
 /// What policies and guards make of a plan whose run is taken up: a breach, or not to know, forbids sends
@@ -159,7 +169,7 @@ fn ruled(
         None => Ok((None, rulings)),
         Some(Error::Halted(_)) => Ok((Some(StopCause::Halted), rulings)),
         Some(error @ Error::InterruptedReading) => Err(error),
-        Some(error @ Error::Frozen(_)) => {
+        Some(error @ Error::NotNow(_)) => {
             tell(&invocation.printer, &error);
             Ok((Some(StopCause::Frozen), rulings))
         }
@@ -170,19 +180,39 @@ fn ruled(
     }
 }
 
+/// How things stand where a run is taken up.
+struct Standing<'a> {
+    state: &'a Path,
+    latest: Latest,
+    hours: Hours,
+    permit: &'a Permit,
+}
+
 /// Why a run that is taken up may not send, if so.
-fn forbidden(state: &Path, recorded: &Recorded, aim: Aim, clock: Clock) -> Option<StopCause> {
-    let now = clock.now();
+fn forbidden(recorded: &Recorded, aim: Aim, standing: &Standing<'_>) -> Option<StopCause> {
+    let now = standing.latest.now();
+    let Aim::Resume { even_late } = aim else {
+        return Some(StopCause::Settling);
+    };
+    // How long the open jobs took, nobody knows who was not there.
+    let longest = recorded.ledger.longest_ended_job();
+    let over = standing.hours.refuse(now, longest);
+    // A closure is told with its file and reason, when the policies are asked.
+    if let Some(StopCause::Cutoff) = over {
+        return over;
+    }
+    let clock = standing.latest.clock();
     let silent = recorded
         .last_at()
-        .map(|last| now.duration_since(last).unsigned_abs());
-    match aim {
-        Aim::Settle => Some(StopCause::Settling),
-        Aim::Resume { even_late: false } if silent.is_some_and(|time| time > LATE) => {
-            Some(StopCause::Late)
-        }
-        Aim::Resume { .. } => Switch::in_force(state, now).map(|_| StopCause::Halted),
+        .map(|last| clock.now().duration_since(last));
+    let late = silent.is_some_and(|time| time.unsigned_abs() > LATE);
+    let window = standing.permit.window.as_ref();
+    let open = window.is_some_and(|window| window.occurrence.contains(now));
+    if late && !even_late && !open {
+        return Some(StopCause::Late);
     }
+    let switch = Switch::in_force(standing.state, clock.now());
+    switch.map(|_| StopCause::Halted)
 }
 
 /// Settles the unfinished runs of a project, so that the next one can begin.

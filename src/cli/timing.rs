@@ -1,35 +1,155 @@
 //! When a run may begin, and until when it may send.
 //!
-//! Owns holding a moment against what keeps a run from sending at its time, and what a person has lifted of
-//! that. Invariant: what is lifted is in the permit that the run's journal keeps.
+//! Owns holding a moment against the calendar and earlier runs of its occurrence, and what a person has lifted of
+//! that. Invariant: what is lifted is in the permit that the run's journal keeps, and an occurrence is
+//! resolved once.
+
+use std::path::Path;
 
 use jiff::Timestamp;
 
 use super::Invocation;
+use super::calendar::{FreezeFile, calendar, freeze_files};
 use super::policies::InForce;
 use crate::error::Error;
-use crate::event::{Lifted, Permit, TimeRule};
+use crate::event::{Lifted, Opened, Permit, TimeRule};
+use crate::ids::RunId;
+use crate::plan::Plan;
 use crate::policy::Lifting;
-use crate::run::Hours;
+use crate::run::{Hours, NotNow};
+use crate::state::ran_in;
+use crate::window::{Calendar, Occurrence};
 
 /// What keeps a run from sending at its time.
 pub(super) struct Timing<'a> {
-    in_force: &'a InForce,
+    calendar: Calendar,
+    files: Vec<FreezeFile>,
     /// Why a person lifts all of it, if somebody does.
     reason: Option<&'a str>,
 }
 
+/// The occurrence in which a run begins, and what has run in it already.
+#[derive(Default)]
+pub(super) struct Turn {
+    opened: Option<Opened>,
+    ran: Option<RunId>,
+}
+
 impl<'a> Timing<'a> {
-    /// What the policies say, unless somebody lifts it.
-    pub(super) fn of(in_force: &'a InForce, reason: Option<&'a str>) -> Self {
-        Self { in_force, reason }
+    /// What the policies, the plan's window and the files beside it say, unless somebody lifts it.
+    pub(super) fn of(
+        in_force: &InForce,
+        plan: &Plan,
+        beside: &Path,
+        reason: Option<&'a str>,
+    ) -> Self {
+        let window = plan.window.as_ref();
+        let files = freeze_files(window, beside);
+        Self {
+            calendar: calendar(window, &files, in_force.policies()),
+            files,
+            reason,
+        }
+    }
+
+    /// The same for a run that is taken up: its occurrence is the one in which it began, whatever the window says
+    /// by now, and its files are where they were then.
+    pub(super) fn of_earlier(in_force: &InForce, permit: &'a Permit) -> Self {
+        let file = |path: &String| FreezeFile {
+            name: path.clone(),
+            place: Ok(path.into()),
+        };
+        let files: Vec<FreezeFile> = permit.freeze.iter().map(file).collect();
+        let lifted = permit.lifted.as_ref();
+        Self {
+            calendar: calendar(None, &files, in_force.policies()),
+            files,
+            reason: lifted.map(|lifted| lifted.reason.as_str()),
+        }
     }
 
     /// Refuses a moment at which nothing may be sent.
     pub(super) fn check(&self, now: Timestamp) -> Result<(), Error> {
+        match (self.reason, NotNow::of_moment(&self.calendar, now)) {
+            (None, Some(why)) => Err(why.into()),
+            (_, _) => Ok(()),
+        }
+    }
+
+    /// Finds the occurrence that a run which begins now goes by, and refuses a second run in it.
+    pub(super) fn turn(&self, now: Timestamp, plan: &Plan, state: &Path) -> Result<Turn, Error> {
+        self.check(now)?;
+        let Some(window) = self.calendar.window() else {
+            return Ok(Turn::default());
+        };
+        let Some(occurrence) = window.occurrence_at(now) else {
+            return Ok(Turn::default());
+        };
+        let workflow = (&plan.project, plan.workflow.name.as_str());
+        let ran = ran_in(state, workflow, occurrence.opens)?;
+        if let (Some(run), None) = (&ran, self.reason) {
+            let why = NotNow::already(&self.calendar, occurrence, run.clone());
+            return Err(why.into());
+        }
+        let timezone = window.zone().name().to_owned();
+        let opened = Some(Opened {
+            timezone,
+            occurrence,
+        });
+        Ok(Turn { opened, ran })
+    }
+
+    /// Refuses a moment at which nothing may be sent any more in this turn.
+    pub(super) fn check_turn(&self, now: Timestamp, turn: &Turn) -> Result<(), Error> {
+        self.check(now)?;
+        match (&turn.opened, self.reason) {
+            (Some(Opened { occurrence, .. }), None) if occurrence.cutoff <= now => {
+                Err(NotNow::cut_off(&self.calendar, *occurrence).into())
+            }
+            (_, _) => Ok(()),
+        }
+    }
+
+    /// When a run that begins now, in this turn, may send.
+    pub(super) fn permit(&self, now: Timestamp, turn: Turn) -> Permit {
+        let reason = self.reason.map(str::to_owned);
+        let rules = self.rules(now, &turn);
+        let places = self
+            .files
+            .iter()
+            .filter_map(|file| file.place.as_ref().ok());
+        Permit {
+            window: turn.opened,
+            freeze: places.map(|path| path.display().to_string()).collect(),
+            lifted: reason.map(|reason| Lifted { reason, rules }),
+        }
+    }
+
+    /// What there is to lift.
+    fn rules(&self, now: Timestamp, turn: &Turn) -> Vec<TimeRule> {
+        let calendar = &self.calendar;
+        let closures = calendar.frozen_at(now).or(calendar.next_closure(now));
+        let there = [
+            (TimeRule::Window, calendar.window().is_some()),
+            (
+                TimeRule::Freeze,
+                closures.is_some() || calendar.has_unread(),
+            ),
+            (TimeRule::AlreadyRan, turn.ran.is_some()),
+        ];
+        let there = there.into_iter().filter(|(_, is_there)| *is_there);
+        there.map(|(rule, _)| rule).collect()
+    }
+
+    /// Until when a run with this occurrence may send, from now on.
+    pub(super) fn hours(&self, now: Timestamp, occurrence: Option<Occurrence>) -> Hours {
+        let closure = self.calendar.next_closure(now);
         match self.reason {
-            Some(_) => Ok(()),
-            None => self.in_force.check_open(now),
+            Some(_) => Hours::default(),
+            None => Hours {
+                occurrence,
+                freezes: closure.map(|dated| dated.closure.from),
+            },
         }
     }
 
@@ -39,31 +159,6 @@ impl<'a> Timing<'a> {
             let message = error.message();
             let note = format!("warning: a real run would be refused now: {message}");
             invocation.printer.note(note);
-        }
-    }
-
-    /// Until when a run that may send now may do so.
-    pub(super) fn hours(&self, now: Timestamp) -> Hours {
-        match self.reason {
-            Some(_) => Hours::default(),
-            None => Hours {
-                occurrence: None,
-                freezes: self.in_force.freezes_after(now),
-            },
-        }
-    }
-
-    /// When a run that begins now may send.
-    pub(super) fn permit(&self, now: Timestamp) -> Permit {
-        let frozen = self.in_force.check_open(now).is_err();
-        let freezes = frozen || self.in_force.freezes_after(now).is_some();
-        let lifted = self.reason.map(|reason| Lifted {
-            reason: reason.to_owned(),
-            rules: freezes.then_some(TimeRule::Freeze).into_iter().collect(),
-        });
-        Permit {
-            lifted,
-            ..Permit::default()
         }
     }
 }

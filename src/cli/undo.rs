@@ -43,6 +43,7 @@ pub(super) fn undo(invocation: &Invocation<'_>, flags: &UndoFlags) -> Result<Exi
             again: again::undo(invocation, &run, flags),
             undoes: Some(run.clone()),
             approval: Approval::Other,
+            beside: Path::new(""),
             lifts: flags.lifting.reason(),
         },
         consent: if flags.yes {
@@ -54,7 +55,7 @@ pub(super) fn undo(invocation: &Invocation<'_>, flags: &UndoFlags) -> Result<Exi
     if flags.dry_run {
         return dry_run::dry_run(invocation, wish);
     }
-    begin(invocation, wish, |state| {
+    begin(invocation, &mut None, wish, |state| {
         let now = way_back(invocation, state, &run, flags)?;
         if now.plan.digest == digest {
             Ok(())

@@ -35,6 +35,11 @@ impl JobTimes {
         self.open.clear();
     }
 
+    /// The longest of those that were followed to their end.
+    pub(super) fn longest_ended(&self) -> Duration {
+        self.longest
+    }
+
     /// The longest so far; a job that has not ended has taken as long as it has.
     pub(super) fn longest(&self, now: Timestamp) -> Duration {
         let open = self.open.values().map(|began| between(*began, now));

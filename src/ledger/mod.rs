@@ -328,6 +328,11 @@ impl Ledger {
         self.newest
     }
 
+    /// How long the longest job took that was followed to its end.
+    pub fn longest_ended_job(&self) -> Duration {
+        self.jobs.longest_ended()
+    }
+
     /// How long the longest job has taken so far; one that has not ended, until now.
     pub fn longest_job(&self, now: Timestamp) -> Duration {
         self.jobs.longest(now)

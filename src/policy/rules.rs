@@ -5,9 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
-
-use crate::freeze::{self, Closure};
+use crate::freeze::Closure;
 use crate::glob::Glob;
 use crate::ids::{Endpoint, ProjectId, ServerId};
 
@@ -29,17 +27,6 @@ pub struct Policy {
 struct Dated {
     file: String,
     closure: Closure,
-}
-
-/// What forbids sends at some moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frozen {
-    /// The file that says so.
-    pub file: String,
-    /// Why.
-    pub reason: String,
-    /// The first moment after it.
-    pub until: Timestamp,
 }
 
 /// Who named a policy.
@@ -194,23 +181,6 @@ impl Policies {
     pub fn dated(&self) -> impl Iterator<Item = (&str, &Closure)> {
         self.closures()
             .map(|dated| (dated.file.as_str(), &dated.closure))
-    }
-
-    /// What forbids sends at this moment, if anything does: the closure that ends last.
-    pub fn frozen_at(&self, moment: Timestamp) -> Option<Frozen> {
-        let closures = self.closures().map(|dated| &dated.closure);
-        let closed = freeze::closed_at(closures, moment)?;
-        let dated = self.closures().find(|dated| dated.closure == *closed)?;
-        Some(Frozen {
-            file: dated.file.clone(),
-            reason: closed.reason.clone(),
-            until: closed.to,
-        })
-    }
-
-    /// When the next closure begins after this moment, if one does.
-    pub fn freezes_after(&self, moment: Timestamp) -> Option<Timestamp> {
-        freeze::closes_after(self.closures().map(|dated| &dated.closure), moment)
     }
 
     /// Endpoints that credentials may go to besides the cloud's own. A file that only the command line

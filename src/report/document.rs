@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use super::counts::WordedCounts;
 use super::{Report, Verdict};
-use crate::event::{Attempt, Mode, Narrowed, TimeRule};
+use crate::event::{Attempt, Mode, Narrowed, Opened, TimeRule};
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::ledger::{BatchRecord, SendRecord};
 use crate::plan::{Batch, Plan, PlanWarning, Project, Ruling, WorkflowSummary};
@@ -33,8 +33,7 @@ pub(super) struct Document<'a> {
     project: &'a Project,
     stop_type: Option<StopType>,
     checks: &'a Checks,
-    /// Null: a workflow cannot have a window yet.
-    window: (),
+    window: Option<WindowEntry<'a>>,
     started_at: Option<Instant>,
     finished_at: Option<Instant>,
     outcome: Verdict,
@@ -59,6 +58,26 @@ pub(super) struct Document<'a> {
 struct Tool<'a> {
     name: &'static str,
     version: &'a str,
+}
+
+#[derive(Serialize)]
+struct WindowEntry<'a> {
+    timezone: &'a str,
+    opens: Instant,
+    closes: Instant,
+    cutoff: Instant,
+}
+
+impl<'a> WindowEntry<'a> {
+    fn of(window: &'a Opened) -> Self {
+        let occurrence = window.occurrence;
+        Self {
+            timezone: &window.timezone,
+            opens: Instant(occurrence.opens),
+            closes: Instant(occurrence.closes),
+            cutoff: Instant(occurrence.cutoff),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -139,7 +158,7 @@ impl<'a> Document<'a> {
             project: &plan.project,
             stop_type: plan.action.stop_type(),
             checks: &plan.checks,
-            window: (),
+            window: report.window().map(WindowEntry::of),
             started_at: began.map(|began| Instant(began.at)),
             finished_at: report.ledger.finished_at().map(Instant),
             outcome: report.verdict(),

@@ -21,7 +21,7 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::event::{Launch, Lifted, Mode, Narrowed, StopCause, TimeRule};
+use crate::event::{Launch, Lifted, Mode, Narrowed, Opened, StopCause, TimeRule};
 use crate::exit::Exit;
 use crate::ids::{JobId, RunId};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
@@ -139,7 +139,7 @@ fn next(launch: &Launch, exit: Exit, not_sent: u64) -> Option<String> {
             | Exit::SomeFailed
             | Exit::StoppedEarly
             | Exit::CutOff,
-        ) => Some(launch.again.clone()),
+        ) => Some(again(launch)),
         (
             Mode::Run,
             Exit::Success
@@ -151,6 +151,14 @@ fn next(launch: &Launch, exit: Exit, not_sent: u64) -> Option<String> {
             | Exit::ReportNotWritten
             | Exit::Internal,
         ) => None,
+    }
+}
+
+/// The command for another run of the same: where there is a window, one that waits for it to open.
+fn again(launch: &Launch) -> String {
+    match (&launch.permit.window, &launch.permit.lifted) {
+        (Some(_), None) => format!("{} --wait", launch.again),
+        (_, _) => launch.again.clone(),
     }
 }
 
@@ -214,6 +222,11 @@ impl<'a> Report<'a> {
     /// The run that is undone, if it is an undo.
     pub fn undoes(&self) -> Option<&'a RunId> {
         self.ledger.began()?.launch.undoes.as_ref()
+    }
+
+    /// The occurrence of the window in which the run began, if it did in one.
+    pub fn window(&self) -> Option<&'a Opened> {
+        self.ledger.began()?.launch.permit.window.as_ref()
     }
 
     /// What a person lifted for the run, and why; untrusted.

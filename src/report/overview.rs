@@ -13,6 +13,7 @@ use crate::ids::{Digest, ServerId};
 use crate::outcome::{Outcome, OutcomeKind, Reason};
 use crate::plan::{PlanWarning, Project, WorkflowSummary};
 use crate::power::Action;
+use crate::window::Occurrence;
 
 /// Most servers that are named for one reason.
 pub(super) const NAMED: usize = 10;
@@ -37,6 +38,7 @@ pub(super) struct Overview<'a> {
     pub(super) groups: Vec<(&'a str, Counts)>,
     pub(super) trouble: BTreeMap<(OutcomeKind, Reason), Trouble<'a>>,
     pub(super) jobs: Vec<&'a str>,
+    pub(super) window: Option<(&'a str, Occurrence)>,
     pub(super) overrides: Vec<(TimeRule, &'a str)>,
     pub(super) warnings: Vec<&'a PlanWarning>,
 }
@@ -88,6 +90,9 @@ impl<'a> Overview<'a> {
                 },
             ),
             jobs: report.job_ids().map(|job| job.as_str()).collect(),
+            window: report
+                .window()
+                .map(|window| (window.timezone.as_str(), window.occurrence)),
             overrides: report.overrides().collect(),
             warnings: plan.warnings.iter().chain(&facts.warnings).collect(),
         }

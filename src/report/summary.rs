@@ -9,6 +9,7 @@ use crate::event::Mode;
 use crate::outcome::{OutcomeKind, Reason};
 use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
+use crate::window::Occurrence;
 
 /// Longest text from outside that is shown, in characters.
 const LONGEST: usize = 60;
@@ -19,6 +20,7 @@ const REASON: usize = 200;
 pub fn summary(report: &Report<'_>, places: &[String]) -> String {
     let overview = Overview::of(report);
     let mut lines = vec![headline(&overview)];
+    lines.extend(window(&overview));
     lines.extend(overridden(&overview));
     lines.extend(trouble(&overview));
     lines.extend(stop(&overview));
@@ -84,6 +86,26 @@ pub(super) fn trouble(overview: &Overview<'_>) -> Vec<String> {
         }
     }
     lines
+}
+
+/// The occurrence of the window in which the run began.
+pub(super) fn window(overview: &Overview<'_>) -> Option<String> {
+    let (
+        timezone,
+        Occurrence {
+            opens,
+            closes,
+            cutoff,
+        },
+    ) = overview.window?;
+    let timezone = for_terminal(&shorten(timezone, LONGEST)).into_owned();
+    let cutoff = match cutoff == closes {
+        true => String::new(),
+        false => format!(", cutoff {cutoff:.0}"),
+    };
+    Some(format!(
+        "  window: {opens:.0} to {closes:.0}{cutoff} ({timezone})"
+    ))
 }
 
 /// What a person lifted for the run, and why.

@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 
 use super::overview::Overview;
-use super::summary::{count, headline, next, overridden, tally, trouble};
+use super::summary::{count, headline, next, overridden, tally, trouble, window};
 use super::{Report, Written};
 use crate::duration;
 use crate::event::Mode;
@@ -75,6 +75,7 @@ fn circumstances(overview: &Overview<'_>) -> Vec<String> {
     for (name, value) in &overview.labels {
         lines.push(format!("  label: {}={}", shown(name), shown(value)));
     }
+    lines.extend(window(overview));
     lines.extend(overridden(overview));
     if let Some(began) = overview.started_at {
         lines.push(format!("  began: {began:.0}"));

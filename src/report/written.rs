@@ -17,6 +17,7 @@ use crate::ids::{BatchIndex, Digest, RunId, ServerId};
 use crate::outcome::{OutcomeKind, Reason};
 use crate::plan::{PlanWarning, Project, Ruling, WorkflowSummary};
 use crate::power::Action;
+use crate::window::Occurrence;
 use crate::workflow::{Checks, StopType};
 
 /// Why a file is no report that can be shown.
@@ -72,7 +73,8 @@ pub struct Written {
     #[serde(deserialize_with = "Option::deserialize")]
     stop_type: Option<StopType>,
     checks: Checks,
-    window: (),
+    #[serde(deserialize_with = "Option::deserialize")]
+    window: Option<Window>,
     #[serde(deserialize_with = "Option::deserialize")]
     started_at: Option<Timestamp>,
     #[serde(deserialize_with = "Option::deserialize")]
@@ -105,6 +107,15 @@ struct Tool {
 #[serde(deny_unknown_fields)]
 struct PlanIdentity {
     digest: Digest,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Window {
+    timezone: String,
+    opens: Timestamp,
+    closes: Timestamp,
+    cutoff: Timestamp,
 }
 
 #[derive(Debug, Deserialize)]
@@ -326,6 +337,14 @@ impl Written {
                 },
             ),
             jobs: self.job_ids.iter().map(String::as_str).collect(),
+            window: self.window.as_ref().map(|window| {
+                let occurrence = Occurrence {
+                    opens: window.opens,
+                    closes: window.closes,
+                    cutoff: window.cutoff,
+                };
+                (window.timezone.as_str(), occurrence)
+            }),
             overrides: overrides.map(|it| (it.what, it.reason.as_str())).collect(),
             warnings: self.warnings.iter().collect(),
         }

@@ -16,6 +16,7 @@ mod follow;
 mod gate;
 mod hours;
 mod narrow;
+mod not_now;
 mod opening;
 mod reaction;
 mod reconcile;
@@ -43,6 +44,7 @@ use crate::plan::{Plan, Ruling};
 pub use gate::Gates;
 pub use hours::Hours;
 pub use narrow::{Narrowing, left_out};
+pub use not_now::{NotNow, Told};
 pub use recorder::{Observer, Recorder};
 
 /// How soon a wait before a request notices that nothing more may be sent.

@@ -167,6 +167,11 @@ impl Calendar {
         self.window.as_ref()
     }
 
+    /// Whether there is a file of which nobody can tell what it says.
+    pub fn has_unread(&self) -> bool {
+        !self.unread.is_empty()
+    }
+
     /// What the calendar says of a moment.
     pub fn explain(&self, moment: Timestamp) -> Explanation<'_> {
         let standing = self.window.as_ref().map(|it| it.standing(moment));

@@ -54,3 +54,4 @@ mod undo_again;
 mod verbs;
 mod waves;
 mod weather;
+mod windows;

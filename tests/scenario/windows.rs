@@ -1,0 +1,291 @@
+//! Windows: nothing is sent before one opens, nor from its cutoff on, whatever a run is at by then.
+//!
+//! Invariant: the cloud saw no request outside the window, by its own clock.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::scenario::{Ended, Scenario, Stage, ids};
+
+/// Opens 2026-11-27T17:00:00Z, sends until 20:15:00Z, closes 21:00:00Z; again a week later.
+const WEEKLY: &str = "window:\n  timezone: Asia/Singapore\n  opens: { days: [sat], at: \"01:00\" }\n  duration: 4h\n  cutoff: 45m\n";
+const OPENS: &str = "2026-11-27T17:00:00Z";
+const CUTOFF: &str = "2026-11-27T20:15:00Z";
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// Servers that are stopped one by one, by jobs that take so long.
+fn one_by_one(servers: u32, job: Duration) -> Scenario {
+    Scenario::new(&ids(servers))
+        .with("rollout: { batch_size: 1 }\nchecks: { before: false, after: false }")
+        .with(WEEKLY)
+        .settings(move |cloud| cloud.job_duration = job)
+}
+
+/// Insists that the cloud saw requests in the window only.
+#[track_caller]
+fn seen_inside(ended: &Ended) {
+    for stop in &ended.stats.stops {
+        let inside = at(OPENS) <= stop.at && stop.at < at(CUTOFF);
+        assert!(inside, "a request at {}:\n{}", stop.at, ended.err);
+    }
+}
+
+/// Lets so much time of the stage pass, at the usual pace.
+fn pass(seconds: u64) {
+    std::thread::sleep(Duration::from_millis(seconds * 1000 / 20));
+}
+
+#[test]
+fn a_second_before_the_opening_and_from_the_cutoff_on_nothing_begins() {
+    for (date, part) in [
+        (
+            "2026-11-27T16:59:59Z",
+            "the window is closed; a run may begin at 2026-11-28T01:00:00+08:00 Asia/Singapore (2026-11-27T17:00:00Z)",
+        ),
+        (
+            "2026-11-27T20:15:00Z",
+            "the window's cutoff was 2026-11-28T04:15:00+08:00 Asia/Singapore (2026-11-27T20:15:00Z); a run may begin at 2026-12-05T01:00:00+08:00",
+        ),
+        (
+            "2026-11-27T21:00:00Z",
+            "a run may begin at 2026-12-05T01:00:00+08:00",
+        ),
+    ] {
+        let stage = Scenario::new(&ids(1))
+            .with(WEEKLY)
+            .pace(1)
+            .clock(date)
+            .start();
+        let ended = stage.run("run night.yaml").with_code(20);
+        let ended = ended
+            .with_nothing_sent()
+            .saying(&[part, "--override REASON"]);
+        assert_eq!((ended.reports.len(), stage.stats().requests.list), (0, 0));
+    }
+}
+
+#[test]
+fn in_the_window_a_run_begins_and_its_report_tells_which() {
+    for date in ["2026-11-27T17:00:00Z", "2026-11-27T20:14:50Z"] {
+        let ended = Scenario::new(&ids(1))
+            .with(WEEKLY)
+            .pace(1)
+            .clock(date)
+            .run("run night.yaml")
+            .with_code(0);
+        seen_inside(&ended);
+        let window = json!({
+            "timezone": "Asia/Singapore",
+            "opens": "2026-11-27T17:00:00.000Z",
+            "closes": "2026-11-27T21:00:00.000Z",
+            "cutoff": "2026-11-27T20:15:00.000Z",
+        });
+        assert_eq!(ended.report()["window"], window);
+        ended.saying(&["window: 2026-11-27T17:00:00Z to 2026-11-27T21:00:00Z, cutoff 2026-11-27T20:15:00Z (Asia/Singapore)"]);
+    }
+}
+
+#[test]
+fn the_cutoff_ends_the_sending_and_jobs_are_followed_to_their_end() {
+    let ended = one_by_one(12, Duration::from_secs(30))
+        .clock("2026-11-27T20:13:00Z")
+        .run("run night.yaml")
+        .with_code(32)
+        .saying(&["the window leaves no time for more"]);
+    seen_inside(&ended);
+    let outcomes = ended.outcomes();
+    let stopped = outcomes["stopped"];
+    assert!((1..12).contains(&stopped), "{stopped}");
+    assert_eq!(outcomes["not_sent/cutoff"], 12 - stopped);
+    assert_eq!(ended.stats.stops.len(), stopped);
+    let batches = ended.report()["batches"].as_array().unwrap().iter();
+    let sends: Vec<&Value> = batches
+        .flat_map(|it| it["sends"].as_array().unwrap())
+        .collect();
+    assert!(sends.iter().all(|send| send["job_status"] == "SUCCESS"));
+    assert_eq!(ended.report()["next"], "lightsout run night.yaml --wait");
+    assert_eq!(ended.report()["outcome"], "cut_off");
+}
+
+#[test]
+fn a_run_whose_last_request_is_out_is_not_stopped_by_the_cutoff() {
+    let ended = one_by_one(1, Duration::from_secs(120))
+        .clock("2026-11-27T20:14:30Z")
+        .run("run night.yaml")
+        .with_code(0)
+        .with_outcomes(&[("stopped", 1)]);
+    assert!(!ended.err.contains("nothing more is sent"), "{}", ended.err);
+}
+
+#[test]
+fn a_backoff_ends_with_the_window() {
+    // Nothing was ever taken: 20.
+    let ended = one_by_one(2, Duration::from_secs(1))
+        .faults(json!({ "calls": { "stop": [{ "fault": "throttle", "retry_after": "4m", "rate": 1.0 }] } }))
+        .clock("2026-11-27T20:14:00Z")
+        .run("run night.yaml")
+        .with_code(20)
+        .with_outcomes(&[("not_sent/cutoff", 2)]);
+    seen_inside(&ended);
+    assert_eq!(ended.stats.stops.len(), 1, "{}", ended.err);
+    // Nor is a state tried to be read any longer.
+    let ended = Scenario::new(&ids(2))
+        .with(WEEKLY)
+        .faults(json!({ "calls": {
+            "list": [{ "fault": "error", "status": 500, "rate": 1.0 }],
+            "show": [{ "fault": "error", "status": 500, "rate": 1.0 }],
+        } }))
+        .clock("2026-11-27T20:14:00Z")
+        .run("run night.yaml")
+        .with_code(20)
+        .with_nothing_sent()
+        .with_outcomes(&[("not_sent/cutoff", 2)]);
+    let over = at(ended.report()["finished_at"].as_str().unwrap());
+    assert!(over < at("2026-11-27T20:16:00Z"), "{over}");
+}
+
+#[test]
+fn what_leaves_no_time_for_the_longest_job_so_far_is_not_sent() {
+    // Ten minutes; the second job would not end before the window does.
+    let ended = Scenario::new(&ids(3))
+        .with("rollout: { batch_size: 1 }\nchecks: { before: false, after: false }")
+        .with("window:\n  timezone: Asia/Singapore\n  opens: { days: [sat], at: \"01:00\" }\n  duration: 10m\n")
+        .settings(|cloud| cloud.job_duration = Duration::from_secs(240))
+        .clock("2026-11-27T17:05:00Z")
+        .run("run night.yaml")
+        .with_code(32)
+        .with_outcomes(&[("stopped", 1), ("not_sent/cutoff", 2)]);
+    assert_eq!(ended.stats.stops.len(), 1);
+}
+
+/// A run that is killed right after its first request was taken.
+fn left(scenario: Scenario) -> Stage {
+    let stage = scenario.start();
+    assert!(stage.crash("run night.yaml", "after:2").is_none());
+    stage
+}
+
+#[test]
+fn a_run_that_is_taken_up_in_its_window_goes_on_however_late() {
+    // Both clocks jump before it is taken up.
+    let scenario = one_by_one(3, Duration::from_secs(1));
+    let stage = left(scenario.clock("2026-11-27T17:00:10Z,jump:+2h@40s"));
+    pass(45);
+    let ended = stage.run("resume").with_code(0);
+    seen_inside(&ended);
+    let ended = ended.with_outcomes(&[("stopped", 3)]);
+    assert_eq!(
+        ended.report()["window"]["opens"],
+        "2026-11-27T17:00:00.000Z"
+    );
+}
+
+#[test]
+fn a_run_that_is_taken_up_after_its_cutoff_is_only_followed() {
+    for line in ["resume", "resume --send"] {
+        let scenario = one_by_one(3, Duration::from_secs(1));
+        let stage = left(scenario.clock("2026-11-27T20:14:00Z,jump:+1m@40s"));
+        pass(45);
+        let ended = stage.run(line).with_code(32);
+        seen_inside(&ended);
+        let ended = ended.with_outcomes(&[("stopped", 1), ("not_sent/cutoff", 2)]);
+        assert_eq!(ended.report()["resumed"], 1);
+    }
+    // Also where the next occurrence is open: the run's own is over.
+    let scenario = one_by_one(3, Duration::from_secs(1));
+    let stage = left(scenario.clock("2026-11-27T20:14:00Z,jump:+165h@40s"));
+    pass(45);
+    stage.run("resume --send").with_code(32);
+}
+
+#[test]
+fn a_second_run_in_the_same_occurrence_is_refused_once_one_has_finished() {
+    let stage = Scenario::new(&ids(2)).with(WEEKLY).clock(OPENS).start();
+    let ended = stage.run("run night.yaml").with_code(0);
+    let run = ended.report()["run_id"].as_str().unwrap().to_owned();
+    let told = format!("run {run} has finished in this occurrence of the window");
+    let again = stage.run("run night.yaml").with_code(20);
+    again.saying(&[&told, "2026-12-05T01:00:00+08:00", "--override REASON"]);
+    // Another workflow of the same servers is another matter.
+    let other = stage
+        .read("night.yaml")
+        .replace("name: night", "name: other");
+    stage.write("other.yaml", other);
+    stage.run("run other.yaml").with_code(0);
+    // So is an undo, and a rehearsal.
+    stage.run(&format!("undo {run}")).with_code(0);
+    stage.run("rehearse night.yaml").with_code(0);
+
+    let ended = stage.run("run night.yaml --override CHG0042").with_code(0);
+    let lifted = ["window", "already-ran"].map(|what| json!({ "what": what, "reason": "CHG0042" }));
+    assert_eq!(ended.report()["overrides"], json!(lifted));
+    assert_eq!(
+        ended.report()["window"]["opens"],
+        "2026-11-27T17:00:00.000Z"
+    );
+}
+
+#[test]
+fn a_run_that_never_was_or_was_only_settled_does_not_use_up_the_occurrence() {
+    // Refused before anything was sent.
+    let mut stage = one_by_one(2, Duration::from_secs(1)).clock(OPENS).start();
+    stage.set("HUAWEICLOUD_SDK_SK", "wrong");
+    stage.run("run night.yaml").with_code(3);
+    stage.set("HUAWEICLOUD_SDK_SK", crate::scenario::SECRET_KEY);
+    stage.run("run night.yaml").with_code(0);
+
+    // Left, and settled by the next, which does what is left.
+    let stage = left(one_by_one(3, Duration::from_secs(1)).clock(OPENS));
+    stage.run("run night.yaml").with_code(0);
+    assert_eq!(stage.stats().accepted.len(), 3);
+
+    // Left, resumed and finished: it was a run.
+    let stage = left(one_by_one(3, Duration::from_secs(1)).clock(OPENS));
+    stage.run("resume").with_code(0);
+    stage.run("run night.yaml").with_code(20);
+}
+
+#[test]
+fn a_closed_window_is_lifted_for_a_reason_and_its_cutoff_too() {
+    let stage = one_by_one(3, Duration::from_secs(30))
+        .clock("2026-11-27T20:14:40Z")
+        .start();
+    let ended = stage.run("run night.yaml --override CHG0042").with_code(0);
+    let lifted = json!([{ "what": "window", "reason": "CHG0042" }]);
+    assert_eq!(ended.report()["overrides"], lifted);
+
+    let policy = "version: 1\nallow_override: false\n";
+    crate::freeze::write(&stage, "policy.yaml", policy, 0o644);
+    let line = "run night.yaml --override CHG0042 --policy policy.yaml";
+    stage.run(line).with_code(23).saying(&["allow_override"]);
+
+    let ended = Scenario::new(&ids(1))
+        .with(WEEKLY)
+        .clock("2026-11-27T22:00:00Z")
+        .run("run night.yaml --override CHG0042")
+        .with_code(0);
+    assert_eq!(ended.report()["window"], Value::Null);
+}
+
+#[test]
+fn a_dry_run_and_the_doctor_tell_that_the_window_is_closed() {
+    let stage = Scenario::new(&ids(1))
+        .with(WEEKLY)
+        .clock("2026-11-27T22:00:00Z")
+        .start();
+    let told = "warning: a real run would be refused now: the window is closed";
+    stage
+        .run("run night.yaml --dry-run")
+        .with_code(0)
+        .saying(&[told]);
+    let ended = stage.run("doctor night.yaml").with_code(0);
+    assert!(ended.out.contains("warning  window"), "{}", ended.out);
+    let stage = Scenario::new(&ids(1)).with(WEEKLY).clock(OPENS).start();
+    let ended = stage.run("doctor night.yaml").with_code(0);
+    assert!(ended.out.contains("ok       window"), "{}", ended.out);
+}

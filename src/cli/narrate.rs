@@ -338,11 +338,12 @@ fn settled(action: Action, outcomes: &[(Outcome, Slots)]) -> (Level, String) {
 }
 
 fn stopped(cause: StopCause, evidence: &Evidence) -> String {
-    let hint = match evidence.code.as_deref() {
-        Some("APIGW.0301" | "APIG.0301") => {
+    let hint = match (cause, evidence.code.as_deref()) {
+        (StopCause::Clock, _) => ": set this machine's clock, best by NTP",
+        (_, Some("APIGW.0301" | "APIG.0301")) => {
             ": a signature is refused also where this machine's clock is over 15 minutes off"
         }
-        Some(_) | None => "",
+        (_, Some(_) | None) => "",
     };
     format!(
         "nothing more is sent: {}{}{hint}",

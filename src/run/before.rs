@@ -190,7 +190,7 @@ async fn give_up(
             None => (StopCause::Unreachable, evidence),
         },
         Unanswered::NotFound(evidence) | Unanswered::Refused(evidence) => {
-            (StopCause::Refused, evidence)
+            (context.explained(StopCause::Refused), evidence)
         }
     };
     context.stop_sending(cause, evidence).await?;

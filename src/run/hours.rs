@@ -67,8 +67,11 @@ fn earlier(moment: Timestamp, time: Duration) -> Timestamp {
 }
 
 impl Context {
-    /// Why the hour forbids to send, if it does.
+    /// Why the hour forbids to send, if it does, or nobody knows what hour it is.
     pub(super) fn out_of_hours(&self) -> Option<StopCause> {
+        if self.skew().is_some() {
+            return Some(StopCause::Clock);
+        }
         let now = self.recorder.latest();
         let longest = self.recorder.read(|ledger| ledger.longest_job(now));
         self.hours.refuse(now, longest)

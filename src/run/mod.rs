@@ -22,6 +22,7 @@ mod reaction;
 mod reconcile;
 mod recorder;
 mod send;
+mod skew;
 mod states;
 #[cfg(test)]
 mod tests;
@@ -110,6 +111,7 @@ struct Context {
     gates: Gates,
     stop: StopSignal,
     deliveries: deliver::Deliveries,
+    compared: skew::Compared,
 }
 
 impl Context {
@@ -164,6 +166,7 @@ impl Context {
 
     async fn stop_sending(&self, cause: StopCause, evidence: Evidence) -> Result<(), RunError> {
         if self.recorder.read(|ledger| ledger.is_news(cause)) {
+            let evidence = self.evidence_of(cause, evidence);
             self.recorder
                 .record(Event::SendingStopped { cause, evidence })
                 .await?;
@@ -226,6 +229,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         gates,
         stop: stop.clone(),
         deliveries,
+        compared: skew::Compared::nothing(clock.elapsed()),
     };
     let context = Arc::new(context);
     let own = Arc::downgrade(&context);
@@ -240,7 +244,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         biased;
         cause = raised(&mut stop) => Some(cause),
         never = context.watch_hours() => match never? {},
-        worked = waves::run_waves(&context) => { worked?; None }
+        worked = work_through(&context) => { worked?; None }
     };
     if let Some(cause) = ended {
         context.stop_sending(cause, Evidence::default()).await?;
@@ -254,6 +258,12 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         context.recorder.record(Event::Finished).await?;
     }
     Ok(())
+}
+
+/// Every wave, by a clock that agrees with the cloud's where that matters.
+async fn work_through(context: &Arc<Context>) -> Result<(), RunError> {
+    context.ask_the_date().await;
+    waves::run_waves(context).await
 }
 
 fn opening_event(opening: Opening, plan: &Plan) -> Event {

@@ -365,6 +365,7 @@ impl Sending<'_> {
         cause: StopCause,
         evidence: Evidence,
     ) -> Result<(), RunError> {
+        let cause = self.context.explained(cause);
         self.context.stop_sending(cause, evidence).await?;
         self.leave(portion, cause).await
     }

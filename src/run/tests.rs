@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::sync::{Arc, PoisonError};
 
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::*;
@@ -17,6 +18,8 @@ use crate::outcome::{OutcomeKind, Proof};
 use crate::plan::sample;
 use crate::simulator::{Faults, Settings, SimulatedServer, Simulator, Stats};
 use crate::workflow::{Checks, MaxFailures};
+
+mod skew;
 
 /// How much faster than on the wall time passes.
 const FACTOR: u32 = 200;
@@ -48,6 +51,7 @@ struct Rehearsal {
     checks: Checks,
     max_failures: MaxFailures,
     faults: serde_json::Value,
+    hours: fn(Timestamp) -> Hours,
 }
 
 impl Rehearsal {
@@ -58,6 +62,7 @@ impl Rehearsal {
             // What becomes of one target is not to keep another from being tried.
             max_failures: MaxFailures::Count(u32::MAX),
             faults: json!({}),
+            hours: |_| Hours::default(),
         }
     }
 
@@ -75,6 +80,12 @@ impl Rehearsal {
         self
     }
 
+    /// With hours that depend on when the run begins.
+    fn hours(mut self, hours: fn(Timestamp) -> Hours) -> Self {
+        self.hours = hours;
+        self
+    }
+
     fn cloud(self) -> Cloud {
         let mut definition = sample::workflow();
         definition.checks = self.checks;
@@ -89,6 +100,7 @@ impl Rehearsal {
         let simulator = Simulator::start(settings).unwrap();
         Cloud {
             plan,
+            hours: (self.hours)(clock.now()),
             clock,
             simulator,
         }
@@ -104,6 +116,7 @@ impl Rehearsal {
 /// A simulated cloud that outlives the processes that talk to it.
 struct Cloud {
     plan: Arc<Plan>,
+    hours: Hours,
     clock: Clock,
     simulator: Simulator,
 }
@@ -154,7 +167,7 @@ impl Cloud {
             client: client(&self.simulator, &self.plan, self.clock),
             clock: self.clock,
             opening,
-            hours: Hours::default(),
+            hours: self.hours,
             gates: Gates::NotAsked,
             stop,
         };

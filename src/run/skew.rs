@@ -1,0 +1,104 @@
+//! Whether this machine's clock can tell a window.
+//!
+//! Owns holding the cloud's dates against ours, once for each, and asking for one where the run would begin
+//! without. A paused machine has neither a right date nor the time that passed: only others can tell it.
+//! Invariant: a run without a window is never stopped for its clock.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Context;
+use crate::bms::{CloudDate, Evidence, Probe, Skew};
+use crate::clock::Moment;
+use crate::event::StopCause;
+
+/// How old a date may be that the run need not ask for.
+const FRESH: Duration = Duration::from_secs(60);
+
+/// What the newest date of the cloud came to.
+#[derive(Debug)]
+pub(super) struct Compared {
+    /// Dates from before are too old to be held against anything.
+    since: Moment,
+    newest: Mutex<Newest>,
+}
+
+#[derive(Debug, Default)]
+struct Newest {
+    heard: Option<Moment>,
+    skew: Option<Skew>,
+}
+
+impl Compared {
+    /// Nothing was compared yet, in a run that begins now.
+    pub(super) fn nothing(now: Moment) -> Self {
+        Self {
+            since: now.before(FRESH),
+            newest: Mutex::default(),
+        }
+    }
+}
+
+impl Context {
+    /// That our clock and the cloud's differ too much, by the newest answer, where that matters.
+    pub(super) fn skew(&self) -> Option<Skew> {
+        self.hours.occurrence?;
+        let date = self.fresh_date()?;
+        let newest = self.compared.newest.lock();
+        let mut newest = newest.unwrap_or_else(PoisonError::into_inner);
+        // Ours of that moment: by now it may have jumped, as a suspended machine's does when it goes on.
+        if newest.heard != Some(date.heard) {
+            let passed = self.clock.elapsed().since(date.heard);
+            let ours = earlier(self.recorder.latest(), passed);
+            *newest = Newest {
+                heard: Some(date.heard),
+                skew: date.skew(ours),
+            };
+        }
+        newest.skew
+    }
+
+    fn fresh_date(&self) -> Option<CloudDate> {
+        let date = self.client.date();
+        date.filter(|date| date.heard >= self.compared.since)
+    }
+
+    /// The cause behind a cause: what a clock that is far off signs is refused.
+    pub(super) fn explained(&self, cause: StopCause) -> StopCause {
+        match self.skew() {
+            Some(_) if cause == StopCause::Refused => StopCause::Clock,
+            Some(_) | None => cause,
+        }
+    }
+
+    /// What tells of the cause, where that is known better here.
+    pub(super) fn evidence_of(&self, cause: StopCause, evidence: Evidence) -> Evidence {
+        match (cause, self.skew()) {
+            (StopCause::Clock, Some(skew)) => Evidence {
+                message: Some(skew.to_string()),
+                ..evidence
+            },
+            (_, _) => evidence,
+        }
+    }
+
+    /// Asks the cloud something cheap where its date is not known yet and matters; what else it says does not.
+    pub(super) async fn ask_the_date(&self) {
+        if self.hours.occurrence.is_none() || self.fresh_date().is_some() {
+            return;
+        }
+        let first = self.plan.batches.first();
+        if let Some(server) = first.and_then(|batch| batch.servers().first()) {
+            let _ = self.client.probe(&Probe::Show(*server)).await;
+        }
+    }
+}
+
+fn earlier(moment: Timestamp, time: Duration) -> Timestamp {
+    SignedDuration::try_from(time)
+        .ok()
+        .and_then(|time| moment.checked_sub(time).ok())
+        .unwrap_or(Timestamp::MIN)
+}

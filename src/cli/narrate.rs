@@ -58,7 +58,9 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
             wave,
             milliseconds,
         } => {
-            let pause = duration::format(Duration::from_millis(*milliseconds));
+            // The beat that was spent on telling so is nobody's concern.
+            let pause = Duration::from_secs(milliseconds.div_ceil(1000));
+            let pause = duration::format(pause);
             let wave = of_wave(plan, *group as usize, *wave);
             let text = format!("{wave} is settled; waiting {pause} before anything else is sent");
             of_run(Level::INFO, text)

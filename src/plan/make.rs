@@ -7,9 +7,11 @@ use super::digest;
 use super::model::{
     Batch, Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary,
 };
+use super::schedule;
 use super::waves;
-use super::words::counted;
+use super::words::{counted, least_time, rounded};
 use crate::diagnostic::Diagnostic;
+use crate::duration;
 use crate::ids::{BatchIndex, Digest};
 use crate::inventory::{TargetGroup, Targets};
 use crate::power::Action;
@@ -55,7 +57,11 @@ pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
         warnings,
     };
     contents.digest = digest::of(&contents);
-    Plan::new(contents)
+    let plan = Plan::new(contents);
+    match too_short(&plan) {
+        Some(warning) => plan.warned(warning),
+        None => plan,
+    }
 }
 
 /// Appends the batches of one group, wave by wave.
@@ -94,6 +100,26 @@ fn no_canary(groups: &[PlannedGroup], batches: &[Batch]) -> Option<PlanWarning> 
         "group `{name}` goes in one wave of {targets} servers{others}; `waves: [1, rest]` lets one go first"
     );
     let code = "no-canary".to_owned();
+    Some(PlanWarning { code, message })
+}
+
+/// That even a run that nothing delays does not fit the window.
+fn too_short(plan: &Plan) -> Option<PlanWarning> {
+    let window = plan.window.as_ref()?;
+    let (lasts, cutoff) = (window.duration(), window.cutoff());
+    let schedule = schedule::of(plan);
+    // As at the run: nothing is sent from the cutoff on, nor where a job would not end in time.
+    let sends = lasts.saturating_sub(cutoff);
+    let fits = schedule.last_send < sends && schedule.end <= lasts;
+    if fits || plan.batches.is_empty() {
+        return None;
+    }
+    let (time, last) = (least_time(&schedule), rounded(schedule.last_send));
+    let (lasts, sends) = (duration::format(lasts), duration::format(sends));
+    let message = format!(
+        "a run takes {time}, with its last request after {last}; the window lasts {lasts}, and nothing is sent after {sends}"
+    );
+    let code = "window-too-short".to_owned();
     Some(PlanWarning { code, message })
 }
 
@@ -251,6 +277,51 @@ mod tests {
         let messages: Vec<_> = plan.warnings.iter().map(|it| it.message.as_str()).collect();
         assert_eq!(messages, told.into_iter().collect::<Vec<_>>());
         assert!(plan.warnings.iter().all(|it| it.code == "no-canary"));
+    }
+
+    /// Three batches, one after another: the last request leaves after 44 s, and all is over after 66 s.
+    #[rstest]
+    #[case("2m", "1m", None)]
+    #[case("66s", "0s", None)]
+    #[case(
+        "65s",
+        "0s",
+        Some("the window lasts 1m5s, and nothing is sent after 1m5s")
+    )]
+    #[case(
+        "2m",
+        "76s",
+        Some(
+            "with its last request after 44s; the window lasts 2m, and nothing is sent after 44s"
+        )
+    )]
+    #[case("2m", "75s", None)]
+    fn a_window_that_is_too_short_is_warned_of(
+        #[case] lasts: &str,
+        #[case] cutoff: &str,
+        #[case] told: Option<&str>,
+    ) {
+        let mut window = serde_json::to_value(sample::window()).unwrap();
+        window["duration"] = lasts.into();
+        window["cutoff"] = cutoff.into();
+        let mut workflow = sample::workflow();
+        workflow.window = Some(serde_json::from_value(window).unwrap());
+        let mut group = group("a", 0, 3);
+        group.batch_size = BatchSize::try_from(1).unwrap();
+        let plan = sample::plan_of(&workflow, vec![group]);
+        let warned = plan
+            .warnings
+            .iter()
+            .find(|it| it.code == "window-too-short");
+        assert_eq!(warned.is_some(), told.is_some(), "{warned:?}");
+        if let (Some(warned), Some(told)) = (warned, told) {
+            assert!(
+                warned
+                    .message
+                    .starts_with("a run takes at least 1m6s, if each job takes 20s")
+            );
+            assert!(warned.message.contains(told), "{}", warned.message);
+        }
     }
 
     #[test]

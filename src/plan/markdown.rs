@@ -11,7 +11,8 @@ use super::difference_markdown;
 use super::exposure::{self, Risk};
 use super::judgement::{Breach, Judgement};
 use super::model::Plan;
-use super::words::{GroupView, counted, finding, freeze, gates, pause, settings};
+use super::schedule;
+use super::words::{GroupView, counted, finding, freeze, gates, least_time, pause, settings};
 use crate::ids::ServerId;
 use crate::untrusted::{for_markdown, shorten};
 
@@ -112,7 +113,11 @@ fn head(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt::Resul
         counted(plan.groups.len(), "group"),
         plan.action.powered_how(),
         counted(plan.batches.len(), "request")
-    )
+    )?;
+    if plan.batches.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\nThat takes {}.", least_time(&schedule::of(plan)))
 }
 
 fn groups(out: &mut String, plan: &Plan) -> std::fmt::Result {

@@ -19,6 +19,7 @@ mod requests;
 mod reverse;
 #[cfg(test)]
 pub(crate) mod sample;
+mod schedule;
 mod text;
 mod waves;
 mod words;

@@ -29,6 +29,12 @@ impl Plan {
         self.groups.iter().any(|group| group.gate.is_some())
     }
 
+    /// The same plan with one more warning, of which the digest knows nothing.
+    pub(super) fn warned(mut self, warning: PlanWarning) -> Self {
+        self.0.warnings.push(warning);
+        self
+    }
+
     /// Number of targets in all batches.
     pub fn target_count(&self) -> usize {
         self.batches.iter().map(|batch| batch.servers().len()).sum()

@@ -10,7 +10,8 @@ use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, pr
 use super::exposure::{self, Risk};
 use super::judgement::{Breach, Judgement, Ruling};
 use super::model::Plan;
-use super::words::{GroupView, counted, finding, freeze, gates, pause, settings};
+use super::schedule;
+use super::words::{GroupView, counted, finding, freeze, gates, least_time, pause, settings};
 use crate::ids::ServerId;
 use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
@@ -87,6 +88,9 @@ fn head(out: &mut String, plan: &Plan) -> std::fmt::Result {
     let batches = counted(plan.batches.len(), "batch");
     let targets = counted(plan.target_count(), "server");
     writeln!(out, "targets  {targets} in {groups}, {batches}")?;
+    if !plan.batches.is_empty() {
+        writeln!(out, "time     {}", least_time(&schedule::of(plan)))?;
+    }
     writeln!(out, "digest   {}", plan.digest)
 }
 

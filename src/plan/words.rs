@@ -6,10 +6,11 @@
 use std::time::Duration;
 
 use super::model::{Batch, Plan, PlannedGroup};
+use super::schedule::Schedule;
 use crate::duration;
 use crate::ids::ServerId;
 use crate::inventory::{Asked, Selection, criteria};
-use crate::power::Action;
+use crate::power::{Action, USUAL_JOB};
 use crate::window::{Opening, Window};
 use crate::workflow::{FailOrSkip, FailSkipOrSend};
 
@@ -21,6 +22,24 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
         (_, _) => "s",
     };
     format!("{count} {noun}{plural}")
+}
+
+/// How long a run takes at least, as a phrase.
+pub(super) fn least_time(schedule: &Schedule) -> String {
+    let (time, job) = (rounded(schedule.end), duration::format(USUAL_JOB));
+    format!("at least {time}, if each job takes {job}")
+}
+
+/// A time in whole minutes where it is long, else in whole seconds; never less than it is.
+pub(super) fn rounded(time: Duration) -> String {
+    let unit = if time >= Duration::from_secs(600) {
+        60
+    } else {
+        1
+    };
+    let units = time.as_nanos().div_ceil(unit * 1_000_000_000);
+    let seconds = u64::try_from(units * unit).unwrap_or(u64::MAX);
+    duration::format(Duration::from_secs(seconds))
 }
 
 /// A pause after a wave; empty where there is none.

@@ -7,5 +7,10 @@
 mod action;
 mod state;
 
+use std::time::Duration;
+
 pub use action::Action;
 pub use state::{Standing, StateClass};
+
+/// How long a job takes that nothing delays: so long the simulated cloud takes, and plans count on it.
+pub const USUAL_JOB: Duration = Duration::from_secs(20);

@@ -36,6 +36,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::ids::{Endpoint, InvalidId, ProjectId, ServerId};
+use crate::power::USUAL_JOB;
 
 pub use date::DateFaults;
 pub use disposition::StartFaults;
@@ -173,7 +174,7 @@ impl Settings {
             clock: Clock::real(),
             port: 0,
             quotas: Some(Quotas::documented()),
-            job_duration: Duration::from_secs(20),
+            job_duration: USUAL_JOB,
             keys: Keys::from_seed(1),
         }
     }

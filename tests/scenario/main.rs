@@ -22,6 +22,7 @@ mod crash;
 mod damage;
 mod disk;
 mod doctor;
+mod estimates;
 mod exit_codes;
 mod forge;
 mod freeze;

@@ -54,7 +54,7 @@ fn a_fleet_goes_wave_by_wave_with_pauses_in_between() {
         .with_outcomes(&[("stopped", 30)])
         .saying(&[
             "group canary, wave 1 of 3 begins: 1 target in 1 batch",
-            "group canary, wave 1 of 3 is settled; waiting 1m59",
+            "group canary, wave 1 of 3 is settled; waiting 2m before",
             "group canary, wave 3 of 3 begins: 26 targets in 2 batches",
         ]);
     assert_eq!(ended.accepted_sizes(), [1, 3, 20, 6]);

@@ -11,6 +11,7 @@
 
 mod mutation;
 mod promises;
+mod windows;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -102,7 +102,7 @@ pub(super) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Check workflow files and the inventories that they name.
+    /// Check workflow files, and the inventories and freeze files that they name.
     #[command(after_help = help::VALIDATE)]
     Validate(ValidateFlags),
     /// Print a workflow with its templates expanded.

@@ -1,4 +1,4 @@
-//! `lightsout validate`: whether workflow files and their inventories are fine.
+//! `lightsout validate`: whether workflow files, their inventories and their freeze files are fine.
 //!
 //! Owns gathering the findings of all files. Invariant: every file is looked at, whatever is wrong with
 //! the ones before it.
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::args::{FindingsFormat, ValidateFlags};
 use super::sources::Extent;
-use super::{Invocation, sources};
+use super::{Invocation, calendar, sources};
 use crate::diagnostic::{Diagnostic, Severity, SourceFile, to_github, to_json, to_sarif, to_text};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -61,11 +61,13 @@ fn examine(path: &Path, inputs: &Inputs) -> (Vec<Diagnostic>, Option<Extent>) {
         Ok((workflow, plan)) => {
             let mut findings = workflow.warnings.clone();
             findings.extend(sources::check_guards(&plan).err().map(broken_guard));
+            findings.extend(calendar::findings(&workflow, path));
+            let is_valid = findings.iter().all(|it| it.severity == Severity::Warning);
             let extent = match workflow.selects() {
                 true => Extent::Open,
                 false => Extent::Counted(plan.target_count()),
             };
-            (findings, Some(extent))
+            (findings, is_valid.then_some(extent))
         }
         Err(Error::Findings(_, findings)) => (findings, None),
         Err(error) => (vec![without_place(&error)], None),

@@ -55,4 +55,5 @@ mod undo_again;
 mod verbs;
 mod waves;
 mod weather;
+mod window;
 mod windows;

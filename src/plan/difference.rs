@@ -285,6 +285,7 @@ mod tests {
         let old = sample::plan_of(&workflow, vec![group("a", 0, 3)]);
         workflow.stop_type = crate::workflow::StopType::Soft;
         workflow.guards.max_servers = 7;
+        workflow.window = Some(sample::window());
         let mut wide = group("a", 0, 3);
         wide.in_flight = crate::workflow::InFlight::try_from(4).unwrap();
         wide.waves = serde_json::from_str("[1]").unwrap();
@@ -301,6 +302,11 @@ mod tests {
             [
                 "stop_type Some(\"HARD\") Some(\"SOFT\")",
                 "rollout.max_failures Some(\"10%\") Some(\"2\")",
+                "window.timezone None Some(\"Asia/Singapore\")",
+                "window.opens None Some(\"sat, sun at 01:00; 2026-12-24T22:00\")",
+                "window.duration None Some(\"4h\")",
+                "window.cutoff None Some(\"45m\")",
+                "window.freeze None Some(\"freeze.yaml\")",
                 "guards.max_servers Some(\"5000\") Some(\"7\")",
                 "in_flight of a Some(\"1\") Some(\"4\")",
                 "waves of a Some(\"rest\") Some(\"1, rest\")",

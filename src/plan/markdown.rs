@@ -219,7 +219,12 @@ fn settled(out: &mut String, plan: &Plan) -> std::fmt::Result {
         text(&project.endpoint.to_string())
     )?;
     for (name, value) in settings(plan) {
-        writeln!(out, "| `{name}` | {} |", shorten(&value, VALUE))?;
+        let value = shorten(&value, VALUE);
+        // What stands between the colons of times could be taken for an emoji's name.
+        match value.contains(':') {
+            true => writeln!(out, "| `{name}` | `{value}` |")?,
+            false => writeln!(out, "| `{name}` | {value} |")?,
+        }
     }
     if let Some((name, files)) = freeze(plan) {
         writeln!(

@@ -77,6 +77,13 @@ pub(crate) fn window() -> Window {
     serde_json::from_value(window).unwrap()
 }
 
+/// The same with one file of closures, of this name.
+pub(crate) fn frozen_by(file: &str) -> Window {
+    let mut window = serde_json::to_value(window()).unwrap();
+    window["freeze"] = serde_json::json!([file]);
+    serde_json::from_value(window).unwrap()
+}
+
 /// The plan of [`workflow`] for these groups.
 pub(crate) fn plan(groups: Vec<TargetGroup>) -> Plan {
     plan_of(&workflow(), groups)

@@ -342,6 +342,7 @@ mod tests {
             let mut workflow = sample::workflow();
             workflow.description = Some(hostile.clone());
             workflow.region = Some(hostile.clone());
+            workflow.window = Some(sample::frozen_by(&hostile));
             workflow.labels = BTreeMap::from([(hostile.clone(), hostile.clone())]);
             let names = BTreeMap::from([(server(0), hostile)]);
             let plain = shown(&sample::plan(vec![group("a", 0, 2)]));

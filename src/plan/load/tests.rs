@@ -47,6 +47,34 @@ fn waves() -> Plan {
     sample::plan_of(&workflow, vec![a, b])
 }
 
+/// A plan with a window.
+fn in_a_window() -> Plan {
+    let mut workflow = sample::workflow();
+    workflow.window = Some(sample::window());
+    sample::plan_of(&workflow, vec![group("a", 0, 2)])
+}
+
+#[rstest]
+#[case::no_zone("/window/timezone", json!("Asia/Singapur"), "no time zone")]
+#[case::no_opening("/window/opens", json!([]), "no opening")]
+#[case::no_day("/window/opens/0/days", json!(["someday"]), "neither")]
+#[case::all_cut_off("/window/cutoff", json!("4h"), "the cutoff leaves nothing")]
+#[case::zone("/window/timezone", json!("Asia/Tokyo"), "digest")]
+#[case::freeze("/window/freeze", json!([]), "digest")]
+#[case::no_window("/window", json!(null), "digest")]
+fn a_window_that_was_changed_is_refused(
+    #[case] pointer: &str,
+    #[case] value: Value,
+    #[case] says: &str,
+) {
+    let mut plan: Value = serde_json::from_str(&written(&in_a_window())).unwrap();
+    *plan.pointer_mut(pointer).unwrap() = value;
+    let error = load(&plan.to_string()).unwrap_err();
+    let cause = std::error::Error::source(&error).map(ToString::to_string);
+    let told = format!("{error} {}", cause.unwrap_or_default());
+    assert!(told.contains(says), "{told}");
+}
+
 #[test]
 fn what_is_set_of_the_waves_is_written_and_nothing_else() {
     let value: Value = serde_json::from_str(&written(&waves())).unwrap();
@@ -134,6 +162,7 @@ fn gates_that_were_changed_have_another_digest(#[case] change: fn(&mut Value)) {
 
 #[rstest]
 #[case::gates(gates())]
+#[case::window(in_a_window())]
 #[case::waves(waves())]
 #[case::small(small())]
 #[case::fleet(sample::fleet())]

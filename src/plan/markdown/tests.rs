@@ -67,6 +67,7 @@ fn many_groups_are_cut_and_counted() {
 /// A plan in which everything that may come from outside is `text`, from `from` on.
 fn hostile(text: &str, from: u32, groups: u32) -> Plan {
     let mut workflow = sample::workflow();
+    workflow.window = Some(sample::frozen_by(text));
     workflow.description = Some(text.to_owned());
     workflow.region = Some(text.to_owned());
     workflow.name = text.to_owned();

@@ -1,5 +1,7 @@
 //! How a run ends, by what happened in it: the precedence of design §13.
 
+mod pace;
+
 use rstest::rstest;
 
 use super::*;

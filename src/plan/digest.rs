@@ -385,6 +385,16 @@ mod tests {
         group.waves = workflow.rollout.waves.clone();
         let plan = sample::plan_of(&workflow, vec![group]);
         assert_eq!(plan.digest.to_string(), pinned);
+        let sent = plan.batches.iter().flat_map(|batch| batch.servers());
+        assert!(
+            sent.copied().eq((0..targets).map(server)),
+            "not the group in order"
+        );
+        let sizes = |wave| plan.wave(0, wave).iter().map(|batch| batch.servers().len());
+        let waves: Vec<Vec<usize>> = (0..plan.waves_of(0))
+            .map(|wave| sizes(wave).collect())
+            .collect();
+        println!("{targets:>6} targets: waves of {waves:?}");
     }
 
     /// RFC 8785 §3.2.2.2: two-character escapes where JSON has them, else `\u00xx` in lower case.

@@ -120,6 +120,41 @@ fn stopped(cause: StopCause) -> Event {
     Event::SendingStopped { cause, evidence }
 }
 
+/// A plan of one group in two waves, of which the first is over.
+fn in_a_pause() -> String {
+    let mut group = sample::group("all-\u{202e}x", 0, 4);
+    group.waves = serde_json::from_str("[1]").unwrap();
+    let plan = sample::plan(vec![group]);
+    let events = vec![
+        Event::WaveBegan { group: 0, wave: 0 },
+        settled(0, Outcome::Done(Proof::Job), 1),
+        Event::Soaking {
+            group: 0,
+            wave: 0,
+            milliseconds: 600_000,
+        },
+    ];
+    let (ledger, around) = (ledger(&plan, events), around(true));
+    let status = Status::new(&plan, &ledger, &around);
+    let mut bytes = Vec::new();
+    status.write_json(&mut bytes).unwrap();
+    let value: Value = serde_json::from_slice(&bytes).unwrap();
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+    assert!(jsonschema::is_valid(&schema, &value), "{value:#}");
+    let pause = serde_json::json!({"group": "all-\u{202e}x", "wave": 0, "until": "2026-11-28T17:10:03.000Z"});
+    assert_eq!(value["soak"], pause);
+    assert_eq!(
+        value["groups"][0]["waves"],
+        serde_json::json!({"total": 2, "begun": 1})
+    );
+    status.to_text(at(60))
+}
+
+#[test]
+fn a_pause_between_waves_is_told() {
+    insta::assert_snapshot!(in_a_pause());
+}
+
 /// One batch is done, one follows its job, one waits for its answer, one reads states.
 fn half_way() -> Vec<Event> {
     vec![

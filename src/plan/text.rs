@@ -45,7 +45,7 @@ fn write_text(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt:
         writeln!(out, "  {name:<20}  {value}")?;
     }
     if let Some((name, files)) = freeze(plan) {
-        writeln!(out, "  {name:<18}  {}", for_terminal(&files))?;
+        writeln!(out, "  {name:<20}  {}", for_terminal(&files))?;
     }
     for (name, gate) in gates(plan) {
         writeln!(out, "  {:<20}  {gate}", for_terminal(&name))?;
@@ -309,6 +309,16 @@ mod tests {
         let widest = text.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(80), "{widest:?}\n{text}");
         assert_snapshot!(text);
+    }
+
+    #[test]
+    fn what_a_window_says_is_told_among_the_settings() {
+        let mut workflow = sample::workflow();
+        workflow.window = Some(sample::window());
+        let text = shown(&sample::plan_of(&workflow, vec![group("a", 0, 3)]));
+        let rows = text.lines().filter(|line| line.contains("  window."));
+        let rows: Vec<&str> = rows.collect();
+        assert_snapshot!(rows.join("\n"));
     }
 
     #[test]

@@ -88,6 +88,7 @@ async fn carry(context: Arc<Context>, parcel: Parcel) -> Result<Delivered, RunEr
         quota,
     } = parcel;
     let recorder = &context.recorder;
+    context.ask_the_date().await;
     if let Some(cause) = context.sending_stopped() {
         return Ok(Delivered::Withdrawn(cause));
     }

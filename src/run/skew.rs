@@ -1,7 +1,7 @@
 //! Whether this machine's clock can tell a window.
 //!
-//! Owns holding the cloud's dates against ours, once for each, and asking for one where the run would begin
-//! without. A paused machine has neither a right date nor the time that passed: only others can tell it.
+//! Owns holding the cloud's dates against ours, once for each, and asking for one where none was told for a
+//! while. A paused machine has neither a right date nor the time that passed: only others can tell it.
 //! Invariant: a run without a window is never stopped for its clock.
 
 use std::sync::{Mutex, PoisonError};
@@ -48,13 +48,12 @@ impl Context {
         let date = self.fresh_date()?;
         let newest = self.compared.newest.lock();
         let mut newest = newest.unwrap_or_else(PoisonError::into_inner);
-        // Ours of that moment: by now it may have jumped, as a suspended machine's does when it goes on.
         if newest.heard != Some(date.heard) {
             let passed = self.clock.elapsed().since(date.heard);
             let ours = earlier(self.recorder.latest(), passed);
             *newest = Newest {
                 heard: Some(date.heard),
-                skew: date.skew(ours),
+                skew: compared(&date, ours),
             };
         }
         newest.skew
@@ -84,9 +83,13 @@ impl Context {
         }
     }
 
-    /// Asks the cloud something cheap where its date is not known yet and matters; what else it says does not.
+    /// Asks the cloud something cheap where its date matters and was not told for a while; what else it says
+    /// does not matter.
     pub(super) async fn ask_the_date(&self) {
-        if self.hours.occurrence.is_none() || self.fresh_date().is_some() {
+        let now = self.clock.elapsed();
+        let date = self.client.date();
+        let is_known = date.is_some_and(|date| now.since(date.heard) <= FRESH);
+        if self.hours.occurrence.is_none() || is_known {
             return;
         }
         let first = self.plan.batches.first();
@@ -94,6 +97,14 @@ impl Context {
             let _ = self.client.probe(&Probe::Show(*server)).await;
         }
     }
+}
+
+/// What a date comes to, when `ours` is the latest that it can have been by our time. That may have jumped since,
+/// as a suspended machine's does when it goes on; and the clock on the wall may have been set back before. So
+/// one of them is enough: where the wall's agrees, ours, which is no earlier, is not behind either.
+fn compared(date: &CloudDate, ours: Timestamp) -> Option<Skew> {
+    let skew = date.skew(ours)?;
+    date.skew(date.wall).map(|_| skew)
 }
 
 fn earlier(moment: Timestamp, time: Duration) -> Timestamp {

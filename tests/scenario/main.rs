@@ -27,6 +27,7 @@ mod exit_codes;
 mod forge;
 mod freeze;
 mod gates;
+mod hostile_clocks;
 mod hostile_files;
 mod hostile_names;
 mod interloper;

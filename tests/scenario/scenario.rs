@@ -42,6 +42,8 @@ pub(crate) struct Scenario {
     date: Option<String>,
     /// The jumps that only the program's clock makes.
     jumps: String,
+    /// The jumps that only the cloud's clock makes.
+    cloud_jumps: String,
     variables: BTreeMap<String, String>,
     rule: Option<Rule>,
     elsewhere: Option<String>,
@@ -88,6 +90,7 @@ impl Scenario {
             pace: PACE,
             date: None,
             jumps: String::new(),
+            cloud_jumps: String::new(),
             variables: BTreeMap::new(),
             rule: None,
             elsewhere: None,
@@ -173,6 +176,13 @@ impl Scenario {
         self
     }
 
+    /// With a cloud whose clock also makes these jumps, `,jump:+2h@10m`: that is a program whose machine is paused
+    /// for two hours and knows nothing of it.
+    pub(crate) fn cloud_jumps(mut self, jumps: &str) -> Self {
+        self.cloud_jumps = jumps.to_owned();
+        self
+    }
+
     /// With a variable in the environment.
     pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.set(name, value);
@@ -205,6 +215,7 @@ impl Scenario {
             pace,
             date,
             jumps,
+            cloud_jumps,
             variables,
             rule,
             elsewhere,
@@ -223,7 +234,12 @@ impl Scenario {
             (None, None) => Time::Wall,
         };
         let simulator = cloud.map(|mut settings| {
-            settings.clock = clock;
+            let other = || Clock::new(format!("{course}{cloud_jumps}").parse().unwrap());
+            settings.clock = if cloud_jumps.is_empty() {
+                clock
+            } else {
+                other()
+            };
             Simulator::start(settings).unwrap()
         });
         let behind = simulator.as_ref().map(address);
@@ -331,6 +347,13 @@ impl Stage {
 
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Lets the program's clock make these jumps after each start, and no others of its own.
+    pub(crate) fn jumps(&mut self, text: &str) {
+        if let Time::Shared(_, jumps) = &mut self.time {
+            *jumps = text.to_owned();
+        }
     }
 
     pub(crate) fn interloper(&self) -> &Interloper {

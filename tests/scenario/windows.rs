@@ -10,16 +10,16 @@ use serde_json::{Value, json};
 use crate::scenario::{Ended, Scenario, Stage, ids};
 
 /// Opens 2026-11-27T17:00:00Z, sends until 20:15:00Z, closes 21:00:00Z; again a week later.
-const WEEKLY: &str = "window:\n  timezone: Asia/Singapore\n  opens: { days: [sat], at: \"01:00\" }\n  duration: 4h\n  cutoff: 45m\n";
-const OPENS: &str = "2026-11-27T17:00:00Z";
-const CUTOFF: &str = "2026-11-27T20:15:00Z";
+pub(crate) const WEEKLY: &str = "window:\n  timezone: Asia/Singapore\n  opens: { days: [sat], at: \"01:00\" }\n  duration: 4h\n  cutoff: 45m\n";
+pub(crate) const OPENS: &str = "2026-11-27T17:00:00Z";
+pub(crate) const CUTOFF: &str = "2026-11-27T20:15:00Z";
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
 /// Servers that are stopped one by one, by jobs that take so long.
-fn one_by_one(servers: u32, job: Duration) -> Scenario {
+pub(crate) fn one_by_one(servers: u32, job: Duration) -> Scenario {
     Scenario::new(&ids(servers))
         .with("rollout: { batch_size: 1 }\nchecks: { before: false, after: false }")
         .with(WEEKLY)
@@ -28,7 +28,7 @@ fn one_by_one(servers: u32, job: Duration) -> Scenario {
 
 /// Insists that the cloud saw requests in the window only.
 #[track_caller]
-fn seen_inside(ended: &Ended) {
+pub(crate) fn seen_inside(ended: &Ended) {
     for stop in &ended.stats.stops {
         let inside = at(OPENS) <= stop.at && stop.at < at(CUTOFF);
         assert!(inside, "a request at {}:\n{}", stop.at, ended.err);
@@ -36,7 +36,7 @@ fn seen_inside(ended: &Ended) {
 }
 
 /// Lets so much time of the stage pass, at the usual pace.
-fn pass(seconds: u64) {
+pub(crate) fn pass(seconds: u64) {
     std::thread::sleep(Duration::from_millis(seconds * 1000 / 20));
 }
 

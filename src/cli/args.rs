@@ -331,6 +331,12 @@ pub(super) struct RehearseFlags {
     /// Let time pass as on the wall, not a minute a second.
     #[arg(long)]
     pub(super) real_time: bool,
+    /// Begin at this moment, and keep to window, closures and policies as a real run would.
+    ///
+    /// With an offset, as in `2026-11-28T01:00:00+08:00`; without one it is what the clocks of the window's zone
+    /// show. Where this is left out they are only told.
+    #[arg(long, value_name = "TIME")]
+    pub(super) at: Option<Instant>,
 }
 
 /// What goes wrong in the simulated cloud.

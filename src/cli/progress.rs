@@ -8,7 +8,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use jiff::Timestamp;
 
+use crate::duration;
 use crate::event::WaitReason;
 use crate::ledger::{Ledger, Totals};
 use crate::outcome::OutcomeKind;
@@ -28,6 +30,8 @@ const NAME: usize = 24;
 pub(super) struct Bars {
     names: Vec<String>,
     rows: Vec<ProgressBar>,
+    /// Tells how long the window still sends, where the plan has one.
+    foot: Option<ProgressBar>,
     all: MultiProgress,
 }
 
@@ -43,9 +47,16 @@ impl Bars {
             row.set_style(style());
             row
         });
+        let (names, rows) = (names.collect(), rows.collect());
+        let foot = plan.window.as_ref().map(|_| {
+            let foot = all.add(ProgressBar::new(0));
+            foot.set_style(plain());
+            foot
+        });
         Self {
-            names: names.collect(),
-            rows: rows.collect(),
+            names,
+            rows,
+            foot,
             all: all.clone(),
         }
     }
@@ -54,6 +65,11 @@ impl Bars {
     pub(super) async fn follow(&self, recorder: &Recorder) -> Infallible {
         loop {
             self.draw(&recorder.read(views));
+            if let Some(foot) = &self.foot {
+                let now = recorder.latest();
+                let left = recorder.read(|ledger| time_left(ledger, now));
+                foot.set_message(left.unwrap_or_default());
+            }
             tokio::time::sleep(PERIOD).await;
         }
     }
@@ -84,6 +100,24 @@ impl Bars {
 fn style() -> ProgressStyle {
     ProgressStyle::with_template("{prefix:24} {bar:24} {pos:>7}/{len:7} {msg}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn plain() -> ProgressStyle {
+    ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// How long the window may still send, where the run goes by one.
+fn time_left(ledger: &Ledger, now: Timestamp) -> Option<String> {
+    let occurrence = ledger.began()?.launch.permit.obeyed()?;
+    let cutoff = occurrence.cutoff;
+    let left = Duration::try_from(cutoff.duration_since(now)).unwrap_or_default();
+    Some(match left.as_secs() {
+        0 => format!("nothing is sent since {cutoff:.0}, the window's cutoff"),
+        left => {
+            let left = duration::format(Duration::from_secs(left));
+            format!("{left} left until {cutoff:.0}, the window's cutoff")
+        }
+    })
 }
 
 /// What a row shows of its group.
@@ -194,6 +228,41 @@ mod tests {
         #[case] expected: Range<usize>,
     ) {
         assert_eq!(window(settled.bytes().map(|b| b == b'x'), rows), expected);
+    }
+
+    #[test]
+    fn the_foot_tells_how_long_the_window_still_sends() {
+        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        let plan = sample::fleet();
+        let permit = serde_json::json!({ "window": { "timezone": "Asia/Singapore", "occurrence": {
+            "opens": "2026-11-27T17:00:00Z",
+            "closes": "2026-11-27T21:00:00Z",
+            "cutoff": "2026-11-27T20:15:00Z",
+        } } });
+        let launch = serde_json::json!({
+            "run": "20261127T170000Z-3f9a1c", "mode": "run", "labels": {}, "again": "",
+            "version": "0.1.0", "warnings": [], "permit": permit,
+        });
+        let launch = Box::new(serde_json::from_value(launch).unwrap());
+        let (digest, left_out) = (plan.digest, Vec::new());
+        let event = Event::Began {
+            launch,
+            plan: digest,
+            left_out,
+        };
+        let mut ledger = Ledger::new(&plan);
+        assert_eq!(time_left(&ledger, at("2026-11-27T18:00:00Z")), None);
+        let began = at("2026-11-27T17:00:00Z");
+        ledger.apply(&Stamped { at: began, event }).unwrap();
+        let told = |now: &str| time_left(&ledger, at(now)).unwrap();
+        assert_eq!(
+            told("2026-11-27T18:59:30.5Z"),
+            "1h15m29s left until 2026-11-27T20:15:00Z, the window's cutoff"
+        );
+        assert_eq!(
+            told("2026-11-27T20:15:00Z"),
+            "nothing is sent since 2026-11-27T20:15:00Z, the window's cutoff"
+        );
     }
 
     #[test]

@@ -8,11 +8,14 @@ use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::args::RehearseFlags;
 use super::execution::{Beginning, Engine, Execution, perform};
 use super::policies::InForce;
 use super::selecting::{Made, Source};
 use super::timing::Timing;
+use super::window::meant;
 use super::{Invocation, again, faults, selecting, settings, simulated, sources};
 use crate::bms::{Client, ClientSettings, Credentials, Secrets, ServerDetail};
 use crate::clock::{Clock, Course, Latest};
@@ -42,12 +45,12 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
     };
     let made = selecting::plan_of(invocation, &flags.file, &inputs, source)?;
     sources::check_guards(&made.plan)?;
-    let guards = shown(invocation, &made.plan, &flags.file);
+    let clock = clock(invocation, flags, &made.plan)?;
+    let (guards, permit, hours) = permitted(invocation, flags, &made.plan, clock.now())?;
     if made.plan.has_gates() {
         let note = "the gates are not asked in a rehearsal: every wave may begin";
         invocation.printer.note(note);
     }
-    let clock = clock(invocation, flags)?;
     let simulator =
         Simulator::start(settings_of(flags, &made, clock)?).map_err(Error::Simulator)?;
     let plan = made.plan;
@@ -69,7 +72,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         narrowed: None,
         undoes: None,
         approval: Approval::Open,
-        permit: Permit::default(),
+        permit,
         guards,
     };
     let execution = Execution {
@@ -79,7 +82,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         folder,
         place,
         switch: None,
-        hours: Hours::default(),
+        hours,
         gates: Gates::NotAsked,
         crash: None,
     };
@@ -88,8 +91,27 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
     perform(invocation, &mut engine, execution, beginning)
 }
 
+/// What policies make of the plan, and when it may send: as a real run with `--at`, and without at any time.
+fn permitted(
+    invocation: &Invocation<'_>,
+    flags: &RehearseFlags,
+    plan: &Plan,
+    now: Timestamp,
+) -> Result<(Vec<Ruling>, Permit, Hours), Error> {
+    if flags.at.is_none() {
+        let guards = shown(invocation, plan, (&flags.file, now));
+        return Ok((guards, Permit::default(), Hours::default()));
+    }
+    let in_force = InForce::read(invocation, Approval::Open)?;
+    in_force.admit(plan)?;
+    let timing = Timing::of(&in_force, plan, &flags.file, None);
+    let permit = timing.permit(now, timing.rehearsed_turn(now)?);
+    let hours = timing.hours(now, permit.obeyed());
+    Ok((in_force.judge(plan).rulings, permit, hours))
+}
+
 /// What policies make of the plan: told, and not enforced on what is not real.
-fn shown(invocation: &Invocation<'_>, plan: &Plan, file: &Path) -> Vec<Ruling> {
+fn shown(invocation: &Invocation<'_>, plan: &Plan, (file, now): (&Path, Timestamp)) -> Vec<Ruling> {
     let printer = &invocation.printer;
     let in_force = match InForce::read(invocation, Approval::Open) {
         Ok(in_force) => in_force,
@@ -105,18 +127,21 @@ fn shown(invocation: &Invocation<'_>, plan: &Plan, file: &Path) -> Vec<Ruling> {
             for_terminal(&line)
         ));
     }
-    Timing::of(&in_force, plan, file, None).warn(invocation, Clock::real().now());
+    Timing::of(&in_force, plan, file, None).warn(invocation, now);
     judgement.rulings
 }
 
-fn clock(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Result<Clock, Error> {
-    if flags.real_time {
-        return Ok(Clock::real());
-    }
-    let course = settings::local_course(invocation.around)?;
-    Ok(Clock::new(
-        course.unwrap_or_else(|| Course::compressed(FACTOR)),
-    ))
+fn clock(invocation: &Invocation<'_>, flags: &RehearseFlags, plan: &Plan) -> Result<Clock, Error> {
+    let course = match (flags.real_time, settings::local_course(invocation.around)?) {
+        (true, _) => Course::default(),
+        (false, Some(course)) => course,
+        (false, None) => Course::compressed(FACTOR),
+    };
+    let Some(at) = flags.at else {
+        return Ok(Clock::new(course));
+    };
+    let at = meant(at, plan.window.as_ref(), &flags.file)?;
+    Ok(Clock::new(course.starting_at(at)))
 }
 
 fn settings_of(flags: &RehearseFlags, made: &Made, clock: Clock) -> Result<Settings, Error> {

@@ -78,12 +78,9 @@ impl<'a> Timing<'a> {
 
     /// Finds the occurrence that a run which begins now goes by, and refuses a second run in it.
     pub(super) fn turn(&self, now: Timestamp, plan: &Plan, state: &Path) -> Result<Turn, Error> {
-        self.check(now)?;
-        let Some(window) = self.calendar.window() else {
-            return Ok(Turn::default());
-        };
-        let Some(occurrence) = window.occurrence_at(now) else {
-            return Ok(Turn::default());
+        let turn = self.rehearsed_turn(now)?;
+        let Some(Opened { occurrence, .. }) = turn.opened else {
+            return Ok(turn);
         };
         let workflow = (&plan.project, plan.workflow.name.as_str());
         let ran = ran_in(state, workflow, occurrence.opens)?;
@@ -91,12 +88,21 @@ impl<'a> Timing<'a> {
             let why = NotNow::already(&self.calendar, occurrence, run.clone());
             return Err(why.into());
         }
-        let timezone = window.zone().name().to_owned();
-        let opened = Some(Opened {
-            timezone,
-            occurrence,
+        Ok(Turn { ran, ..turn })
+    }
+
+    /// The same for a rehearsal, which no run precedes.
+    pub(super) fn rehearsed_turn(&self, now: Timestamp) -> Result<Turn, Error> {
+        self.check(now)?;
+        let opened = self.calendar.window().and_then(|window| {
+            let occurrence = window.occurrence_at(now)?;
+            let timezone = window.zone().name().to_owned();
+            Some(Opened {
+                timezone,
+                occurrence,
+            })
         });
-        Ok(Turn { opened, ran })
+        Ok(Turn { opened, ran: None })
     }
 
     /// Refuses a moment at which nothing may be sent any more in this turn.

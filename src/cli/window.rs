@@ -3,8 +3,9 @@
 //! Owns the moment that is asked about. Invariant: no connection is opened, and whatever the answer is, giving
 //! it is a success.
 
+use std::path::Path;
+
 use jiff::Timestamp;
-use jiff::civil::DateTime;
 
 use super::args::{Instant, WindowFlags};
 use super::calendar::{calendar, freeze_files};
@@ -34,14 +35,19 @@ fn moment(
 ) -> Result<Timestamp, Error> {
     match flags.at {
         None => Ok(cloud::clock(invocation, &Account::of_workflow(workflow))?.now()),
-        Some(Instant::Exact(moment)) => Ok(moment),
-        Some(Instant::Local(local)) => {
-            let moment = workflow.window.as_ref().and_then(|it| reached(it, local));
-            moment.ok_or_else(|| Error::NoZone(flags.file.clone()))
-        }
+        Some(typed) => meant(typed, workflow.window.as_ref(), &flags.file),
     }
 }
 
-fn reached(window: &Window, local: DateTime) -> Option<Timestamp> {
-    window.zone().reaches(local)
+/// The moment that is meant: a local time is what the clocks of the window's zone show.
+pub(super) fn meant(
+    typed: Instant,
+    window: Option<&Window>,
+    file: &Path,
+) -> Result<Timestamp, Error> {
+    let moment = match typed {
+        Instant::Exact(moment) => Some(moment),
+        Instant::Local(local) => window.and_then(|it| it.zone().reaches(local)),
+    };
+    moment.ok_or_else(|| Error::NoZone(file.to_owned()))
 }

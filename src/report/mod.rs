@@ -29,7 +29,7 @@ use crate::outcome::OutcomeKind;
 use crate::plan::{Plan, PlanWarning, Ruling};
 
 pub use counts::{Counts, WordedCounts};
-pub use summary::{count, grouped, summary, words};
+pub use summary::{count, grouped, hours, summary, words};
 pub use target::Target;
 pub use text::to_text;
 pub use verdict::Verdict;

@@ -90,22 +90,23 @@ pub(super) fn trouble(overview: &Overview<'_>) -> Vec<String> {
 
 /// The occurrence of the window in which the run began.
 pub(super) fn window(overview: &Overview<'_>) -> Option<String> {
-    let (
-        timezone,
-        Occurrence {
-            opens,
-            closes,
-            cutoff,
-        },
-    ) = overview.window?;
+    let (timezone, occurrence) = overview.window?;
+    Some(format!("  window: {}", hours(timezone, &occurrence)))
+}
+
+/// When an occurrence of a window of this zone is open, and from when on it sends no more.
+pub fn hours(timezone: &str, occurrence: &Occurrence) -> String {
+    let Occurrence {
+        opens,
+        closes,
+        cutoff,
+    } = occurrence;
     let timezone = for_terminal(&shorten(timezone, LONGEST)).into_owned();
     let cutoff = match cutoff == closes {
         true => String::new(),
         false => format!(", cutoff {cutoff:.0}"),
     };
-    Some(format!(
-        "  window: {opens:.0} to {closes:.0}{cutoff} ({timezone})"
-    ))
+    format!("{opens:.0} to {closes:.0}{cutoff} ({timezone})")
 }
 
 /// What a person lifted for the run, and why.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::{FORMAT, Life, Sends, Status, Waiting, pending, waiting};
-use crate::event::{Attempt, Mode, StopCause, WaitReason};
+use crate::event::{Attempt, Mode, Opened, StopCause, WaitReason};
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::ledger::{BatchRecord, SendRecord, Totals};
 use crate::outcome::OutcomeKind;
@@ -46,6 +46,7 @@ struct Document<'a> {
     resumed: u32,
     sending_stopped: Option<StopCause>,
     stop_switch: Option<StopSwitch<'a>>,
+    window: Option<Window<'a>>,
     soak: Option<Soaking<'a>>,
     outcome: Option<Verdict>,
     exit_code: Option<u8>,
@@ -72,6 +73,15 @@ struct StopSwitch<'a> {
     reason: &'a str,
     set_at: Instant,
     until: Option<Instant>,
+}
+
+/// The occurrence of the window in which the run began.
+#[derive(Serialize)]
+struct Window<'a> {
+    timezone: &'a str,
+    opens: Instant,
+    closes: Instant,
+    cutoff: Instant,
 }
 
 /// The pause between waves that a run is in.
@@ -175,6 +185,7 @@ fn document<'a>(status: &'a Status<'a>) -> Document<'a> {
         resumed: ledger.resumed(),
         sending_stopped: status.stopped(),
         stop_switch: around.switch.as_ref().map(stop_switch),
+        window: status.window().map(window),
         soak: status.soak().map(|(group, soak)| Soaking {
             group,
             wave: soak.wave,
@@ -204,6 +215,16 @@ fn process(holder: &Holder) -> Process<'_> {
     Process {
         host: &holder.host,
         id: holder.process,
+    }
+}
+
+fn window(window: &Opened) -> Window<'_> {
+    let occurrence = window.occurrence;
+    Window {
+        timezone: &window.timezone,
+        opens: Instant(occurrence.opens),
+        closes: Instant(occurrence.closes),
+        cutoff: Instant(occurrence.cutoff),
     }
 }
 

@@ -11,7 +11,7 @@ mod text;
 
 use jiff::Timestamp;
 
-use crate::event::{Mode, SendAnswer, StopCause, WaitReason};
+use crate::event::{Mode, Opened, SendAnswer, StopCause, WaitReason};
 use crate::ids::RunId;
 use crate::ledger::{BatchRecord, Ledger, SendRecord, Soak, Totals};
 use crate::outcome::OutcomeKind;
@@ -125,6 +125,11 @@ impl<'a> Status<'a> {
     /// The run that is undone, if this is an undo.
     fn undoes(&self) -> Option<&'a RunId> {
         self.ledger.began()?.launch.undoes.as_ref()
+    }
+
+    /// The occurrence of the window in which the run began.
+    fn window(&self) -> Option<&'a Opened> {
+        self.ledger.began()?.launch.permit.window.as_ref()
     }
 
     /// Why the run sends nothing more, if so.

@@ -13,7 +13,7 @@ use crate::event::{Mode, StopCause, WaitReason};
 use crate::ledger::{BatchRecord, SendRecord, Totals};
 use crate::plan::Batch;
 use crate::power::Action;
-use crate::report::{Verdict, count, grouped, words};
+use crate::report::{Verdict, count, grouped, hours, words};
 use crate::untrusted::{for_terminal, shorten};
 
 /// Most groups that are told; the JSON form has all.
@@ -114,11 +114,26 @@ fn advice(status: &Status<'_>) -> Vec<String> {
     told.into_iter().chain(resume).chain(settle).collect()
 }
 
+/// The occurrence of the window that the run goes by, and how long that still sends.
+fn window(status: &Status<'_>, now: Timestamp) -> Option<String> {
+    let permit = &status.ledger.began()?.launch.permit;
+    let window = permit.window.as_ref()?;
+    let left = permit.obeyed().filter(|_| status.life == Life::Running);
+    let left = left.and_then(|it| Duration::try_from(it.cutoff.duration_since(now)).ok());
+    let left = left.filter(|left| !left.is_zero()).map(|left| {
+        let left = Duration::from_secs(left.as_secs());
+        format!("; it may send for {} more", duration::format(left))
+    });
+    let hours = hours(&window.timezone, &window.occurrence);
+    Some(format!("  window: {hours}{}", left.unwrap_or_default()))
+}
+
 fn times(status: &Status<'_>, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(began) = status.ledger.began() {
         lines.push(format!("  began: {}", since(began.at, now)));
     }
+    lines.extend(window(status, now));
     if status.ledger.resumed() > 0 {
         let times = count(status.ledger.resumed(), "time");
         lines.push(format!("  taken up again: {times}"));

@@ -289,3 +289,154 @@ fn a_dry_run_and_the_doctor_tell_that_the_window_is_closed() {
     let ended = stage.run("doctor night.yaml").with_code(0);
     assert!(ended.out.contains("ok       window"), "{}", ended.out);
 }
+
+#[test]
+fn a_pause_between_waves_ends_with_the_window() {
+    let ended = Scenario::new(&ids(3))
+        .with("rollout: { waves: [1, rest], soak: 30m }")
+        .with(WEEKLY)
+        .clock("2026-11-27T20:14:00Z")
+        .run("run night.yaml")
+        .with_code(32)
+        .with_outcomes(&[("stopped", 1), ("not_sent/cutoff", 2)]);
+    seen_inside(&ended);
+    let over = at(ended.report()["finished_at"].as_str().unwrap());
+    assert!(over < at("2026-11-27T20:16:00Z"), "{over}");
+}
+
+#[test]
+fn no_clock_that_jumps_lets_a_request_out_of_the_window() {
+    // The machine and the cloud's clock are past the cutoff after a suspension.
+    let ended = one_by_one(12, Duration::from_secs(30))
+        .clock("2026-11-27T18:00:00Z,jump:+3h@100s")
+        .run("run night.yaml")
+        .with_code(32);
+    seen_inside(&ended);
+    assert!(ended.outcomes()["stopped"] < 12);
+    // The machine's clock is set back, and the window closes all the same.
+    let ended = one_by_one(12, Duration::from_secs(30))
+        .clock("2026-11-27T20:13:00Z")
+        .jumps(",jump:-4m@60s")
+        .run("run night.yaml")
+        .with_code(32);
+    seen_inside(&ended);
+    assert!(ended.outcomes()["stopped"] < 12);
+}
+
+/// With a file of closures that the workflow names, and this closure in it.
+fn frozen(scenario: Scenario, from: &str, to: &str) -> Scenario {
+    let text = format!(
+        "version: 1\nclosures:\n  - {{ from: '{from}', to: '{to}', reason: cooling works }}\n"
+    );
+    scenario
+        .with("  freeze: [freeze.yaml]")
+        .file("freeze.yaml", text)
+}
+
+#[test]
+fn a_closure_of_the_workflow_forbids_to_begin_and_ends_the_sending() {
+    let ended = frozen(
+        one_by_one(1, Duration::from_secs(1)),
+        "2026-11-27T16:00:00Z",
+        "2026-11-27T18:00:00Z",
+    )
+    .clock("2026-11-27T17:30:00Z")
+    .run("run night.yaml")
+    .with_code(20);
+    ended.with_nothing_sent().saying(&[
+        "`freeze.yaml` of the workflow forbids it until 2026-11-27T18:00:00Z: cooling works",
+    ]);
+
+    let begins = "2026-11-27T18:02:00Z";
+    let ended = frozen(
+        one_by_one(12, Duration::from_secs(30)),
+        begins,
+        "2026-11-29T00:00:00Z",
+    )
+    .clock("2026-11-27T18:00:00Z")
+    .run("run night.yaml")
+    .with_code(30);
+    let outcomes = ended.outcomes();
+    assert_eq!(outcomes["stopped"] + outcomes["not_sent/policy"], 12);
+    assert!(ended.stats.stops.iter().all(|stop| stop.at < at(begins)));
+}
+
+#[test]
+fn closures_of_the_workflow_that_cannot_be_read_keep_the_window_closed() {
+    let scenario = one_by_one(1, Duration::from_secs(1)).with("  freeze: [freeze.yaml]");
+    let stage = scenario.clock(OPENS).start();
+    let refused = |stage: &Stage, part: &str| {
+        let ended = stage.run("run night.yaml").with_code(20);
+        ended.with_nothing_sent().saying(&["freeze.yaml", part]);
+    };
+    refused(&stage, "cannot be found");
+    stage.write("freeze.yaml", "version: 1\nclosures: never\n");
+    refused(&stage, "is not understood");
+    stage.write("freeze.yaml", "version: 1\nclosures: []\n");
+    stage.run("run night.yaml").with_code(0);
+}
+
+#[test]
+fn the_closures_of_a_run_that_is_taken_up_are_read_again_where_they_were() {
+    let later = ("2027-01-01T00:00:00Z", "2027-01-02T00:00:00Z");
+    let closed = "version: 1\nclosures:\n  - { from: '2026-11-27T00:00:00Z', to: '2026-11-28T00:00:00Z', reason: works }\n";
+    for (text, code) in [
+        (Some(closed), 30),
+        (None, 30),
+        (Some("version: 1\nclosures: []\n"), 0),
+    ] {
+        let scenario = one_by_one(2, Duration::from_secs(1));
+        let stage = left(frozen(scenario, later.0, later.1).clock(OPENS));
+        match text {
+            Some(text) => stage.write("freeze.yaml", text),
+            None => std::fs::remove_file(stage.path("freeze.yaml")).unwrap(),
+        }
+        let ended = stage.run("resume --send").with_code(code);
+        if code == 30 {
+            ended.with_outcomes(&[("stopped", 1), ("not_sent/policy", 1)]);
+        }
+    }
+}
+
+#[test]
+fn a_rehearsal_tells_of_the_window_and_keeps_to_it_where_a_time_is_given() {
+    let stage = one_by_one(12, Duration::from_secs(30))
+        .clock("2026-11-27T22:00:00Z")
+        .start();
+    let told = "warning: a real run would be refused now: the window is closed";
+    let ended = stage
+        .run("rehearse night.yaml")
+        .with_code(0)
+        .saying(&[told]);
+    assert_eq!(ended.report()["window"], Value::Null);
+    let line = "rehearse night.yaml --at 2026-11-28T05:30";
+    stage
+        .run(line)
+        .with_code(20)
+        .saying(&["the window is closed"]);
+    let line = "rehearse night.yaml --at 2026-11-28T04:13:00+08:00";
+    let ended = stage.run(line).with_code(32);
+    let stopped = ended.outcomes()["stopped"];
+    assert!((1..12).contains(&stopped), "{stopped}");
+    let began = at(ended.report()["started_at"].as_str().unwrap());
+    let apart = began.duration_since(at("2026-11-27T20:13:00Z"));
+    assert!(apart.as_secs() < 30, "{apart:#}");
+    // So it does to policies.
+    let policy = "version: 1\nmax_servers: 3\n";
+    crate::freeze::write(&stage, "policy.yaml", policy, 0o644);
+    let at_night = "rehearse night.yaml --policy policy.yaml --at 2026-11-28T01:00";
+    stage.run(at_night).with_code(23);
+    stage
+        .run("rehearse night.yaml --policy policy.yaml")
+        .with_code(0);
+}
+
+#[test]
+fn a_status_tells_of_the_window() {
+    let stage = left(one_by_one(2, Duration::from_secs(1)).clock(OPENS));
+    let ended = stage.run("status").with_code(0);
+    let told = "window: 2026-11-27T17:00:00Z to 2026-11-27T21:00:00Z, cutoff 2026-11-27T20:15:00Z (Asia/Singapore)";
+    assert!(ended.out.contains(told), "{}", ended.out);
+    let json: Value = serde_json::from_str(&stage.run("status --format json").out).unwrap();
+    assert_eq!(json["window"]["cutoff"], "2026-11-27T20:15:00.000Z");
+}

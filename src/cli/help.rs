@@ -96,6 +96,9 @@ without one nothing ever asks. Nothing is printed on stdout, except the report o
 A plan must keep every policy: /etc/lightsout/policy.yaml, the file that LIGHTSOUT_POLICY names, and that of \
 --policy. A breach, or a policy that cannot be relied on, ends with 23 before anything is sent.
 
+A workflow's window must be open, or the run ends with 20 and says when it opens; --wait waits for that. From the \
+window's cutoff on nothing is sent (32). --override lifts the window, freezes and an earlier run of the same opening.
+
 Credentials come from HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK (with HUAWEICLOUD_SDK_SECURITY_TOKEN), \
 HW_ACCESS_KEY and HW_SECRET_KEY, OS_AUTH_TOKEN, or the file ~/.huaweicloud/credentials; never from the workflow.";
 
@@ -104,15 +107,17 @@ Examples:
   lightsout run workflows/weekly-stop.yaml
   lightsout run workflows/weekly-stop.yaml --dry-run
   lightsout run --plan weekly-stop.plan.json --report reports/tonight.json
-  lightsout run workflows/weekly-stop.yaml --label change=CHG0042 --quiet";
+  lightsout run workflows/weekly-stop.yaml --label change=CHG0042 --quiet
+  lightsout run workflows/weekly-stop.yaml --locked --wait
+  lightsout run workflows/weekly-stop.yaml --override CHG0042";
 
 pub(super) const RESUME_LONG: &str = "\
 Go on with a run that was interrupted, halted or killed.
 
 Jobs that were accepted are followed, requests whose answer was lost are found out by the states of \
 their servers, and what was never sent is sent now. A run whose journal has been silent for over 15 \
-minutes is late: somebody may have started servers again, so nothing more is sent unless `--send` is \
-given. Policies are read anew: what they forbid by now is not sent, and what was sent is still followed. \
+minutes is late: somebody may have started servers again, so nothing more is sent unless its window is still open, or \
+`--send` is given. After the cutoff of its window nothing is sent at all. Policies are read anew: what they forbid by now is not sent, and what was sent is still followed. \
 Repeated any number of times, the result is the same.";
 
 pub(super) const RESUME: &str = "\
@@ -229,12 +234,15 @@ Run a workflow against simulated servers; touches nothing real.
 
 The plan is that of the real file, and the engine is the one that `run` uses, over HTTP on a loopback \
 port. No credentials are needed or read, and no other host is contacted. A minute passes in a second, \
-unless --real-time is given. The report says mode `rehearsal` and is kept apart from those of real runs.";
+unless --real-time is given. What the workflow's window, closures and policies would forbid is only told, unless a \
+time is given with --at: then the rehearsal begins there and keeps to them. The report says mode `rehearsal` and is \
+kept apart from those of real runs.";
 
 pub(super) const REHEARSE: &str = "\
 Examples:
   lightsout rehearse workflows/weekly-stop.yaml
   lightsout rehearse workflows/weekly-stop.yaml --faults storm --seed 7
+  lightsout rehearse workflows/weekly-stop.yaml --at 2026-11-28T04:00:00+08:00
 Faults by name:
   calm, throttled, flaky-reads, failing-sends, lost-answers, stuck-jobs, failing-jobs,
   mixed-states, late-conflicts, storm";

@@ -54,6 +54,7 @@ mod speech;
 mod undo;
 mod undo_again;
 mod verbs;
+mod waiting;
 mod waves;
 mod weather;
 mod window;

@@ -71,24 +71,29 @@ fn risks(plan: &Plan, views: &[WaveView<'_>], max: MaxFailures) -> Vec<Risk> {
         before.push(sum);
         sum += view.servers;
     }
-    let risk = |at: usize| {
-        let borne = max.borne(before[at] + views[at].servers);
-        let mut failed = 0;
-        for view in &views[at..] {
-            // What went well stands before this wave; all that came since has failed.
-            let borne = max.borne(before[at] + failed + view.servers);
-            let sent = sent_of(plan, view, borne - failed);
-            failed += sent;
-            if sent < view.servers || failed > borne {
-                break;
-            }
-        }
-        Risk {
-            borne,
-            hit: before[at] + failed,
-        }
+    let bears_all = max.borne(sum) >= sum;
+    let risk = |at: usize| Risk {
+        borne: max.borne(before[at] + views[at].servers),
+        hit: match bears_all {
+            true => sum,
+            false => before[at] + failing(plan, &views[at..], (before[at], max)),
+        },
     };
     (0..views.len()).map(risk).collect()
+}
+
+/// How many servers of these waves are sent where each of them fails, after so many that went well.
+fn failing(plan: &Plan, waves: &[WaveView<'_>], (well, max): (u32, MaxFailures)) -> u32 {
+    let mut failed = 0;
+    for wave in waves {
+        let borne = max.borne(well + failed + wave.servers);
+        let sent = sent_of(plan, wave, borne - failed);
+        failed += sent;
+        if sent < wave.servers || failed > borne {
+            break;
+        }
+    }
+    failed
 }
 
 /// How many servers of a wave can be sent while at most `borne` failures are known: those of the first

@@ -145,6 +145,34 @@ fn a_limit_that_is_not_passed_stops_nobody() {
 }
 
 #[test]
+fn where_all_fails_no_more_are_hit_than_the_plan_says() {
+    let rollouts = [
+        ("batch_size: 2, in_flight: 3, max_failures: 2", 8),
+        ("batch_size: 2, in_flight: 3, max_failures: 0", 6),
+        ("batch_size: 1, in_flight: 1, max_failures: 25%", 4),
+        ("waves: [1, 2, rest], batch_size: 4, max_failures: 1", 3),
+    ];
+    at_once(&rollouts, |(rollout, hit)| {
+        let all: Vec<usize> = (0..12).collect();
+        let stage = fleet(12, rollout)
+            .faults(failing(&all, 12))
+            .pace(10)
+            .start();
+        let plan = stage.run("plan night.yaml").with_code(0).out;
+        let waves = plan.split_once("at most hit").unwrap().1;
+        let first = waves.lines().nth(1).unwrap().split_whitespace();
+        let said: usize = first.last().unwrap().parse().unwrap();
+        assert_eq!(said, *hit, "{waves}");
+        let ended = stage.run("run night.yaml").with_code(31);
+        assert!(
+            (1..=said).contains(&ended.stats.accepted.len()),
+            "{}",
+            ended.err
+        );
+    });
+}
+
+#[test]
 fn what_is_unknown_counts_as_what_failed() {
     let ended = fleet(6, "batch_size: 2, max_failures: 1, retry_for: 20s")
         .with("jobs: { timeout: 20s, poll: 5s }\nchecks: { after: false }")

@@ -13,6 +13,7 @@ use crate::inventory::Targets;
 use crate::plan::make::expand;
 use crate::plan::sample::{self, group, server};
 use crate::plan::{Against, Offender, Ruling};
+use crate::workflow::Waves;
 
 fn shown(plan: &Plan, changes: Option<&Difference<'_>>) -> String {
     to_markdown(plan, changes, &Judgement::of(plan))
@@ -119,6 +120,27 @@ fn the_longest_texts_of_the_most_groups_still_fit() {
         let shown = hostile_change(&text.repeat(5000), 2000);
         assert!(shown.len() < LIMIT, "{} bytes of {text:?}", shown.len());
     }
+}
+
+#[test]
+fn two_thousand_waves_of_the_longest_names_fit() {
+    let waves: Waves = serde_json::from_value(serde_json::json!(vec![1; 200])).unwrap();
+    let mut workflow = sample::workflow();
+    workflow.rollout.waves = waves.clone();
+    let groups = (0..10).map(|number| {
+        let name = format!("{}{number}", "|\u{e0001}".repeat(40));
+        let mut group = group(&name, number * 300, 300);
+        group.waves = waves.clone();
+        group.soak = std::time::Duration::from_secs(3600);
+        group
+    });
+    let plan = sample::plan_of(&workflow, groups.collect());
+    let text = shown(&plan, Some(&Difference::between(&sample::fleet(), &plan)));
+    assert!(text.len() < LIMIT, "{}", text.len());
+    let (_, waves) = text.split_once("### Waves").unwrap();
+    let (waves, _) = waves.split_once("###").unwrap();
+    assert!(waves.contains(" more waves"), "{waves}");
+    assert!(waves.len() < 9_000, "{}", waves.len());
 }
 
 #[test]

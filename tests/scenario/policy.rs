@@ -319,6 +319,19 @@ fn limits_hold_to_the_last_server_and_percent() {
 }
 
 #[test]
+fn a_policy_that_requires_waves_is_met_by_every_group_of_several() {
+    for (waves, code) in [("[1, rest]", 0), ("[20, rest]", 23), ("[100%]", 23)] {
+        let mut stage = scenario(&inline())
+            .with(&format!("rollout: {{ waves: {waves} }}"))
+            .start();
+        impose(&mut stage, "require: [waves]");
+        let ended = stage.run("run night.yaml").with_code(code);
+        let required = ended.err.contains("waves are required, and group `");
+        assert_eq!(required, code == 23, "{}", ended.err);
+    }
+}
+
+#[test]
 fn projects_regions_and_endpoints_are_judged_before_anything_connects() {
     let cases = [
         ("projects: [00000000000000000000000000000000]", "`projects`"),

@@ -16,6 +16,7 @@ mod batches;
 mod binding;
 mod broken_servers;
 mod checks;
+mod clock_storms;
 mod clocks;
 mod conflicts;
 mod crash;

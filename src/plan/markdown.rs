@@ -233,7 +233,10 @@ fn settled(out: &mut String, plan: &Plan) -> std::fmt::Result {
             for_markdown(&shorten(&files, VALUE))
         )?;
     }
-    let row = |(name, gate): (String, String)| format!("| {} | {} |\n", text(&name), text(&gate));
+    let row = |(name, gate): (String, String)| {
+        let gate = for_markdown(&shorten(&gate, VALUE));
+        format!("| {} | {gate} |\n", text(&name))
+    };
     let gates = gates(plan).into_iter().map(row);
     within(out, LIST, "\n", "gate", gates)?;
     let labels = plan.labels.iter();

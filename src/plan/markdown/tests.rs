@@ -268,3 +268,19 @@ proptest! {
         prop_assert_eq!(found.outline, plain.outline);
     }
 }
+
+#[test]
+fn a_gate_is_shown_whole_and_as_words() {
+    let mut workflow = sample::workflow();
+    let gate = r#"{"http": "https://gate.example.com/may-stop?fleet=weekly&why=a|b&which=of-all-the-racks"}"#;
+    workflow.rollout.gate = serde_json::from_str(gate).unwrap();
+    let mut own = sample::group("a", 0, 2);
+    own.gate = workflow.rollout.gate.clone();
+    let plan = sample::plan_of(&workflow, vec![own]);
+    let text = to_markdown(&plan, None, &Judgement::of(&plan));
+    let row = text
+        .lines()
+        .find(|line| line.starts_with("| rollout.gate |"));
+    let row = row.unwrap();
+    assert!(row.contains("a\\|b") && row.contains("2 retries"), "{row}");
+}

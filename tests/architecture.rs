@@ -258,6 +258,7 @@ fn pure_stages_are_neither_async_nor_random() {
         "outcome.rs",
         "undo.rs",
         "outlook/",
+        "run/not_now.rs",
         "run/reaction.rs",
         "run/verdict.rs",
         "bms/answer",

@@ -363,7 +363,7 @@ fn why(cause: StopCause) -> &'static str {
         StopCause::Journal => "the journal cannot be written",
         StopCause::Late => "the run was taken up again too late",
         StopCause::Policy => "a policy or guard forbids the plan",
-        StopCause::Frozen => "a closure of a policy forbids it now",
+        StopCause::Frozen => "a closure forbids it now",
         StopCause::MaxFailures => "more targets failed, or are unknown, than are borne",
         StopCause::Gate => "the gate does not answer as expected",
         StopCause::Cutoff => "the window leaves no time for more",

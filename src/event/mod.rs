@@ -321,7 +321,7 @@ pub enum StopCause {
     Late,
     /// A policy or guard forbids the plan by now.
     Policy,
-    /// A dated closure of a policy has begun.
+    /// A dated closure has begun.
     Frozen,
     /// More targets failed, or are unknown, than are borne.
     MaxFailures,

@@ -299,7 +299,7 @@ fn why(cause: StopCause) -> &'static str {
         StopCause::Journal => "its journal could not be written",
         StopCause::Late => "it was taken up again too late",
         StopCause::Policy => "a policy or guard forbids the plan",
-        StopCause::Frozen => "a closure of a policy forbids it",
+        StopCause::Frozen => "a closure forbids it",
         StopCause::MaxFailures => "more targets failed, or are unknown, than are borne",
         StopCause::Gate => "the gate did not answer as expected",
         StopCause::Cutoff => "the window left no time for more",

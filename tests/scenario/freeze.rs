@@ -93,7 +93,7 @@ fn a_run_sends_nothing_from_the_moment_on_at_which_a_closure_begins() {
     let begins = from_now(120);
     close(&mut stage, begins, from_now(90_000));
     let ended = stage.run("run night.yaml").with_code(30);
-    let ended = ended.saying(&["a closure of a policy forbids it now"]);
+    let ended = ended.saying(&["a closure forbids it now"]);
     let report = ended.report();
     let batches = report["batches"].as_array().unwrap().iter();
     let sends: Vec<&Value> = batches

@@ -201,6 +201,10 @@ fn forbidden(recorded: &Recorded, aim: Aim, standing: &Standing<'_>) -> Option<S
     if let Some(StopCause::Cutoff) = over {
         return over;
     }
+    // Waves are not passed over: what follows those that a gate held back is held back too.
+    if recorded.ledger.left_unsent(StopCause::Gate) {
+        return Some(StopCause::Gate);
+    }
     let clock = standing.latest.clock();
     let silent = recorded
         .last_at()

@@ -4,6 +4,7 @@
 //! files. Invariant: the totals of a group always add up to its targets, whatever events came.
 
 mod batch;
+mod exit;
 mod job_times;
 mod limit;
 #[cfg(test)]
@@ -16,8 +17,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::bms::Evidence;
-use crate::event::{Event, Launch, Mode, SendAnswer, Stamped, StopCause};
-use crate::exit::Exit;
+use crate::event::{Event, Launch, SendAnswer, Stamped, StopCause};
 use crate::ids::{BatchIndex, Digest};
 use crate::outcome::{Outcome, OutcomeKind, Reason};
 use crate::plan::{Plan, Ruling};
@@ -44,6 +44,7 @@ pub struct Ledger {
     newest: Option<Timestamp>,
     jobs: JobTimes,
     stopped: Option<(StopCause, Evidence)>,
+    stopped_before: Option<(StopCause, Evidence)>,
     guards: Vec<Ruling>,
     batches: Vec<BatchRecord>,
     waves: Vec<WaveRecord>,
@@ -91,6 +92,7 @@ impl Ledger {
             newest: None,
             jobs: JobTimes::default(),
             stopped: None,
+            stopped_before: None,
             guards: Vec::new(),
             batches: plan.batches.iter().map(batch).collect(),
             waves: WaveRecord::all(plan),
@@ -127,6 +129,7 @@ impl Ledger {
                 self.soak = None;
                 self.finished_at = None;
                 self.report_misplaced = false;
+                self.stopped_before = self.left_for().cloned();
                 self.stopped = forbidden.map(|cause| (cause, Evidence::default()));
             }
             Event::WaveBegan { group, wave } => {
@@ -343,6 +346,12 @@ impl Ledger {
         self.stopped.as_ref()
     }
 
+    /// Why targets were left unsent, by whichever process, with what the cloud or a gate said.
+    pub fn left_for(&self) -> Option<&(StopCause, Evidence)> {
+        let mut causes = self.stopped_before.iter().chain(&self.stopped);
+        causes.find(|(cause, _)| self.left_unsent(*cause))
+    }
+
     /// What guards and policies made of the plan when the run was last begun or taken up.
     pub fn guards(&self) -> &[Ruling] {
         &self.guards
@@ -399,79 +408,6 @@ impl Ledger {
             .iter()
             .flat_map(BatchRecord::sends)
             .any(SendRecord::may_be_accepted)
-    }
-
-    /// The exit code that this run has earned so far (design §13).
-    pub fn exit(&self) -> Exit {
-        let exit = self.exit_by_outcomes();
-        if self.report_misplaced {
-            exit.without_report()
-        } else {
-            exit
-        }
-    }
-
-    fn exit_by_outcomes(&self) -> Exit {
-        let totals = self.totals();
-        let any = |kind| totals.count(kind) > 0;
-        let cause = self.stopped.as_ref().map(|(cause, _)| *cause);
-        let dry = self
-            .began
-            .as_ref()
-            .is_some_and(|began| began.launch.mode == Mode::DryRun);
-        if cause == Some(StopCause::Journal) {
-            // The journal cannot say that the run is over, so it is not.
-            return self.exit_if_left();
-        }
-        if totals.pending() > 0 {
-            return match cause {
-                Some(cause) if cause.leaves_unfinished() => self.exit_if_left(),
-                Some(_) | None => Exit::Internal,
-            };
-        }
-        if any(OutcomeKind::Unknown) {
-            Exit::SomeUnknown
-        } else if cause.is_some_and(StopCause::is_refusal) && !self.may_have_acted() {
-            Exit::Refused
-        } else if cause == Some(StopCause::Policy) && !self.may_have_acted() {
-            Exit::Guard
-        } else if self.is_put_off() {
-            Exit::NotNow
-        } else if cause.is_some_and(|cause| self.left_unsent(cause)) {
-            match cause {
-                Some(StopCause::MaxFailures | StopCause::Gate) => Exit::StoppedEarly,
-                Some(StopCause::Cutoff) => Exit::CutOff,
-                Some(_) | None => Exit::SomeFailed,
-            }
-        } else if any(OutcomeKind::Failed) || (any(OutcomeKind::NotSent) && !dry) {
-            Exit::SomeFailed
-        } else {
-            Exit::Success
-        }
-    }
-
-    /// Whether nothing was sent, and something was left unsent that another time may do.
-    fn is_put_off(&self) -> bool {
-        let cause = self.stopped.as_ref().map(|(cause, _)| *cause);
-        let put_off = cause.is_some_and(|cause| cause.is_for_now() && self.left_unsent(cause));
-        put_off && !self.may_have_acted()
-    }
-
-    /// Whether a target was left unsent because of `cause`.
-    fn left_unsent(&self, cause: StopCause) -> bool {
-        let unsent = Some(Outcome::NotSent(cause.reason()));
-        let mut targets = self.batches.iter().flat_map(BatchRecord::targets);
-        targets.any(|target| target.outcome() == unsent)
-    }
-
-    /// The exit code of a process that leaves without waiting for anything more.
-    pub fn exit_if_left(&self) -> Exit {
-        let sends = self.batches.iter().flat_map(BatchRecord::sends);
-        if sends.filter(|send| !send.withdrawn).count() > 0 {
-            Exit::Resumable
-        } else {
-            Exit::Halted
-        }
     }
 
     /// How many targets have this reason.

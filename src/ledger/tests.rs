@@ -130,3 +130,19 @@ fn an_interruption_outweighs_all_else() {
         34
     );
 }
+
+#[rstest]
+#[case(StopCause::MaxFailures, 31)]
+#[case(StopCause::Gate, 31)]
+#[case(StopCause::Cutoff, 32)]
+fn a_run_that_is_only_settled_keeps_the_code_of_what_stopped_it(
+    #[case] cause: StopCause,
+    #[case] code: u8,
+) {
+    let settled = |answer, first| {
+        let outcomes = [(first, "0"), (unsent(cause), "1-3")];
+        exit(Some(StopCause::Settling), answer, &outcomes)
+    };
+    assert_eq!(settled(accepted(), STOPPED), code);
+    assert_eq!(settled(None, FAILED), 20);
+}

@@ -64,7 +64,7 @@ pub struct RunFacts {
 
 /// What stopped the sending, where a person should know more of it than the reason.
 fn stop(ledger: &Ledger) -> Option<PlanWarning> {
-    let (cause, evidence) = ledger.stopped()?;
+    let (cause, evidence) = ledger.left_for()?;
     let code = match cause {
         StopCause::Gate | StopCause::Clock => cause.reason().as_str(),
         StopCause::Refused

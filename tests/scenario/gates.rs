@@ -3,9 +3,11 @@
 //! Invariant: no stop request reaches the cloud after an answer that is not the expected one, and nothing
 //! that a gate is sent tells who asks.
 
+use std::fs;
 use std::time::Duration;
 
 use lightsout::event::Event;
+use lightsout::journal::Journal;
 
 use crate::porter::{Porter, Said};
 use crate::scenario::{
@@ -223,6 +225,56 @@ fn a_run_that_is_taken_up_at_a_closed_gate_follows_what_was_sent() {
         .with_code(31)
         .with_outcomes(&[("stopped", 1), ("not_sent/gate", 4)]);
     assert_eq!(porter.asked(), 4);
+}
+
+#[test]
+fn a_run_that_a_gate_stopped_is_told_the_same_once_it_is_settled() {
+    for (answers, code) in [
+        (&[FINE, Said::Status(503)][..], 31),
+        (&[Said::Status(503)], 20),
+    ] {
+        let porter = Porter::saying(answers);
+        let stage = asking(&porter, ", retries: 0").start();
+        let first = stage.run("run night.yaml").with_code(code);
+        // Twice: what a settling keeps, the next one finds.
+        for _ in 0..2 {
+            let settled = stage.run(&format!("settle {}", stage.run_id()));
+            let settled = settled.with_code(code);
+            assert_eq!(settled.outcomes(), first.outcomes());
+            assert_eq!(warning(&settled), warning(&first));
+        }
+    }
+}
+
+#[test]
+fn a_wave_that_a_gate_held_back_is_not_passed_over_after_a_crash() {
+    let porter = Porter::saying(&[FINE, Said::Status(503), FINE]);
+    let stage = asking(&porter, ", retries: 0").start();
+    stage.run("run night.yaml").with_code(31);
+    // As if the process had been killed when only the second wave's own targets were left out.
+    let path = stage.run_folder().join("journal.jsonl");
+    let mut events = stage.durable();
+    let held_back = |event: &Event| {
+        let Event::Settled { batch, .. } = event else {
+            return false;
+        };
+        batch.position() == 1
+    };
+    let last = events.iter().position(|stamped| held_back(&stamped.event));
+    events.truncate(last.unwrap() + 1);
+    fs::remove_file(&path).unwrap();
+    let journal = Journal::create(&path, None).unwrap();
+    for stamped in events {
+        journal.append(vec![stamped]);
+    }
+    drop(journal);
+    let asked = porter.asked();
+    let ended = stage
+        .run("resume")
+        .with_code(31)
+        .with_outcomes(&[("stopped", 1), ("not_sent/gate", 4)])
+        .saying(&["nothing is sent: the gate does not answer as expected"]);
+    assert_eq!((ended.accepted_sizes(), porter.asked()), (vec![1], asked));
 }
 
 #[test]

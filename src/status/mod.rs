@@ -170,6 +170,15 @@ impl<'a> Status<'a> {
         waves
     }
 
+    /// The wave of a group that began last, from 1, where it has several: named as the log names it, of which
+    /// some may have been left out.
+    fn wave_of(&self, group: usize) -> Option<(u32, u32)> {
+        let total = self.plan.waves_of(group);
+        let mut waves = self.ledger.waves().iter();
+        let last = waves.rfind(|wave| wave.group() == group && wave.has_begun())?;
+        (total > 1).then(|| (last.wave() + 1, total))
+    }
+
     /// The batches that have begun and are not settled.
     fn under_way(&self) -> impl Iterator<Item = (&'a Batch, &'a BatchRecord)> + use<'a> {
         let batches = self.plan.batches.iter().zip(self.ledger.batches());

@@ -151,6 +151,17 @@ fn in_a_pause() -> String {
 }
 
 #[test]
+fn a_wave_is_named_by_its_place_though_others_were_left_out() {
+    let mut group = sample::group("all", 0, 6);
+    group.waves = serde_json::from_str("[1, 2]").unwrap();
+    let plan = sample::plan(vec![group]);
+    let ledger = ledger(&plan, vec![Event::WaveBegan { group: 0, wave: 1 }]);
+    let around = around(true);
+    let text = Status::new(&plan, &ledger, &around).to_text(at(60));
+    assert!(text.contains("all, wave 2 of 3: 6 pending"), "{text}");
+}
+
+#[test]
 fn a_pause_between_waves_is_told() {
     insta::assert_snapshot!(in_a_pause());
 }

@@ -177,14 +177,14 @@ fn soak(status: &Status<'_>, now: Timestamp) -> Option<String> {
 
 fn groups(status: &Status<'_>) -> Vec<String> {
     let groups = status.plan.groups.iter().zip(status.ledger.groups());
-    let groups = groups.zip(status.waves());
     let mut lines: Vec<String> = groups
         .take(GROUPS)
-        .map(|((group, totals), waves)| {
+        .enumerate()
+        .map(|(index, (group, totals))| {
             format!(
                 "    {}{}: {}",
                 shown(&group.name),
-                in_wave(waves),
+                in_wave(status.wave_of(index)),
                 tally(totals, status.plan.action)
             )
         })
@@ -194,11 +194,10 @@ fn groups(status: &Status<'_>) -> Vec<String> {
 }
 
 /// Which wave of several a group is in.
-fn in_wave((total, begun): (u32, u32)) -> String {
-    match (total, begun) {
-        (0 | 1, _) | (_, 0) => String::new(),
-        (total, begun) => format!(", wave {begun} of {total}"),
-    }
+fn in_wave(wave: Option<(u32, u32)>) -> String {
+    wave.map_or_else(String::new, |(wave, total)| {
+        format!(", wave {wave} of {total}")
+    })
 }
 
 fn tally(totals: &Totals, action: Action) -> String {

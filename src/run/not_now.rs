@@ -37,7 +37,7 @@ pub enum NotNow {
         opens: Next,
     },
     /// A closure contains the moment.
-    #[error("`{}` of {} forbids it until {}: {}", .dated.file, .dated.keeper, .dated.closure.to, .dated.closure.reason)]
+    #[error("`{}` of {} forbids it until {}: {}{}", .dated.file, .dated.keeper, .dated.closure.to, .dated.closure.reason, .opens.later_than(.dated.closure.to))]
     Frozen {
         /// The closure, and whose it is.
         dated: Dated,
@@ -82,6 +82,16 @@ impl fmt::Display for Next {
         match &self.0 {
             Some(told) => write!(f, "a run may begin at {told}"),
             None => f.write_str("it never opens again"),
+        }
+    }
+}
+
+impl Next {
+    /// What is added to the end of a closure, where that alone opens nothing.
+    fn later_than(&self, end: Timestamp) -> String {
+        match &self.0 {
+            Some(told) if told.moment == end => String::new(),
+            Some(_) | None => format!("; {self}"),
         }
     }
 }

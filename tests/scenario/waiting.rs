@@ -133,3 +133,19 @@ fn waiting_makes_no_sense_in_a_dry_run() {
     let stage = stage(ONCE, "2026-11-27T12:00:00Z");
     stage.run("run night.yaml --wait --dry-run").with_code(2);
 }
+
+#[test]
+fn a_closure_that_outlasts_an_opening_tells_the_one_after_it() {
+    let closure = "version: 1\nclosures:\n  - { from: '2026-11-27T00:00:00Z', to: '2026-11-27T17:01:30Z', reason: works }\n";
+    let ended = Scenario::new(&ids(1))
+        .with(TWICE.trim_end())
+        .with("  freeze: [freeze.yaml]")
+        .file("freeze.yaml", closure)
+        .clock("2026-11-27T17:00:10Z")
+        .run("run night.yaml --wait")
+        .with_code(0);
+    seen_from(&ended, "2026-11-27T17:02:00Z");
+    ended.saying(&[
+        "waiting: `freeze.yaml` of the workflow forbids it until 2026-11-27T17:01:30Z: works; a run may begin at 2026-11-28T01:02:00+08:00",
+    ]);
+}

@@ -165,6 +165,9 @@ pub enum Error {
     /// Window, closures or an earlier run keep it from beginning at this time.
     #[error(transparent)]
     NotNow(Box<NotNow>),
+    /// It cannot be read what an earlier run did, which may have been of the same occurrence.
+    #[error("it cannot be told whether run {0} has finished in this occurrence of the window")]
+    PerhapsRan(RunId, #[source] Box<Error>),
     /// A signal came while it was waited for a time at which the run may begin.
     #[error("interrupted while waiting; nothing was begun")]
     InterruptedWaiting,
@@ -222,6 +225,7 @@ impl Error {
             | Self::Simulator(SimulatorError::Port { .. })
             | Self::Http(HttpError::CaFile { .. } | HttpError::CaFileUnreadable { .. })
             | Self::Credentials(CredentialsError::KeysAndToken { .. }) => Exit::Invalid,
+            Self::PerhapsRan(_, error) => error.exit(),
             Self::State(StateError::Locked(_)) | Self::Unsettled(..) => Exit::Locked,
             Self::Plan(..)
             | Self::PlanOfUndo(_)
@@ -318,6 +322,10 @@ impl Error {
             Self::Unsettled(run, _) => {
                 format!("see `lightsout status {run}`, then `lightsout settle {run}`").into()
             }
+            Self::PerhapsRan(run, _) => format!(
+                "see `lightsout status {run}`, and look at the servers themselves; `--override REASON` runs it all the same, where the policies allow that"
+            )
+            .into(),
             Self::Undo(refused) => refused.hint().into(),
             Self::Halted(_) => "when all is well again: `lightsout halt --clear`".into(),
             Self::ServerList { .. } => "write one server ID a line; `#` begins a comment".into(),

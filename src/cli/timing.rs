@@ -17,7 +17,7 @@ use crate::ids::RunId;
 use crate::plan::Plan;
 use crate::policy::Lifting;
 use crate::run::{Hours, NotNow};
-use crate::state::ran_in;
+use crate::state::{Ran, ran_in};
 use crate::window::{Calendar, Occurrence};
 
 /// What keeps a run from sending at its time.
@@ -84,11 +84,20 @@ impl<'a> Timing<'a> {
         };
         let workflow = (&plan.project, plan.workflow.name.as_str());
         let ran = ran_in(state, workflow, occurrence.opens)?;
-        if let (Some(run), None) = (&ran, self.reason) {
-            let why = NotNow::already(&self.calendar, occurrence, run.clone());
-            return Err(why.into());
+        match (ran, self.reason) {
+            (None, _) => Ok(turn),
+            (Some(Ran::Finished(run)), None) => {
+                Err(NotNow::already(&self.calendar, occurrence, run).into())
+            }
+            (Some(Ran::Unread(run, error)), None) => {
+                Err(Error::PerhapsRan(run, Box::new(error.into())))
+            }
+            // What may have run is lifted like what has.
+            (Some(Ran::Finished(run) | Ran::Unread(run, _)), Some(_)) => Ok(Turn {
+                ran: Some(run),
+                ..turn
+            }),
         }
-        Ok(Turn { ran, ..turn })
     }
 
     /// The same for a rehearsal, which no run precedes.

@@ -84,32 +84,53 @@ pub fn latest_of(state: &Path, workflow: &str) -> Result<Option<RunId>, StateErr
     Ok(None)
 }
 
-/// The run of the workflow of this name in this project that has come to its end in the occurrence of a window
-/// that opens at this moment, if there is one; undos apart.
+/// A run that came before in an occurrence of a window.
+#[derive(Debug)]
+pub enum Ran {
+    /// It has come to its end.
+    Finished(RunId),
+    /// It cannot be read whether it belongs there and has come to its end.
+    Unread(RunId, StateError),
+}
+
+/// The newest run of the workflow of this name in this project that has come to its end in the occurrence of a
+/// window that opens at this moment, or may have, if there is one; undos apart.
 pub fn ran_in(
     state: &Path,
-    (project, workflow): (&Project, &str),
+    workflow: (&Project, &str),
     opens: Timestamp,
-) -> Result<Option<RunId>, StateError> {
+) -> Result<Option<Ran>, StateError> {
     // An ID tells by a clock that may have been wrong, but not by so much.
     let from = opens.checked_sub(MARGIN).unwrap_or(Timestamp::MIN);
     let from = RunId::new(from, 0);
     let later = runs(state, Keep::Runs)?.into_iter().rev();
     for run in later.take_while(|run| *run >= from) {
-        let launch = launch_of(state, &run);
-        if matches!(&launch, Ok(launch) if !launch.as_ref().is_some_and(|it| is_of(it, opens))) {
-            continue;
-        }
-        let part: Part = part_of_plan(state, &run)?;
-        if part.workflow.name != workflow || !part.project.is_same(project) {
-            continue;
-        }
-        launch?;
-        if Recorded::read(state, Keep::Runs, &run)?.ledger.has_run() {
-            return Ok(Some(run));
+        match has_run_in(state, &run, workflow, opens) {
+            Ok(false) => {}
+            Ok(true) => return Ok(Some(Ran::Finished(run))),
+            Err(error) => return Ok(Some(Ran::Unread(run, error))),
         }
     }
     Ok(None)
+}
+
+/// Whether this run of the workflow has come to its end in the occurrence.
+fn has_run_in(
+    state: &Path,
+    run: &RunId,
+    (project, workflow): (&Project, &str),
+    opens: Timestamp,
+) -> Result<bool, StateError> {
+    let launch = launch_of(state, run);
+    if matches!(&launch, Ok(launch) if !launch.as_ref().is_some_and(|it| is_of(it, opens))) {
+        return Ok(false);
+    }
+    let part: Part = part_of_plan(state, run)?;
+    if part.workflow.name != workflow || !part.project.is_same(project) {
+        return Ok(false);
+    }
+    launch?;
+    Ok(Recorded::read(state, Keep::Runs, run)?.ledger.has_run())
 }
 
 /// Whether a run began in the occurrence that opens at this moment.
@@ -278,19 +299,21 @@ mod tests {
         let state = state.path();
         let plan = sample::plan(vec![sample::group("all", 0, 2)]);
         let name = plan.workflow.name.as_str();
-        let ran = |hours| ran_in(state, (&plan.project, name), hour(hours));
+        let ran_of = |workflow, hours| match ran_in(state, workflow, hour(hours)).unwrap() {
+            None => Ok(None),
+            Some(Ran::Finished(run)) => Ok(Some(run)),
+            Some(Ran::Unread(run, error)) => Err((run, error)),
+        };
+        let ran = |hours| ran_of((&plan.project, name), hours);
 
         let stopped = Outcome::Done(Proof::Job);
         let first = kept(state, &plan, 0, None, &over(stopped)).await;
         assert_eq!(ran(0).unwrap(), Some(first.clone()));
         assert_eq!(ran(-24).unwrap(), None);
-        assert_eq!(
-            ran_in(state, (&plan.project, "other"), hour(0)).unwrap(),
-            None
-        );
+        assert_eq!(ran_of((&plan.project, "other"), 0).unwrap(), None);
         let mut elsewhere = plan.project.clone();
         elsewhere.endpoint = "https://bms.example.com".parse().unwrap();
-        assert_eq!(ran_in(state, (&elsewhere, name), hour(0)).unwrap(), None);
+        assert_eq!(ran_of((&elsewhere, name), 0).unwrap(), None);
 
         // One that was left, one that was refused before anything was sent, and one that was only settled.
         kept(state, &plan, 24, None, &[]).await;
@@ -324,6 +347,6 @@ mod tests {
         assert_eq!(ran(144).unwrap(), None);
         let damaged = kept(state, &plan, 168, None, &over(stopped)).await;
         damage(state, &damaged);
-        assert!(matches!(ran(168), Err(StateError::Journal(..))));
+        assert!(matches!(ran(168), Err((run, StateError::Journal(..))) if run == damaged));
     }
 }

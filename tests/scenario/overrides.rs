@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::freeze::{close, from_now, write};
 use crate::scenario::{Scenario, ids};
+use crate::windows::{OPENS, WEEKLY};
 
 #[test]
 fn a_closure_is_lifted_for_a_reason_that_the_report_keeps() {
@@ -98,4 +99,19 @@ fn a_reason_is_asked_for_and_nothing_is_claimed_where_there_is_nothing_to_lift()
     let ended = stage.run(line).with_code(0);
     let ended = ended.saying(&["`--override` lifts nothing"]);
     assert_eq!(ended.report()["overrides"], json!([]));
+}
+
+#[test]
+fn a_run_that_cannot_be_read_is_lifted_like_one_that_has_finished() {
+    let stage = Scenario::new(&ids(1)).with(WEEKLY).clock(OPENS).start();
+    stage.run("run night.yaml").with_code(0);
+    let journal = stage.run_folder().join("journal.jsonl");
+    let text = std::fs::read_to_string(&journal).unwrap();
+    std::fs::write(&journal, text.replacen("job", "jab", 1)).unwrap();
+    let refused = stage.run("run night.yaml").with_code(2);
+    let why = "it cannot be told whether run ";
+    refused.saying(&[why, "of the journal is damaged", "--override REASON"]);
+    let ended = stage.run("run night.yaml --override CHG0042").with_code(0);
+    ended.saying(&["overridden: window, already-ran (CHG0042)"]);
+    assert_eq!(stage.stats().requests.stop, 1);
 }

@@ -59,6 +59,10 @@ impl Quota {
 
     /// When the next request is admitted that is ready at `now`; asked in the order of time.
     fn admit(&mut self, now: Duration) -> Duration {
+        // What no longer counts is not kept, however high the limit is.
+        while self.admitted.front().is_some_and(|at| *at + MINUTE <= now) {
+            self.admitted.pop_front();
+        }
         let oldest = match self.admitted.len() < self.limit {
             true => None,
             false => self.admitted.pop_front(),
@@ -93,6 +97,8 @@ struct Run<'a> {
     last_send: Duration,
     /// When the latest sweep of list pages began.
     swept: Option<Duration>,
+    /// Pages of a listing that shows no servers but the plan's.
+    pages: usize,
     stop: Quota,
     job: Quota,
     list: Quota,
@@ -107,6 +113,7 @@ impl<'a> Run<'a> {
             now: Duration::ZERO,
             last_send: Duration::ZERO,
             swept: None,
+            pages: plan.target_count() / PAGE + 1,
             stop: Quota::new(rate.stop),
             job: Quota::new(rate.job),
             list: Quota::new(rate.list),
@@ -171,8 +178,7 @@ impl<'a> Run<'a> {
         if self.swept.is_some_and(|swept| swept >= since) {
             return self.now;
         }
-        let (servers, rate) = (batch.servers().len(), self.plan.rate);
-        let pages = self.plan.target_count() / PAGE + 1;
+        let (servers, pages, rate) = (batch.servers().len(), self.pages, self.plan.rate);
         if servers as u64 * u64::from(rate.list) > pages as u64 * u64::from(rate.show) {
             self.swept = Some(self.now);
             self.list.admit_all(pages, self.now)
@@ -257,5 +263,13 @@ mod tests {
         (workflow.checks.before, workflow.checks.after) = (checks, checks);
         let plan = sample::plan_of(&workflow, vec![group(0, 12, 12, 1)]);
         assert_eq!(seconds(of(&plan)), expected);
+    }
+
+    /// The time that this takes is to grow with the plan, and not with its square.
+    #[test]
+    fn many_small_batches_are_played_through_too() {
+        let plan = sample::plan(vec![group(0, 150_000, 1, 50)]);
+        // Fifty requests a minute.
+        assert_eq!(of(&plan).last_send.as_secs(), (150_000 / 50 - 1) * 60);
     }
 }

@@ -71,29 +71,27 @@ fn risks(plan: &Plan, views: &[WaveView<'_>], max: MaxFailures) -> Vec<Risk> {
         before.push(sum);
         sum += view.servers;
     }
-    let bears_all = max.borne(sum) >= sum;
-    let risk = |at: usize| Risk {
-        borne: max.borne(before[at] + views[at].servers),
-        hit: match bears_all {
-            true => sum,
-            false => before[at] + failing(plan, &views[at..], (before[at], max)),
-        },
+    // Where a run ends that goes wrong from a wave on: never before the end of one that does so from an earlier
+    // wave, as it has less to bear. So each wave is looked at about twice, however many there are.
+    let mut end = 0;
+    let risk = |at: usize| {
+        end = at.max(end);
+        loop {
+            let wave = &views[end];
+            let failed = before[end] - before[at];
+            let borne = max.borne(before[end] + wave.servers);
+            let sent = sent_of(plan, wave, borne.saturating_sub(failed));
+            let stops = sent < wave.servers || failed + sent > borne;
+            if stops || end + 1 == views.len() {
+                return Risk {
+                    borne: max.borne(before[at] + views[at].servers),
+                    hit: before[end] + sent,
+                };
+            }
+            end += 1;
+        }
     };
     (0..views.len()).map(risk).collect()
-}
-
-/// How many servers of these waves are sent where each of them fails, after so many that went well.
-fn failing(plan: &Plan, waves: &[WaveView<'_>], (well, max): (u32, MaxFailures)) -> u32 {
-    let mut failed = 0;
-    for wave in waves {
-        let borne = max.borne(well + failed + wave.servers);
-        let sent = sent_of(plan, wave, borne - failed);
-        failed += sent;
-        if sent < wave.servers || failed > borne {
-            break;
-        }
-    }
-    failed
 }
 
 /// How many servers of a wave can be sent while at most `borne` failures are known: those of the first
@@ -105,7 +103,8 @@ fn sent_of(plan: &Plan, view: &WaveView<'_>, borne: u32) -> u32 {
         .map_or(1, |batch| batch.servers().len());
     let in_flight = usize::from(plan.groups[view.group].in_flight.get());
     let batches = in_flight.saturating_add(borne as usize / size);
-    targets(view.batches.iter().take(batches))
+    // The batches of a wave that is to be stopped are of one size, but for the last.
+    count(batches.saturating_mul(size).min(view.servers as usize))
 }
 
 fn targets<'a>(batches: impl Iterator<Item = &'a Batch>) -> u32 {
@@ -114,6 +113,7 @@ fn targets<'a>(batches: impl Iterator<Item = &'a Batch>) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -202,5 +202,54 @@ mod tests {
             &all.copied().collect(),
         );
         assert!(waves(&back).iter().all(|view| view.risk.is_none()));
+    }
+
+    /// The worst case as it is put in words: wave after wave, from one on.
+    fn walked(plan: &Plan, at: usize) -> u32 {
+        let (views, max) = (waves(plan), plan.max_failures().unwrap());
+        let well: u32 = views[..at].iter().map(|view| view.servers).sum();
+        let mut failed = 0;
+        for view in &views[at..] {
+            let borne = max.borne(well + failed + view.servers);
+            let size = view.batches[0].servers().len();
+            let in_flight = usize::from(plan.groups[view.group].in_flight.get());
+            let together = in_flight + (borne - failed) as usize / size;
+            let sent = targets(view.batches.iter().take(together));
+            failed += sent;
+            if sent < view.servers || failed > borne {
+                break;
+            }
+        }
+        well + failed
+    }
+
+    proptest! {
+        #[test]
+        fn every_wave_is_as_bad_as_a_walk_from_it(
+            groups in prop::collection::vec((1u32..30, 1u16..6, 1u16..5, prop::collection::vec(1u32..9, 0..5)), 1..6),
+            (percent, number) in (any::<bool>(), 1u16..=100),
+        ) {
+            let mut given = Vec::new();
+            for (from, (targets, size, in_flight, sizes)) in (0..).step_by(100).zip(groups) {
+                let mut group = group(from, targets, &serde_json::json!(sizes).to_string());
+                group.batch_size = size.try_into().unwrap();
+                group.in_flight = in_flight.try_into().unwrap();
+                given.push(group);
+            }
+            let max = if percent { format!("\"{number}%\"") } else { number.to_string() };
+            let plan = plan(given, &max);
+            for (at, (.., hit)) in shown(&plan).into_iter().enumerate() {
+                prop_assert_eq!(hit, walked(&plan, at));
+            }
+        }
+    }
+
+    /// The time that this takes is to grow with the plan, and not with its square.
+    #[test]
+    fn many_waves_are_looked_at_in_a_moment() {
+        let groups = (0..20_000).map(|at| group(2 * at, 2, "[1, 1]")).collect();
+        let rows = shown(&plan(groups, r#""75%""#));
+        assert_eq!(rows.len(), 40_000);
+        assert_eq!(rows[10_000], (5_000, 1, 7_500, 40_000));
     }
 }

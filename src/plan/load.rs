@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::error::PlanError;
 use super::make::count;
 use super::model::{Batch, Contents, Guard, Plan, PlannedGroup};
+use super::waves;
 use super::written::{Override, Pause, Read, ReadBatch, ReadGroup, WrittenRollout};
 use super::{FORMAT, digest};
 use crate::ids::ServerId;
@@ -72,6 +73,7 @@ fn assemble(read: Read, action: Action) -> Result<Contents, PlanError> {
     let batches = planned_batches(read.batches, &groups, action)?;
     check_sizes(&batches, action)?;
     check_groups(&groups, &batches)?;
+    check_waves(&groups, &batches, action)?;
     check_repeats(&batches)?;
     let targets = groups.iter().map(|group| group.targets).sum();
     check_count("totals.groups", read.totals.groups, count(groups.len()))?;
@@ -263,6 +265,34 @@ fn check_groups(groups: &[PlannedGroup], batches: &[Batch]) -> Result<(), PlanEr
         )?;
     }
     Ok(())
+}
+
+/// A group is cut as it says, or who reads only that takes all at once for one after another. The way back may
+/// have nothing of a wave.
+fn check_waves(
+    groups: &[PlannedGroup],
+    batches: &[Batch],
+    action: Action,
+) -> Result<(), PlanError> {
+    if action == Action::Start {
+        return Ok(());
+    }
+    let mut cut = vec![Vec::new(); groups.len()];
+    for wave in batches.chunk_by(|a, b| (a.group, a.wave) == (b.group, b.wave)) {
+        if let Some(first) = wave.first() {
+            cut[first.group()].push(wave.iter().map(|batch| batch.servers.len()).sum());
+        }
+    }
+    let is_odd = |(group, cut): &(&PlannedGroup, Vec<usize>)| {
+        waves::sizes(&group.waves, group.targets as usize) != *cut
+    };
+    match groups.iter().zip(cut).find(is_odd) {
+        Some((group, _)) => shape(format!(
+            "the batches of the group `{}` are not cut into its `waves`: {}",
+            group.name, group.waves
+        )),
+        None => Ok(()),
+    }
 }
 
 fn check_repeats(batches: &[Batch]) -> Result<(), PlanError> {

@@ -112,6 +112,9 @@ fn what_is_set_of_the_waves_is_written_and_nothing_else() {
 #[case::no_override(|v: &mut Value| v["rollout"]["overrides"]["a"] = json!({"soak": "5m"}), "the override for `a` overrides nothing")]
 #[case::half_override(|v: &mut Value| v["rollout"]["overrides"]["b"]["in_flight"] = json!(1), "the override for `b` overrides nothing")]
 #[case::empty_override(|v: &mut Value| v["rollout"]["overrides"]["a"] = json!({}), "the override for `a` overrides nothing")]
+#[case::another_share(|v: &mut Value| v["rollout"]["waves"] = json!([1, "21%", "rest"]), "the batches of the group `a` are not cut into its `waves`: 1, 21%, rest")]
+#[case::one_wave(|v: &mut Value| drop(v["rollout"]["overrides"]["b"].as_object_mut().unwrap().insert("waves".into(), json!(["rest"]))), "the batches of the group `b` are not cut into its `waves`: rest")]
+#[case::one_more_wave(|v: &mut Value| v["rollout"]["overrides"]["b"]["waves"] = json!([4, 4, "rest"]), "the batches of the group `b` are not cut into its `waves`: 4, 4, rest")]
 fn waves_that_were_never_cut_are_refused(#[case] change: fn(&mut Value), #[case] message: &str) {
     let mut value: Value = serde_json::from_str(&written(&waves())).unwrap();
     change(&mut value);
@@ -119,7 +122,7 @@ fn waves_that_were_never_cut_are_refused(#[case] change: fn(&mut Value), #[case]
 }
 
 #[rstest]
-#[case::waves(|v: &mut Value| v["rollout"]["waves"] = json!([1, "21%", "rest"]))]
+#[case::waves(|v: &mut Value| v["rollout"]["waves"] = json!([1, "11%", "rest"]))]
 #[case::soak(|v: &mut Value| v["rollout"]["soak"] = json!("4m"))]
 #[case::no_soak(|v: &mut Value| { v["rollout"].as_object_mut().unwrap().remove("soak"); v["rollout"]["overrides"]["b"].as_object_mut().unwrap().remove("soak"); })]
 #[case::limit(|v: &mut Value| v["rollout"]["max_failures"] = json!(4))]

@@ -11,6 +11,7 @@ use lightsout::simulator::{PowerSeen, Stats};
 use serde_json::Value;
 
 use crate::invention::ALL_BORNE;
+use crate::pace;
 use crate::play::Scene;
 
 /// One invocation of the program.
@@ -42,6 +43,7 @@ pub(crate) fn after(scene: &Scene, told: &Invocation<'_>) {
     let place = format!("seed {seed}, `{line}`, {}", scene.folder.display());
     assert!(!err.contains("panicked"), "{place}: {err}");
     assert!(!err.contains("internal error"), "{place}: {err}");
+    pace::holds(scene, &events(scene), &place);
     let Some(code) = code else { return };
     let report = report(scene).unwrap_or_else(|| panic!("{place}: no report\n{err}"));
     assert_eq!(report["exit_code"], *code, "{place}");
@@ -60,7 +62,10 @@ pub(crate) fn after(scene: &Scene, told: &Invocation<'_>) {
         3 => total("stopped") + total("unknown") == 0,
         20 => total("stopped") + total("unknown") == 0 && too_many > 0,
         24 => total("stopped") + total("unknown") == 0,
-        30 => total("unknown") == 0 && total("failed") + total("not_sent") > 0,
+        30 => {
+            let bad = total("failed") + total("not_sent");
+            total("unknown") == 0 && bad > 0 && too_many == 0
+        }
         31 => total("unknown") == 0 && too_many > 0,
         33 => total("unknown") > 0,
         34 => report["next"]

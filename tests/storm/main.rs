@@ -13,6 +13,7 @@
 mod cloud;
 mod invention;
 mod judge;
+mod pace;
 mod play;
 mod tally;
 mod way_back;

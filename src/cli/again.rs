@@ -78,9 +78,10 @@ fn under(invocation: &Invocation<'_>, command: String) -> String {
     }
 }
 
-/// A flag and its value, after a space.
+/// A flag and its value, after a space. A value that looks like a flag is bound to its own.
 fn with(flag: &str, value: &str) -> String {
-    format!(" {flag} {}", quoted(value))
+    let between = if value.starts_with('-') { '=' } else { ' ' };
+    format!(" {flag}{between}{}", quoted(value))
 }
 
 fn path(path: &Path) -> String {
@@ -119,6 +120,14 @@ mod tests {
         };
         let expected = "lightsout run a.yaml --vars-file prod.yaml --var 'rack=b 7'";
         assert_eq!(of_variables(Path::new("a.yaml"), &variables), expected);
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_flag_stays_a_value() {
+        let lifted = |reason: &str| with("--override", reason);
+        assert_eq!(lifted("CHG0042"), " --override CHG0042");
+        assert_eq!(lifted("-x; go"), " --override='-x; go'");
+        assert_eq!(lifted("--yes"), " --override=--yes");
     }
 
     #[test]

@@ -94,13 +94,21 @@ impl Context {
         }
     }
 
+    /// Records that the hours are over, if they are and something is left to be sent.
+    pub(super) async fn heed_hours(&self) -> Result<(), RunError> {
+        match self.out_of_hours() {
+            Some(cause) if self.recorder.read(has_unsent) => {
+                self.stop_sending(cause, Evidence::default()).await
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Records that the hours are over, when they are and something is left to be sent; never ends otherwise.
     pub(super) async fn watch_hours(&self) -> Result<Infallible, RunError> {
         while let Some(left) = self.hours_left() {
-            if let Some(cause) = self.out_of_hours() {
-                if self.recorder.read(has_unsent) {
-                    self.stop_sending(cause, Evidence::default()).await?;
-                }
+            self.heed_hours().await?;
+            if self.out_of_hours().is_some() {
                 break;
             }
             self.clock.sleep(left.min(LOOK_AGAIN)).await;

@@ -260,9 +260,11 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
     Ok(())
 }
 
-/// Every wave, by a clock that agrees with the cloud's where that matters.
+/// Every wave, by a clock that agrees with the cloud's where that matters. One that does not is told before
+/// what comes of it.
 async fn work_through(context: &Arc<Context>) -> Result<(), RunError> {
     context.ask_the_date().await;
+    context.heed_hours().await?;
     waves::run_waves(context).await
 }
 

@@ -112,6 +112,16 @@ fn a_clock_that_is_set_back_before_a_resume_does_not_prolong_the_window() {
 }
 
 #[test]
+fn a_clock_that_signs_in_vain_at_a_resume_is_told_before_what_comes_of_it() {
+    let mut stage = left(one_by_one(3, Duration::from_secs(30)).clock("2026-11-27T18:00:00Z"));
+    stage.jumps(",jump:+1h@0s");
+    let ended = stage.run("resume").with_code(33);
+    let ended = ended.saying(&["by the cloud's clock", "NTP"]);
+    let unknown = ("unknown/job_unfinished", 1);
+    ended.with_outcomes(&[unknown, ("not_sent/clock", 2)]);
+}
+
+#[test]
 fn a_machine_that_comes_back_with_the_time_of_its_death_sends_nothing() {
     // Ten minutes have passed since, and its window with them.
     let mut stage = left(with_token(3, 30).clock("2026-11-27T20:13:00Z,jump:+10m@30s"));

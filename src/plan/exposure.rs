@@ -120,7 +120,7 @@ mod tests {
     use crate::inventory::TargetGroup;
     use crate::plan::sample;
 
-    /// `(group, servers, borne, at most hit)` of each wave.
+    /// `(group, servers, borne, hit if all fail)` of each wave.
     fn shown(plan: &Plan) -> Vec<(usize, u32, u32, u32)> {
         let row = |view: &WaveView<'_>| {
             let risk = view.risk.unwrap();

@@ -164,13 +164,13 @@ fn waves(out: &mut String, plan: &Plan) -> std::fmt::Result {
     if plan.max_failures().is_some() {
         writeln!(
             out,
-            "A run sends nothing more when more servers have failed, or are unknown, than are borne. At most so many \
-             servers are hit if all goes well before a wave, and all fails from it on.\n"
+            "A run sends nothing more when more servers have failed, or are unknown, than are borne. So many servers \
+             are hit by then, at most, if all goes well before a wave and all fail from it on.\n"
         )?;
     }
     writeln!(
         out,
-        "| group | wave | servers | batches | failures borne | at most hit | then waits |"
+        "| group | wave | servers | batches | failures borne | hit if all fail | then waits |"
     )?;
     writeln!(out, "| --- | ---: | ---: | ---: | ---: | ---: | --- |")?;
     let rows = views.iter().map(|view| {

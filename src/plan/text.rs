@@ -142,7 +142,7 @@ fn waves(out: &mut String, plan: &Plan) -> std::fmt::Result {
         "servers",
         "batches",
         "failures borne",
-        "at most hit",
+        "hit if all fail",
         "then waits",
     ]);
     for column in 1..=5 {

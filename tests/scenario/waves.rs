@@ -159,7 +159,7 @@ fn where_all_fails_no_more_are_hit_than_the_plan_says() {
             .pace(10)
             .start();
         let plan = stage.run("plan night.yaml").with_code(0).out;
-        let waves = plan.split_once("at most hit").unwrap().1;
+        let waves = plan.split_once("hit if all fail").unwrap().1;
         let first = waves.lines().nth(1).unwrap().split_whitespace();
         let said: usize = first.last().unwrap().parse().unwrap();
         assert_eq!(said, *hit, "{waves}");

@@ -73,8 +73,17 @@ pub(crate) fn undo(seed: u64, scene: &Scene, report: &Value, rng: &mut Rng) -> W
     );
     if !wanted.is_empty() {
         let again = invocation(scene, &undo, rng, (0.0, SOON));
-        assert_eq!(again.status.code(), Some(2), "{place}: undone twice");
-        assert_eq!(scene.cloud.stats().started, stats.started, "{place}");
+        let code = again.status.code();
+        if started == wanted {
+            assert_eq!(code, Some(2), "{place}: undone twice");
+        } else {
+            // What was refused to it, as somebody else was at it, is left to another undo.
+            assert!(matches!(code, Some(0 | 2 | 30 | 33)), "{place}: {code:?}");
+        }
+        let stats = scene.cloud.stats();
+        assert_eq!(stats.double_starts, [], "{place}: started twice");
+        let started: BTreeSet<ServerId> = stats.started.keys().copied().collect();
+        assert!(started.is_subset(&wanted), "{place}: {started:?}");
     }
     WayBack {
         started: started.len(),

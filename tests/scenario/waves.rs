@@ -255,6 +255,26 @@ fn a_crash_in_a_pause_does_not_make_it_any_shorter() {
 }
 
 #[test]
+fn a_crash_late_in_a_long_pause_does_not_make_the_run_late() {
+    let stage = fleet(4, "waves: [1, rest], soak: 25m")
+        .clock("2026-11-27T17:00:00Z")
+        .pace(100)
+        .start();
+    let mut running = stage.spawn("run night.yaml");
+    let told = |stage: &Stage| stage.durable().iter().filter(|it| soaks(&it.event)).count();
+    running.until("ten minutes of the pause", |stage| told(stage) == 2);
+    // Six minutes more: it began more than a quarter of an hour ago.
+    std::thread::sleep(Duration::from_millis(3600));
+    running.kill();
+    let ended = stage
+        .run("resume")
+        .with_code(0)
+        .with_outcomes(&[("stopped", 4)]);
+    assert_eq!(ended.accepted_sizes(), [1, 3]);
+    assert_pause_kept(&ended, 25 * 60);
+}
+
+#[test]
 fn the_stop_switch_ends_a_pause() {
     let stage = in_a_soak(60);
     let mut running = stage.spawn("run night.yaml");

@@ -26,6 +26,8 @@ pub enum Verdict {
     Refused,
     /// A guard forbids it.
     Forbidden,
+    /// Not at this time, before anything was accepted: window, closure, gate, failures before the first send, clock.
+    NotNow,
     /// Halted before the first send.
     Halted,
     /// The plan or what surrounds it was not usable.
@@ -47,7 +49,8 @@ impl Verdict {
             Exit::SomeUnknown => Self::SomeUnknown,
             Exit::Refused => Self::Refused,
             Exit::Guard => Self::Forbidden,
-            Exit::Halted | Exit::Locked | Exit::NotNow => Self::Halted,
+            Exit::NotNow => Self::NotNow,
+            Exit::Halted | Exit::Locked => Self::Halted,
             Exit::Resumable => Self::Unfinished,
             Exit::Invalid | Exit::PlansDiffer | Exit::PlanMismatch => Self::Invalid,
             Exit::Internal => Self::InternalError,
@@ -65,6 +68,7 @@ impl Verdict {
             Self::SomeUnknown => "finished, but some outcomes are unknown",
             Self::Refused => return format!("refused: nothing was {done}"),
             Self::Forbidden => "forbidden: nothing was sent",
+            Self::NotNow => "not now: nothing was sent",
             Self::Halted => "halted: nothing was sent",
             Self::Unfinished => "not finished: it can be resumed",
             Self::Invalid => "invalid: nothing was sent",

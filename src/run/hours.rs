@@ -59,7 +59,8 @@ fn last(occurrence: &Occurrence, longest: Duration) -> Timestamp {
     before.min(earlier(occurrence.closes, longest))
 }
 
-fn earlier(moment: Timestamp, time: Duration) -> Timestamp {
+/// So long before a moment; the earliest there is, if that is before all time.
+pub(super) fn earlier(moment: Timestamp, time: Duration) -> Timestamp {
     SignedDuration::try_from(time)
         .ok()
         .and_then(|time| moment.checked_sub(time).ok())

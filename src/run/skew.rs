@@ -7,9 +7,10 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::Context;
+use super::hours::earlier;
 use crate::bms::{CloudDate, Evidence, Probe, Skew};
 use crate::clock::Moment;
 use crate::event::StopCause;
@@ -105,11 +106,4 @@ impl Context {
 fn compared(date: &CloudDate, ours: Timestamp) -> Option<Skew> {
     let skew = date.skew(ours)?;
     date.skew(date.wall).map(|_| skew)
-}
-
-fn earlier(moment: Timestamp, time: Duration) -> Timestamp {
-    SignedDuration::try_from(time)
-        .ok()
-        .and_then(|time| moment.checked_sub(time).ok())
-        .unwrap_or(Timestamp::MIN)
 }

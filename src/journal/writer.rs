@@ -142,7 +142,7 @@ impl Writer {
         CrashPoint::die_if_before(self.crash, self.seq);
         match self.append(events) {
             Ok(()) => {
-                CrashPoint::die_if_after(self.crash, self.seq);
+                CrashPoint::die_if_after(self.crash, self.seq, events);
                 self.seq += 1;
                 true
             }

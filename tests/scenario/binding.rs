@@ -205,7 +205,7 @@ fn the_next_command_of_a_narrowed_run_does_no_more_than_the_run() {
 #[test]
 fn a_narrowed_run_that_is_killed_stays_narrowed_when_it_is_resumed() {
     let mut stage = reviewed();
-    stage.set("LIGHTSOUT_CRASH", "after:1");
+    stage.set("LIGHTSOUT_CRASH", "after:intent");
     let killed = stage
         .command("run night.yaml --locked --only canary")
         .status()

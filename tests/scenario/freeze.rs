@@ -117,8 +117,7 @@ fn a_run_that_is_taken_up_in_a_closure_is_only_followed() {
     let mut stage = Scenario::new(&ids(2))
         .with("rollout: { batch_size: 1 }")
         .start();
-    // Right after the first intent and its answer.
-    assert!(stage.crash("run night.yaml", "after:3").is_none());
+    assert!(stage.crash("run night.yaml", "after:answer").is_none());
     close(&mut stage, from_now(-100), from_now(9_000));
     let ended = stage.run("resume --send").with_code(30);
     let ended = ended.with_outcomes(&[("not_sent/policy", 1), ("stopped", 1)]);

@@ -37,10 +37,9 @@ fn what_is_lifted_stays_lifted_where_the_run_is_resumed() {
         .with("rollout: { batch_size: 1 }")
         .start();
     close(&mut stage, from_now(-100), from_now(90_000));
-    // Right after the first intent and its answer.
     assert!(
         stage
-            .crash("run night.yaml --override CHG0042", "after:3")
+            .crash("run night.yaml --override CHG0042", "after:answer")
             .is_none()
     );
     let ended = stage.run("resume").with_code(0);
@@ -53,7 +52,7 @@ fn what_is_lifted_stays_lifted_where_the_run_is_resumed() {
     close(&mut stage, from_now(-100), from_now(90_000));
     assert!(
         stage
-            .crash("run night.yaml --override CHG0042", "after:3")
+            .crash("run night.yaml --override CHG0042", "after:answer")
             .is_none()
     );
     let policy = "version: 1\nfreeze: [freeze.yaml]\nallow_override: false\n";

@@ -653,7 +653,7 @@ fn killed() -> Stage {
     let mut stage = scenario(&inline())
         .with("rollout: { batch_size: 1 }")
         .start();
-    stage.set("LIGHTSOUT_CRASH", "after:2");
+    stage.set("LIGHTSOUT_CRASH", "after:answer");
     let killed = stage.command("run night.yaml --yes").status().unwrap();
     assert_eq!(killed.code(), None);
     assert!(stage.knows(|event| matches!(event, Event::SendAnswered { .. })));

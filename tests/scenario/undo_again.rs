@@ -90,7 +90,7 @@ fn what_an_undo_left_out_is_left_to_another_and_no_server_is_started_twice() {
 fn what_a_settled_undo_did_not_come_to_is_left_to_another() {
     let (stage, run) = stopped(scenario(4));
     let line = format!("undo {run}");
-    assert!(stage.crash(&line, "after:2").is_none());
+    assert!(stage.crash(&line, "after:answer").is_none());
     let settled = stage.run("settle").with_code(30);
     let settled = settled.with_outcomes(&[("started", 2), ("not_sent/interrupted", 2)]);
     assert_eq!(settled.report()["next"], format!("lightsout {line}"));
@@ -124,7 +124,7 @@ fn of_two_undos_at_once_one_starts_the_servers() {
 fn an_undo_that_was_left_unfinished_is_to_be_resumed_and_not_begun_anew() {
     let (stage, run) = stopped(scenario(4));
     let line = format!("undo {run}");
-    assert!(stage.crash(&line, "after:2").is_none());
+    assert!(stage.crash(&line, "after:answer").is_none());
     let undo = undo_id(&stage, &run);
     let refused = stage.run(&line).with_code(2);
     refused.saying(&["was undone before", &format!("lightsout resume {undo}")]);

@@ -58,7 +58,7 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
             wave,
             milliseconds,
         } => {
-            // The beat that was spent on telling so is nobody's concern.
+            // What was spent since it was reckoned is nobody's concern.
             let pause = Duration::from_secs(milliseconds.div_ceil(1000));
             let pause = duration::format(pause);
             let wave = of_wave(plan, *group as usize, *wave);
@@ -128,6 +128,7 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
         Event::SendingStopped { cause, evidence } => {
             of_run(Level::ERROR, stopped(*cause, evidence))
         }
+        Event::StillRunning => of_run(Level::INFO, "still running".to_owned()),
         Event::Finished => of_run(Level::INFO, "finished".to_owned()),
         Event::ReportMisplaced => {
             let text = "the report could not be written where it was asked for";

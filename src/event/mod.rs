@@ -72,6 +72,8 @@ pub enum Event {
         /// How long, in milliseconds.
         milliseconds: u64,
     },
+    /// The run goes on; said where nothing else may have happened for a while.
+    StillRunning,
     /// States were read.
     Observed {
         /// The batch that asked.

@@ -191,6 +191,8 @@ impl Ledger {
                     self.stopped = Some((*cause, evidence.clone()));
                 }
             }
+            // Its time is all that it says.
+            Event::StillRunning => {}
             // The log tells of it; who goes on with the run asks again.
             Event::GateAnswered { group, wave, .. } => {
                 self.wave_at(*group, *wave)?;

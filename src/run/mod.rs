@@ -18,6 +18,7 @@ mod hours;
 mod narrow;
 mod not_now;
 mod opening;
+mod presence;
 mod reaction;
 mod reconcile;
 mod recorder;
@@ -244,6 +245,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         biased;
         cause = raised(&mut stop) => Some(cause),
         never = context.watch_hours() => match never? {},
+        never = context.keep_present() => match never? {},
         worked = work_through(&context) => { worked?; None }
     };
     if let Some(cause) = ended {

@@ -54,6 +54,7 @@ fn durability(action: Action, event: &Event) -> Durability {
         | Event::Finished
         | Event::ReportMisplaced => Durability::Now,
         Event::Soaking { .. }
+        | Event::StillRunning
         | Event::SendWithdrawn { .. }
         | Event::JobEnded { .. }
         | Event::Settled { .. }

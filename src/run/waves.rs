@@ -16,9 +16,6 @@ use crate::ledger::{BatchRecord, Ledger, WaveRecord};
 use crate::outcome::Outcome;
 use crate::plan::{Batch, Plan};
 
-/// How often a long pause is told anew: a run whose journal is silent for long counts as left by everybody.
-const STILL_HERE: Duration = Duration::from_secs(10 * 60);
-
 /// Lives the life of every batch that has one left.
 pub(super) async fn run_waves(context: &Arc<Context>) -> Result<(), RunError> {
     let count = context.recorder.read(|ledger| ledger.waves().len());
@@ -71,21 +68,17 @@ async fn soak(context: &Context, next: usize) -> Result<(), RunError> {
     let Some(((group, wave), left)) = due else {
         return Ok(());
     };
-    let over = context.clock.elapsed().after(left);
-    loop {
-        let left = over.since(context.clock.elapsed());
-        if left.is_zero() || context.sending_stopped().is_some() {
-            return Ok(());
-        }
-        let milliseconds = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        let soaking = Event::Soaking {
-            group,
-            wave,
-            milliseconds,
-        };
-        context.recorder.record(soaking).await?;
-        context.sleep_while_sending(left.min(STILL_HERE)).await;
+    if context.sending_stopped().is_some() {
+        return Ok(());
     }
+    let soaking = Event::Soaking {
+        group,
+        wave,
+        milliseconds: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
+    };
+    context.recorder.record(soaking).await?;
+    context.sleep_while_sending(left).await;
+    Ok(())
 }
 
 /// The last wave that had something to do, and what is left of the pause after it. A clock that was set

@@ -254,24 +254,35 @@ fn a_crash_in_a_pause_does_not_make_it_any_shorter() {
     assert!(ended.err.contains("is settled; waiting "), "{}", ended.err);
 }
 
-#[test]
-fn a_crash_late_in_a_long_pause_does_not_make_the_run_late() {
-    let stage = fleet(4, "waves: [1, rest], soak: 25m")
-        .clock("2026-11-27T17:00:00Z")
-        .pace(100)
-        .start();
+/// A run of four servers that is killed a quarter of an hour after it last had anything to tell, and is taken
+/// up at once.
+fn taken_up_out_of_a_silence(scenario: Scenario) -> Ended {
+    let stage = scenario.clock("2026-11-27T17:00:00Z").pace(100).start();
     let mut running = stage.spawn("run night.yaml");
-    let told = |stage: &Stage| stage.durable().iter().filter(|it| soaks(&it.event)).count();
-    running.until("ten minutes of the pause", |stage| told(stage) == 2);
-    // Six minutes more: it began more than a quarter of an hour ago.
+    running.until("ten minutes", |stage| {
+        stage.knows(|event| *event == Event::StillRunning)
+    });
+    // Six minutes more: whatever began, it began more than a quarter of an hour ago.
     std::thread::sleep(Duration::from_millis(3600));
     running.kill();
-    let ended = stage
-        .run("resume")
-        .with_code(0)
-        .with_outcomes(&[("stopped", 4)]);
+    let ended = stage.run("resume").with_code(0);
+    ended.with_outcomes(&[("stopped", 4)])
+}
+
+#[test]
+fn a_crash_late_in_a_long_pause_does_not_make_the_run_late() {
+    let ended = taken_up_out_of_a_silence(fleet(4, "waves: [1, rest], soak: 25m"));
     assert_eq!(ended.accepted_sizes(), [1, 3]);
     assert_pause_kept(&ended, 25 * 60);
+}
+
+#[test]
+fn a_crash_late_in_a_long_job_does_not_make_the_run_late() {
+    let scenario = fleet(4, "batch_size: 2")
+        .with("jobs: { timeout: 1h }")
+        .settings(|cloud| cloud.job_duration = Duration::from_secs(25 * 60));
+    let ended = taken_up_out_of_a_silence(scenario);
+    assert_eq!(ended.accepted_sizes(), [2, 2]);
 }
 
 #[test]

@@ -94,6 +94,7 @@ fn events() -> Vec<Event> {
             wave: 0,
             milliseconds: 90_000,
         },
+        Event::StillRunning,
         Event::SendingStopped {
             cause: StopCause::Unreachable,
             evidence,

@@ -51,6 +51,7 @@ fn batch_of(event: &Event) -> Option<BatchIndex> {
         | Event::GateAnswered { .. }
         | Event::WaveBegan { .. }
         | Event::Soaking { .. }
+        | Event::StillRunning
         | Event::Resumed { .. }
         | Event::SendingStopped { .. }
         | Event::Finished

@@ -66,7 +66,9 @@ pub struct RunFacts {
 fn stop(ledger: &Ledger) -> Option<PlanWarning> {
     let (cause, evidence) = ledger.left_for()?;
     let code = match cause {
-        StopCause::Gate | StopCause::Clock => cause.reason().as_str(),
+        StopCause::Gate => "gate",
+        StopCause::Clock => "clock",
+        StopCause::MaxFailures => "max-failures",
         StopCause::Refused
         | StopCause::Unreachable
         | StopCause::Interrupted
@@ -75,7 +77,6 @@ fn stop(ledger: &Ledger) -> Option<PlanWarning> {
         | StopCause::Late
         | StopCause::Policy
         | StopCause::Frozen
-        | StopCause::MaxFailures
         | StopCause::Cutoff
         | StopCause::Settling => return None,
     };

@@ -175,6 +175,30 @@ impl Context {
         Ok(())
     }
 
+    /// What tells of the cause, where that is known better here.
+    fn evidence_of(&self, cause: StopCause, evidence: Evidence) -> Evidence {
+        let message = match cause {
+            StopCause::Clock => self.skew().map(|skew| skew.to_string()),
+            StopCause::MaxFailures => Some(self.recorder.read(told_failures)),
+            StopCause::Refused
+            | StopCause::Unreachable
+            | StopCause::Interrupted
+            | StopCause::Halted
+            | StopCause::Journal
+            | StopCause::Late
+            | StopCause::Policy
+            | StopCause::Frozen
+            | StopCause::Gate
+            | StopCause::Cutoff
+            | StopCause::Settling => None,
+        };
+        let message = message.or(evidence.message);
+        Evidence {
+            message,
+            ..evidence
+        }
+    }
+
     /// Leaves targets unsent because of `cause`: for good, or for when the run is taken up again.
     async fn leave(
         &self,
@@ -279,6 +303,13 @@ fn opening_event(opening: Opening, plan: &Plan) -> Event {
         },
         Opening::Resumed { forbidden, guards } => Event::Resumed { forbidden, guards },
     }
+}
+
+/// How many have failed, and how many of those are borne.
+fn told_failures(ledger: &Ledger) -> String {
+    let (failures, borne) = (ledger.failures(), ledger.failures_borne());
+    let borne = borne.map_or_else(|| "all".to_owned(), |borne| borne.to_string());
+    format!("{failures} failed or unknown, {borne} borne by the waves begun so far")
 }
 
 /// Waits until the run is to end; for ever if nobody can say so.

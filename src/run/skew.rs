@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use super::Context;
 use super::hours::earlier;
-use crate::bms::{CloudDate, Evidence, Probe, Skew};
+use crate::bms::{CloudDate, Probe, Skew};
 use crate::clock::Moment;
 use crate::event::StopCause;
 
@@ -70,17 +70,6 @@ impl Context {
         match self.skew() {
             Some(_) if cause == StopCause::Refused => StopCause::Clock,
             Some(_) | None => cause,
-        }
-    }
-
-    /// What tells of the cause, where that is known better here.
-    pub(super) fn evidence_of(&self, cause: StopCause, evidence: Evidence) -> Evidence {
-        match (cause, self.skew()) {
-            (StopCause::Clock, Some(skew)) => Evidence {
-                message: Some(skew.to_string()),
-                ..evidence
-            },
-            (_, _) => evidence,
         }
     }
 

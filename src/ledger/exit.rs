@@ -42,7 +42,8 @@ impl Ledger {
         if totals.pending() > 0 {
             return match cause {
                 Some(cause) if cause.leaves_unfinished() => self.exit_if_left(),
-                Some(_) | None => Exit::Internal,
+                // Its process died, or is still at work.
+                Some(_) | None => Exit::Resumable,
             };
         }
         if any(OutcomeKind::Unknown) {

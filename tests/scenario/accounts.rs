@@ -200,11 +200,13 @@ fn a_report_of_a_run_that_is_left_says_that_it_is_not_the_end() {
     let stage = left_behind();
     let ended = look(&stage, "report latest", 0);
     let ended = ended.saying(&["is not finished: this is what is known of it so far"]);
-    assert!(
-        ended.out.contains(&stage.durable_jobs()[0]),
-        "{}",
-        ended.out
+    let resume = format!(
+        "exit code: 34\n  next: lightsout resume {}\n",
+        stage.run_id()
     );
+    for part in [&stage.durable_jobs()[0], "can be resumed", &resume] {
+        assert!(ended.out.contains(part), "{part}\n{}", ended.out);
+    }
     stage.run("resume").with_code(0);
     comes_again(&stage, &stage.run_folder());
     let text = look(&stage, "report latest", 0).out;

@@ -6,7 +6,7 @@
 use super::overview::{Named, Overview};
 use super::{Counts, Report};
 use crate::event::Mode;
-use crate::outcome::{OutcomeKind, Reason};
+use crate::outcome::OutcomeKind;
 use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
 use crate::window::Occurrence;
@@ -121,7 +121,7 @@ pub(super) fn overridden(overview: &Overview<'_>) -> Option<String> {
 /// What stopped the sending, where it can be told in more than its reason.
 fn stop(overview: &Overview<'_>) -> Option<String> {
     let mut warnings = overview.warnings.iter();
-    let told = [Reason::Gate, Reason::Clock].map(|reason| reason.as_str());
+    let told = ["gate", "clock", "max-failures"];
     let stop = warnings.find(|warning| told.contains(&warning.code.as_str()))?;
     let message = for_terminal(&shorten(&stop.message, REASON)).into_owned();
     Some(format!("  {}: {message}", stop.code))

@@ -70,7 +70,7 @@ impl Verdict {
             Self::Forbidden => "forbidden: nothing was sent",
             Self::NotNow => "not now: nothing was sent",
             Self::Halted => "halted: nothing was sent",
-            Self::Unfinished => "not finished: it can be resumed",
+            Self::Unfinished => "not finished",
             Self::Invalid => "invalid: nothing was sent",
             Self::InternalError => "broken off by an internal error",
         };

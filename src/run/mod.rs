@@ -309,7 +309,7 @@ fn opening_event(opening: Opening, plan: &Plan) -> Event {
 fn told_failures(ledger: &Ledger) -> String {
     let (failures, borne) = (ledger.failures(), ledger.failures_borne());
     let borne = borne.map_or_else(|| "all".to_owned(), |borne| borne.to_string());
-    format!("{failures} failed or unknown, {borne} borne by the waves begun so far")
+    format!("{failures} failed or unknown when the sending stopped, {borne} borne")
 }
 
 /// Waits until the run is to end; for ever if nobody can say so.

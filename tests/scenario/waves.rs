@@ -74,7 +74,7 @@ fn a_failure_in_the_canary_leaves_everybody_else_alone() {
     .run("run night.yaml")
     .with_code(31)
     .saying(&["more targets failed, or are unknown, than are borne \
-         (1 failed or unknown, 0 borne by the waves begun so far)"]);
+         (1 failed or unknown when the sending stopped, 0 borne)"]);
     assert_eq!(ended.report()["warnings"][0]["code"], "max-failures");
     assert_eq!(ended.stats.accepted.len(), 1, "exactly one server was sent");
     assert_eq!(ended.accepted_sizes(), [1]);

@@ -58,12 +58,8 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
             wave,
             milliseconds,
         } => {
-            // What was spent since it was reckoned is nobody's concern.
-            let pause = Duration::from_secs(milliseconds.div_ceil(1000));
-            let pause = duration::format(pause);
             let wave = of_wave(plan, *group as usize, *wave);
-            let text = format!("{wave} is settled; waiting {pause} before anything else is sent");
-            of_run(Level::INFO, text)
+            of_run(Level::INFO, soaking(&wave, *milliseconds))
         }
         Event::Observed {
             batch,
@@ -108,6 +104,9 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
         } => {
             let text = format!("{noun} request {attempt} did not leave: {}", why(*cause));
             about(batch, (Level::WARN, text))
+        }
+        Event::JobSeenRunning { batch, .. } => {
+            about(batch, (Level::INFO, "the job still runs".to_owned()))
         }
         Event::JobEnded {
             batch,
@@ -175,6 +174,12 @@ fn wave_begins(plan: &Plan, group: usize, wave: u32) -> (Level, String) {
         Level::DEBUG
     };
     (level, text)
+}
+
+fn soaking(wave: &str, milliseconds: u64) -> String {
+    // What was spent since it was reckoned is nobody's concern.
+    let pause = duration::format(Duration::from_secs(milliseconds.div_ceil(1000)));
+    format!("{wave} is settled; waiting {pause} before anything else is sent")
 }
 
 fn began(plan: &Plan, launch: &Launch) -> String {

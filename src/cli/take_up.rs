@@ -194,8 +194,10 @@ fn forbidden(recorded: &Recorded, aim: Aim, standing: &Standing<'_>) -> Option<S
     let Aim::Resume { even_late } = aim else {
         return Some(StopCause::Settling);
     };
-    // How long the open jobs took, nobody knows who was not there.
-    let longest = recorded.ledger.longest_ended_job();
+    // How long the open jobs ran after that, nobody knows who was not there.
+    let longest = recorded
+        .ledger
+        .longest_job(recorded.last_at().unwrap_or(now));
     let over = standing.hours.refuse(now, longest);
     // A closure is told with its file and reason, when the policies are asked.
     if let Some(StopCause::Cutoff) = over {

@@ -121,6 +121,13 @@ pub enum Event {
         /// Why.
         cause: StopCause,
     },
+    /// A job has not ended while the run was left.
+    JobSeenRunning {
+        /// The batch.
+        batch: BatchIndex,
+        /// The request that the job belongs to.
+        attempt: Attempt,
+    },
     /// A job is followed no further.
     JobEnded {
         /// The batch.

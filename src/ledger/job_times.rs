@@ -1,7 +1,8 @@
 //! How long the jobs of a run take.
 //!
 //! Owns the longest so far: from the acceptance of a request to the end of its job, or to now. Invariant: a
-//! job that was not followed all the time, because the run was taken up again, counts for nothing.
+//! job counts for no longer than it was known to run. One that ended while nobody followed it counts until
+//! then; one that whoever took the run up still saw running counts in full.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub(super) struct JobTimes {
     longest: Duration,
     /// When each job began that is followed now.
     open: BTreeMap<(BatchIndex, Attempt), Timestamp>,
+    /// When each job began that was open when the run was left, and was not seen running since.
+    left: BTreeMap<(BatchIndex, Attempt), Timestamp>,
 }
 
 impl JobTimes {
@@ -25,19 +28,29 @@ impl JobTimes {
     }
 
     pub(super) fn ended(&mut self, batch: BatchIndex, attempt: Attempt, at: Timestamp) {
+        self.left.remove(&(batch, attempt));
         if let Some(began) = self.open.remove(&(batch, attempt)) {
             self.longest = self.longest.max(between(began, at));
         }
     }
 
-    /// The run was left and taken up: nobody knows when the jobs that were open ended.
-    pub(super) fn resumed(&mut self) {
-        self.open.clear();
+    /// The run was left after this moment, and taken up: nobody knows whether the jobs that were open then
+    /// have ended since.
+    pub(super) fn resumed(&mut self, last: Timestamp) {
+        self.longest = self.longest(last);
+        self.left.append(&mut self.open);
     }
 
-    /// The longest of those that were followed to their end.
-    pub(super) fn longest_ended(&self) -> Duration {
-        self.longest
+    /// A job that was left was seen running.
+    pub(super) fn seen_running(&mut self, batch: BatchIndex, attempt: Attempt) {
+        if let Some(began) = self.left.remove(&(batch, attempt)) {
+            self.open.insert((batch, attempt), began);
+        }
+    }
+
+    /// Whether a job was left, and not seen running since.
+    pub(super) fn is_left(&self, batch: BatchIndex, attempt: Attempt) -> bool {
+        self.left.contains_key(&(batch, attempt))
     }
 
     /// The longest so far; a job that has not ended has taken as long as it has.
@@ -76,12 +89,26 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_spans_a_resume_is_left_out() {
+    fn a_job_that_ended_while_the_run_was_left_counts_until_then() {
         let mut times = JobTimes::default();
         times.accepted(BATCH, 1, second(100));
-        times.resumed();
+        times.resumed(second(160));
+        assert_eq!(times.longest(second(4000)).as_secs(), 60);
         times.ended(BATCH, 1, second(5000));
-        assert_eq!(times.longest(second(5000)), Duration::ZERO);
+        assert_eq!(times.longest(second(5000)).as_secs(), 60);
+    }
+
+    #[test]
+    fn a_job_that_is_seen_running_after_a_resume_counts_in_full() {
+        let mut times = JobTimes::default();
+        times.accepted(BATCH, 1, second(100));
+        times.resumed(second(160));
+        assert!(times.is_left(BATCH, 1));
+        times.seen_running(BATCH, 1);
+        assert!(!times.is_left(BATCH, 1));
+        assert_eq!(times.longest(second(400)).as_secs(), 300);
+        times.ended(BATCH, 1, second(500));
+        assert_eq!(times.longest(second(9999)).as_secs(), 400);
     }
 
     #[test]

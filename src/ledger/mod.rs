@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::bms::Evidence;
-use crate::event::{Event, Launch, SendAnswer, Stamped, StopCause};
+use crate::event::{Attempt, Event, Launch, SendAnswer, Stamped, StopCause};
 use crate::ids::{BatchIndex, Digest};
 use crate::outcome::{Outcome, OutcomeKind, Reason};
 use crate::plan::{Plan, Ruling};
@@ -125,7 +125,7 @@ impl Ledger {
                     self.guards.clone_from(guards);
                 }
                 self.resumed += 1;
-                self.jobs.resumed();
+                self.jobs.resumed(self.newest.unwrap_or(at));
                 self.soak = None;
                 self.finished_at = None;
                 self.report_misplaced = false;
@@ -174,6 +174,7 @@ impl Ledger {
             Event::SendWithdrawn { batch, attempt, .. } => {
                 self.batch_mut(*batch)?.withdraw(*attempt, at)?;
             }
+            Event::JobSeenRunning { batch, attempt } => self.jobs.seen_running(*batch, *attempt),
             Event::JobEnded {
                 batch,
                 attempt,
@@ -333,9 +334,9 @@ impl Ledger {
         self.newest
     }
 
-    /// How long the longest job took that was followed to its end.
-    pub fn longest_ended_job(&self) -> Duration {
-        self.jobs.longest_ended()
+    /// Whether nobody knows if a job still runs, as the run was left in the meantime.
+    pub fn is_job_left(&self, batch: BatchIndex, attempt: Attempt) -> bool {
+        self.jobs.is_left(batch, attempt)
     }
 
     /// How long the longest job has taken so far; one that has not ended, until now.

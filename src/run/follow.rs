@@ -13,8 +13,8 @@ use super::send::{Fate, Request};
 use super::verdict::Told;
 use super::{Context, RunError};
 use crate::bms::{Job, JobError, JobStatus, SubJob, Unanswered};
-use crate::event::{Event, JobEnd, JobResult, Slot, Slots, grouped};
-use crate::ids::{JobId, ServerId};
+use crate::event::{Attempt, Event, JobEnd, JobResult, Slot, Slots, grouped};
+use crate::ids::{BatchIndex, JobId, ServerId};
 use crate::plan::Batch;
 use crate::power::Action;
 
@@ -43,7 +43,7 @@ pub(super) async fn follow(
             return Ok(servers.iter().map(lost).collect());
         }
     };
-    let (end, last) = poll(context, &job).await;
+    let (end, last) = poll(context, &job, (batch.index(), attempt)).await?;
     let results = results(batch, &servers, last.as_ref());
     let (since, action) = (context.clock.elapsed(), context.plan.action);
     let suspense = results
@@ -83,7 +83,11 @@ fn in_view_of_the_first(context: &Context, batch: &Batch, slot: Slot, told: Told
 }
 
 /// Asks until following ends; returns how, and the last answer.
-async fn poll(context: &Context, id: &JobId) -> (JobEnd, Option<Job>) {
+async fn poll(
+    context: &Context,
+    id: &JobId,
+    (batch, attempt): (BatchIndex, Attempt),
+) -> Result<(JobEnd, Option<Job>), RunError> {
     let jobs = context.plan.jobs;
     let mut pause = FIRST_POLL.min(jobs.poll);
     let mut waited = Duration::ZERO;
@@ -98,23 +102,26 @@ async fn poll(context: &Context, id: &JobId) -> (JobEnd, Option<Job>) {
             .await
         {
             Ok(job) => job,
-            Err(Unanswered::NotFound(_)) => return (JobEnd::Gone, None),
+            Err(Unanswered::NotFound(_)) => return Ok((JobEnd::Gone, None)),
             Err(Unanswered::GaveUp(_) | Unanswered::Refused(_)) => {
-                return (JobEnd::Unreadable, last);
+                return Ok((JobEnd::Unreadable, last));
             }
         };
         if job.is_final() {
-            return (
-                JobEnd::Final {
-                    status: job.status.clone(),
-                },
-                Some(job),
-            );
+            let status = job.status.clone();
+            return Ok((JobEnd::Final { status }, Some(job)));
+        }
+        if context
+            .recorder
+            .read(|ledger| ledger.is_job_left(batch, attempt))
+        {
+            let seen = Event::JobSeenRunning { batch, attempt };
+            context.recorder.record(seen).await?;
         }
         let status = Some(job.status.clone());
         last = Some(job);
         if waited >= jobs.timeout {
-            return (JobEnd::TimedOut { status }, last);
+            return Ok((JobEnd::TimedOut { status }, last));
         }
         pause = jobs.poll.min(jobs.timeout - waited);
     }

@@ -55,6 +55,7 @@ fn durability(action: Action, event: &Event) -> Durability {
         | Event::ReportMisplaced => Durability::Now,
         Event::Soaking { .. }
         | Event::StillRunning
+        | Event::JobSeenRunning { .. }
         | Event::SendWithdrawn { .. }
         | Event::JobEnded { .. }
         | Event::Settled { .. }

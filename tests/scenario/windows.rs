@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::scenario::{Ended, Scenario, Stage, TOKEN, ids};
+use crate::scenario::{Ended, Scenario, Stage, TOKEN, at_once, ids};
 
 /// Opens 2026-11-27T17:00:00Z, sends until 20:15:00Z, closes 21:00:00Z; again a week later.
 pub(crate) const WEEKLY: &str = "window:\n  timezone: Asia/Singapore\n  opens: { days: [sat], at: \"01:00\" }\n  duration: 4h\n  cutoff: 45m\n";
@@ -201,6 +201,33 @@ fn a_run_that_is_taken_up_after_its_cutoff_is_only_followed() {
     let stage = left(scenario.clock("2026-11-27T20:14:00Z,jump:+165h@40s"));
     pass(45);
     stage.run("resume --send").with_code(32);
+}
+
+/// An hour in which two jobs of 14 minutes began after 37 minutes; a third server waits for one of them. The
+/// run is killed so much later and taken up at once.
+fn taken_up_with_long_jobs_under_way(later: Duration) -> Ended {
+    let stage = Scenario::new(&ids(3))
+        .with("rollout: { batch_size: 1, in_flight: 2 }\njobs: { timeout: 1h }\nchecks: { before: false }")
+        .with("window:\n  timezone: Asia/Singapore\n  opens: { days: [sat], at: \"01:00\" }\n  duration: 1h\n")
+        .settings(|cloud| cloud.job_duration = Duration::from_secs(14 * 60))
+        .clock("2026-11-27T17:37:00Z")
+        .pace(100)
+        .start();
+    let mut running = stage.spawn("run night.yaml");
+    running.until("two answers", |stage| stage.durable_jobs().len() == 2);
+    std::thread::sleep(later);
+    running.kill();
+    stage.run("resume").with_code(32)
+}
+
+#[test]
+fn a_job_that_is_open_when_the_run_is_left_still_counts_for_the_time_that_is_left() {
+    // Right after the two began; and when there has been no time left for a third for a minute.
+    at_once(&[0, 7_500], |later| {
+        let ended = taken_up_with_long_jobs_under_way(Duration::from_millis(*later));
+        let ended = ended.with_outcomes(&[("stopped", 2), ("not_sent/cutoff", 1)]);
+        assert_eq!(ended.accepted_sizes(), [1, 1]);
+    });
 }
 
 #[test]

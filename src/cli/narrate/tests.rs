@@ -95,6 +95,7 @@ fn events() -> Vec<Event> {
             milliseconds: 90_000,
         },
         Event::StillRunning,
+        Event::JobSeenRunning { batch, attempt: 1 },
         Event::SendingStopped {
             cause: StopCause::Unreachable,
             evidence,

@@ -150,6 +150,14 @@ pub enum Error {
         /// What was typed.
         answer: String,
     },
+    /// Nobody can be asked for confirmation, and nothing else approves the run.
+    #[error("cannot ask for confirmation: {missing}")]
+    NoTerminal {
+        /// Which stream is not a terminal.
+        missing: &'static str,
+        /// The same command in a form that needs no confirmation.
+        command: String,
+    },
     /// There is nothing to go on with.
     #[error("there is no unfinished run")]
     NoUnfinished,
@@ -215,6 +223,7 @@ impl Error {
             | Self::SavedListing(..)
             | Self::OtherListing { .. }
             | Self::NotAListing(_)
+            | Self::NoTerminal { .. }
             | Self::NoUnfinished
             | Self::SeveralUnfinished(_)
             | Self::AlreadyFinished(_)
@@ -308,6 +317,9 @@ impl Error {
             Self::Simulator(error) => error.hint()?.into(),
             Self::Declined { .. } => {
                 "type the number of targets, or give `--yes` if nobody is to be asked".into()
+            }
+            Self::NoTerminal { command, .. } => {
+                format!("to run without confirmation: `{command}`").into()
             }
             Self::NoUnfinished => {
                 "to look at a finished run again, name it: `lightsout settle RUN_ID`".into()
@@ -435,6 +447,7 @@ mod tests {
     #[case(Error::Policy("p.yaml".into(), Distrust::NotAFile("p.yaml".into())), 23)]
     #[case(Error::InterruptedReading, 24)]
     #[case(Error::Declined { targets: "2 targets".to_owned(), done: "stopped", answer: "y".to_owned() }, 24)]
+    #[case(Error::NoTerminal { missing: "stderr is not a terminal", command: String::new() }, 2)]
     #[case(Error::Internal("start", "no threads".into()), 70)]
     fn each_error_has_its_code(#[case] error: Error, #[case] code: u8) {
         assert_eq!(error.exit().code(), code);

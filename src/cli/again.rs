@@ -1,12 +1,12 @@
 //! The command to type for a real run of the same thing, for reports and summaries.
 //!
-//! Pure. Owns spelling flags out again for a shell. Invariant: what is printed can be pasted, and
+//! Owns spelling flags out again for a shell. Invariant: what is printed can be pasted, and
 //! means the same targets under the same policies.
 
 use std::path::Path;
 
-use super::Invocation;
 use super::args::{LiftingFlags, NarrowingFlags, RunFlags, UndoFlags, VariableFlags};
+use super::{Invocation, binding};
 use crate::ids::RunId;
 
 /// The run that these flags ask for, without `--dry-run`, `--report` and the like.
@@ -24,6 +24,15 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> String {
     command.push_str(&narrowed(&flags.narrowing));
     command.push_str(&lifted(&flags.lifting));
     under(invocation, command)
+}
+
+/// The same run without a person at a terminal: of the committed plan if there is one, else with `--yes`.
+pub(super) fn unattended(invocation: &Invocation<'_>, flags: &RunFlags) -> String {
+    let file = flags.file.as_deref();
+    let committed = file.is_some_and(|file| binding::place(file).exists());
+    let approval = if committed { "--locked" } else { "--yes" };
+    let wait = if flags.wait { " --wait" } else { "" };
+    format!("{} {approval}{wait}", run(invocation, flags))
 }
 
 /// The undo of a run.

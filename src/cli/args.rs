@@ -235,7 +235,7 @@ pub(super) struct RunFlags {
     /// finished in this occurrence of the window, the next one is waited for.
     #[arg(long, conflicts_with = "dry_run")]
     pub(super) wait: bool,
-    /// Do not ask for the number of targets on a terminal.
+    /// Do not ask for the number of targets. Required without a terminal, unless `--locked` or `--plan` is given.
     #[arg(long)]
     pub(super) yes: bool,
     #[command(flatten)]

@@ -1,22 +1,42 @@
 //! Asking a person at a terminal for the number of targets.
 //!
-//! Owns the question. Invariant: without a terminal on both sides nothing ever asks.
+//! Owns the question. Invariant: only a [`Terminal`] is asked, and one exists only if stdin and stderr are both
+//! terminals. A run that nothing else approves cannot start without it.
 
 use super::Invocation;
 use crate::error::Error;
 use crate::plan::Plan;
 use crate::report::count;
 
-/// Asks, where somebody can answer; an error unless the answer is the number of targets.
+/// A terminal on which a person can read the question and answer it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terminal(());
+
+impl Terminal {
+    /// The terminal of this invocation. Without one, the error suggests `command`, which needs no confirmation.
+    pub(super) fn require(
+        invocation: &Invocation<'_>,
+        command: impl FnOnce() -> String,
+    ) -> Result<Self, Error> {
+        let around = invocation.around;
+        let missing = match (around.stdin_is_terminal, around.stderr_is_terminal) {
+            (true, true) => return Ok(Self(())),
+            (false, true) => "stdin is not a terminal",
+            (true, false) => "stderr is not a terminal",
+            (false, false) => "stdin and stderr are not terminals",
+        };
+        let command = command();
+        Err(Error::NoTerminal { missing, command })
+    }
+}
+
+/// Asks for the number of targets. Any other answer is an error.
 pub(super) fn confirm(
     invocation: &Invocation<'_>,
+    _terminal: Terminal,
     plan: &Plan,
     targets: usize,
 ) -> Result<(), Error> {
-    let around = invocation.around;
-    if !(around.stdin_is_terminal && around.stderr_is_terminal) {
-        return Ok(());
-    }
     let answer = invocation.printer.ask(question(plan, targets));
     let answer = answer.map_err(|error| super::internal("ask for confirmation", error))?;
     if is_number(&answer, targets) {

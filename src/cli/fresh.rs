@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::args::{CloudFlags, NarrowingFlags};
 use super::cloud::{Account, Connected};
+use super::confirm::Terminal;
 use super::execution::{Beginning, Engine, Execution, perform};
 use super::policies::{self, Asking, InForce};
 use super::timing::{self, Timing};
@@ -58,11 +59,11 @@ pub(super) struct Told<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Consent<'a> {
     Given,
-    /// On a terminal it is asked for.
-    ToBeAsked,
-    /// On a terminal it is asked for before a time is waited for, at which nobody may be there: it holds for the
-    /// plan of this digest.
-    Ahead(&'a Cell<Option<Digest>>),
+    /// The person at the terminal is asked.
+    ToBeAsked(Terminal),
+    /// The person at the terminal is asked before the run waits, because later nobody may be there. The answer holds
+    /// for the plan of this digest.
+    Ahead(Terminal, &'a Cell<Option<Digest>>),
 }
 
 /// A plan that may be run, and whom to ask.
@@ -102,17 +103,17 @@ pub(super) fn begin(
         wish.connected,
         (wish.cloud, wish.report),
     )?;
-    if let Consent::Ahead(agreed) = consent {
+    if let Consent::Ahead(terminal, agreed) = consent {
         if agreed.get() != Some(prepared.plan.digest) {
-            agree(invocation, &told, &prepared.plan)?;
+            agree(invocation, terminal, &told, &prepared.plan)?;
         }
         agreed.set(Some(prepared.plan.digest));
     }
     timing.check(prepared.latest.now())?;
     let clock = prepared.latest.clock();
     let state = settings::state_folder(&invocation.general, invocation.around)?;
-    if let Consent::ToBeAsked = consent {
-        agree(invocation, &told, &prepared.plan)?;
+    if let Consent::ToBeAsked(terminal) = consent {
+        agree(invocation, terminal, &told, &prepared.plan)?;
     }
     let mut lock = Lock::take(&state, &prepared.plan.project)?;
     if let Some(switch) = Switch::in_force(&state, clock.now()) {
@@ -152,10 +153,15 @@ pub(super) fn begin(
 }
 
 /// Asks for consent to what is left of a plan.
-fn agree(invocation: &Invocation<'_>, told: &Told<'_>, plan: &Plan) -> Result<(), Error> {
+fn agree(
+    invocation: &Invocation<'_>,
+    terminal: Terminal,
+    told: &Told<'_>,
+    plan: &Plan,
+) -> Result<(), Error> {
     let left_out = narrowing::narrowing(invocation, told.narrowing, plan)?;
     let left = plan.target_count() - left_out.count();
-    confirm::confirm(invocation, plan, left)
+    confirm::confirm(invocation, terminal, plan, left)
 }
 
 fn prepare(

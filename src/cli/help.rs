@@ -96,6 +96,8 @@ without one nothing ever asks. Nothing is printed on stdout, except the report o
 A plan must keep every policy: /etc/lightsout/policy.yaml, the file that LIGHTSOUT_POLICY names, and that of \
 --policy. A breach, or a policy that cannot be relied on, ends with 23 before anything is sent.
 
+On a terminal it asks for the number of targets. Without one it needs --locked, --plan or --yes, or exits with code 2.
+
 A workflow's window must be open, or the run ends with 20 and says when it opens; --wait waits for that. From the \
 window's cutoff on nothing is sent (32). --override lifts the window, freezes and an earlier run of the same opening.
 
@@ -107,7 +109,7 @@ Examples:
   lightsout run workflows/weekly-stop.yaml
   lightsout run workflows/weekly-stop.yaml --dry-run
   lightsout run --plan weekly-stop.plan.json --report reports/tonight.json
-  lightsout run workflows/weekly-stop.yaml --label change=CHG0042 --quiet
+  lightsout run workflows/weekly-stop.yaml --label change=CHG0042 --yes --quiet
   lightsout run workflows/weekly-stop.yaml --locked --wait
   lightsout run workflows/weekly-stop.yaml --override CHG0042";
 
@@ -147,7 +149,7 @@ left alone.
 
 Refused: a run that is not finished, a rehearsal, an undo itself, a run that was undone before, and one that \
 began longer ago than `--max-age`. A report names its run; what was stopped is told by the run's own folder, \
-so that must be in the state folder. The workflow's `report` is not written to.
+so that must be in the state folder. The workflow's `report` is not written to. Without a terminal it needs `--yes`.
 
 What an undo left out or did not come to, a further one starts; no server is started that an earlier undo \
 has started, or may have.";

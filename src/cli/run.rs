@@ -9,6 +9,7 @@ use std::path::Path;
 
 use super::args::RunFlags;
 use super::cloud::Account;
+use super::confirm::Terminal;
 use super::execution::Engine;
 use super::fresh::{Consent, Told, Wish, begin};
 use super::selecting::{Made, Source};
@@ -23,10 +24,11 @@ use crate::untrusted::for_terminal;
 
 pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit, Error> {
     let (agreed, mut engine) = (Cell::new(None), None);
+    let consent = consent(invocation, flags, &agreed)?;
     loop {
         let made = planned(invocation, flags)?;
         let account = Account::of_plan(&made.plan);
-        match try_now(invocation, flags, made, (&agreed, &mut engine)) {
+        match try_now(invocation, flags, made, (consent, &mut engine)) {
             Err(Error::NotNow(why)) if flags.wait => {
                 waiting::wait(invocation, &mut engine, &account, why)?;
             }
@@ -40,7 +42,7 @@ fn try_now(
     invocation: &Invocation<'_>,
     flags: &RunFlags,
     made: Made,
-    (agreed, engine): (&Cell<Option<Digest>>, &mut Option<Engine>),
+    (consent, engine): (Consent<'_>, &mut Option<Engine>),
 ) -> Result<Exit, Error> {
     let Made {
         plan, connected, ..
@@ -63,7 +65,7 @@ fn try_now(
             beside: beside(flags),
             lifts: flags.lifting.reason(),
         },
-        consent: consent(flags, agreed),
+        consent,
     };
     if flags.dry_run {
         return dry_run::dry_run(invocation, wish);
@@ -71,15 +73,21 @@ fn try_now(
     begin(invocation, engine, wish, |_| Ok(()))
 }
 
-/// A plan that was reviewed is not asked about.
-fn consent<'a>(flags: &RunFlags, agreed: &'a Cell<Option<Digest>>) -> Consent<'a> {
-    if flags.plan.is_some() || flags.locked || flags.yes {
-        Consent::Given
-    } else if flags.wait {
-        Consent::Ahead(agreed)
-    } else {
-        Consent::ToBeAsked
+/// Only a run of a reviewed plan, one with `--yes` and a dry run need no confirmation.
+fn consent<'a>(
+    invocation: &Invocation<'_>,
+    flags: &RunFlags,
+    agreed: &'a Cell<Option<Digest>>,
+) -> Result<Consent<'a>, Error> {
+    if flags.plan.is_some() || flags.locked || flags.yes || flags.dry_run {
+        return Ok(Consent::Given);
     }
+    let terminal = Terminal::require(invocation, || again::unattended(invocation, flags))?;
+    Ok(if flags.wait {
+        Consent::Ahead(terminal, agreed)
+    } else {
+        Consent::ToBeAsked(terminal)
+    })
 }
 
 /// The file that the window is in.

@@ -10,6 +10,7 @@ use std::path::Path;
 use super::args::{NarrowingFlags, UndoFlags};
 use super::chosen::Undone;
 use super::cloud::Account;
+use super::confirm::Terminal;
 use super::fresh::{Consent, Told, Wish, begin};
 use super::{Invocation, again, cloud, dry_run, settings, sources};
 use crate::error::Error;
@@ -24,6 +25,12 @@ use crate::undo::{self, Earlier, Refused, WayBack};
 pub(super) fn undo(invocation: &Invocation<'_>, flags: &UndoFlags) -> Result<Exit, Error> {
     let state = settings::state_folder(&invocation.general, invocation.around)?;
     let run = run(&state, flags)?;
+    let again = again::undo(invocation, &run, flags);
+    let consent = if flags.yes || flags.dry_run {
+        Consent::Given
+    } else {
+        Consent::ToBeAsked(Terminal::require(invocation, || format!("{again} --yes"))?)
+    };
     let back = way_back(invocation, &state, &run, flags)?;
     tell(invocation, &run, &back);
     let digest = back.plan.digest;
@@ -40,17 +47,13 @@ pub(super) fn undo(invocation: &Invocation<'_>, flags: &UndoFlags) -> Result<Exi
         told: Told {
             narrowing: &narrowing,
             labels: BTreeMap::new(),
-            again: again::undo(invocation, &run, flags),
+            again,
             undoes: Some(run.clone()),
             approval: Approval::Other,
             beside: Path::new(""),
             lifts: flags.lifting.reason(),
         },
-        consent: if flags.yes {
-            Consent::Given
-        } else {
-            Consent::ToBeAsked
-        },
+        consent,
     };
     if flags.dry_run {
         return dry_run::dry_run(invocation, wish);

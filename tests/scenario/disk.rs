@@ -97,7 +97,7 @@ fn holds(case: &str, stage: &Stage, output: &Output) -> i32 {
 fn limited(stage: &Stage, blocks: usize, padding: usize) -> Output {
     let program = env!("CARGO_BIN_EXE_lightsout");
     let file = format!("{}night.yaml", "./".repeat(padding / 2));
-    let script = format!("ulimit -f {blocks}; exec {program} run {file}");
+    let script = format!("ulimit -f {blocks}; exec {program} run {file} --yes");
     let mut command = stage.surrounded("sh", std::iter::empty());
     command.args(["-c", &script]).output().unwrap()
 }
@@ -245,7 +245,7 @@ fn too_few_open_files_are_an_internal_error_before_anything_is_sent() {
     let mut codes = Vec::new();
     for files in 4..8 {
         let program = env!("CARGO_BIN_EXE_lightsout");
-        let script = format!("ulimit -n {files}; exec {program} run night.yaml");
+        let script = format!("ulimit -n {files}; exec {program} run night.yaml --yes");
         let mut command = stage.surrounded("sh", std::iter::empty());
         let output = command.args(["-c", &script]).output().unwrap();
         let err = String::from_utf8_lossy(&output.stderr);

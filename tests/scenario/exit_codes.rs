@@ -325,7 +325,7 @@ fn code_70_where_the_system_denies_what_the_program_needs() {
     let mut codes = Vec::new();
     for files in 3..16 {
         let program = env!("CARGO_BIN_EXE_lightsout");
-        let script = format!("ulimit -n {files} && exec {program} run night.yaml");
+        let script = format!("ulimit -n {files} && exec {program} run night.yaml --yes");
         let output = stage
             .surrounded("sh", ["-c", &script].into_iter())
             .output()

@@ -4,7 +4,7 @@
 
 use std::os::unix::fs::symlink;
 
-use crate::scenario::{Ended, PROJECT, Scenario, Stage, at_once, ids};
+use crate::scenario::{Ended, PROJECT, Scenario, Stage, at_once, ids, needs_confirmation};
 
 /// Most seconds that an unoptimised program may take on a machine that is busy with other things.
 const SOON: u32 = 120;
@@ -13,7 +13,12 @@ const BOUNDED: usize = 200_000;
 
 fn soon(stage: &Stage, line: &str) -> Ended {
     let program = env!("CARGO_BIN_EXE_lightsout");
-    let words = format!("{SOON} {program} {line}");
+    let yes = if needs_confirmation(line) {
+        " --yes"
+    } else {
+        ""
+    };
+    let words = format!("{SOON} {program} {line}{yes}");
     let output = stage
         .surrounded("timeout", words.split_whitespace())
         .output()

@@ -10,7 +10,7 @@ use std::process::Stdio;
 use lightsout::event::Event;
 use serde_json::{Value, json};
 
-use crate::scenario::{Ended, Scenario, Stage, at_once, ids, ids_from};
+use crate::scenario::{Ended, Scenario, Stage, at_once, ids, ids_from, needs_confirmation};
 
 /// Writes a policy that only its owner can change.
 fn policy(stage: &Stage, name: &str, rules: &str) {
@@ -530,8 +530,13 @@ fn a_flag_adds_a_policy_and_replaces_none() {
 #[expect(clippy::print_stdout, reason = "a test that does nothing must say so")]
 /// In a mount namespace of its own, where `/etc` is another one: nothing of this machine is touched.
 fn with_etc(stage: &Stage, prepare: &str, line: &str) -> Option<Ended> {
+    let yes = if needs_confirmation(line) {
+        " --yes"
+    } else {
+        ""
+    };
     let script = format!(
-        "umask 022 && mount -t tmpfs none /etc && mkdir /etc/lightsout && {prepare} && exec \"$0\" {line}"
+        "umask 022 && mount -t tmpfs none /etc && mkdir /etc/lightsout && {prepare} && exec \"$0\" {line}{yes}"
     );
     let program = env!("CARGO_BIN_EXE_lightsout");
     let words = ["--mount", "sh", "-c", &script, program];

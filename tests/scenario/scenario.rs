@@ -377,8 +377,17 @@ impl Stage {
         simulator.map(Simulator::stats).unwrap_or_default()
     }
 
-    /// The program, about to be run.
+    /// The program, about to be run without a terminal. A run or undo that needs a confirmation gets `--yes`.
     pub(crate) fn command(&self, line: &str) -> Command {
+        let mut command = self.unconfirmed(line);
+        if needs_confirmation(line) {
+            command.arg("--yes");
+        }
+        command
+    }
+
+    /// The program with exactly these arguments.
+    pub(crate) fn unconfirmed(&self, line: &str) -> Command {
         self.surrounded(env!("CARGO_BIN_EXE_lightsout"), line.split_whitespace())
     }
 
@@ -466,6 +475,16 @@ impl Stage {
         }
         text
     }
+}
+
+/// Whether the program would ask a person before it sends.
+pub(crate) fn needs_confirmation(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    let approved = |word| ["--yes", "--locked", "--plan", "--dry-run", "--help"].contains(&word);
+    words
+        .next()
+        .is_some_and(|verb| ["run", "undo"].contains(&verb))
+        && !words.any(approved)
 }
 
 /// How many servers were in accepted requests.

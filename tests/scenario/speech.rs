@@ -165,25 +165,70 @@ fn data_is_all_that_reaches_stdout() {
 }
 
 #[test]
-fn without_a_terminal_nobody_is_asked() {
+fn without_a_terminal_a_run_and_an_undo_need_an_approval() {
     let stage = Scenario::new(&ids(2)).start();
-    // An open pipe with nothing in it: whoever reads from it waits for ever.
-    let running = stage
-        .command("run night.yaml")
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let ended = stage
-        .ended(running.wait_with_output().unwrap())
-        .with_code(0);
-    assert!(!ended.err.contains("Type"), "{}", ended.err);
+    let refused = |line: &str, hint: &str| {
+        // An open pipe with nothing in it: reading from it would block for ever.
+        let mut command = stage.unconfirmed(line);
+        let running = command.stdin(Stdio::piped()).spawn().unwrap();
+        let ended = stage.ended(running.wait_with_output().unwrap());
+        ended.with_code(2).saying(&[
+            "error: cannot ask for confirmation: stdin and stderr are not terminals",
+            &format!("hint: to run without confirmation: `{hint}`"),
+        ])
+    };
+    for (line, hint) in [
+        ("run night.yaml", "lightsout run night.yaml --yes"),
+        (
+            "run ./night.yaml --only canary",
+            "lightsout run ./night.yaml --only canary --yes",
+        ),
+        (
+            "run night.yaml --wait",
+            "lightsout run night.yaml --yes --wait",
+        ),
+    ] {
+        refused(line, hint).with_nothing_sent();
+    }
+    assert!(!stage.path("state").exists());
+    stage.run("plan night.yaml --write").with_code(0);
+    refused("run night.yaml", "lightsout run night.yaml --locked").with_nothing_sent();
+    stage.run("run night.yaml --dry-run").with_code(0);
+    stage.run("run night.yaml --locked").with_code(0);
+    let undo = format!("lightsout undo {} --yes", stage.run_id());
+    assert_eq!(refused("undo --last night", &undo).stats.starts, []);
+    stage.run("undo --last night --dry-run").with_code(0);
+    stage.run("undo --last night --yes").with_code(0);
+}
+
+#[test]
+fn the_stream_that_is_no_terminal_is_named() {
+    let stage = Scenario::new(&ids(2)).start();
+    let program = env!("CARGO_BIN_EXE_lightsout");
+    for (redirected, named) in [
+        ("< /dev/null", "stdin is not a terminal"),
+        (
+            "2>&1 | cat; exit ${PIPESTATUS[0]}",
+            "stderr is not a terminal",
+        ),
+    ] {
+        let script = format!("bash -c '{program} run night.yaml {redirected}'");
+        if let Some(ended) = typed_on_a_terminal(&stage, &script, "2\n") {
+            let named = format!("cannot ask for confirmation: {named}");
+            ended.with_code(2).with_nothing_sent().saying(&[&named]);
+        }
+    }
 }
 
 /// Runs the program on a terminal on which somebody types.
 fn on_a_terminal(stage: &Stage, line: &str, typed: &str) -> Option<Ended> {
     let program = env!("CARGO_BIN_EXE_lightsout");
-    let command = format!("{program} {line}");
-    let mut script = stage.surrounded("script", ["-qec", &command, "/dev/null"].into_iter());
+    typed_on_a_terminal(stage, &format!("{program} {line}"), typed)
+}
+
+/// Runs a command of a shell on a terminal on which somebody types.
+fn typed_on_a_terminal(stage: &Stage, command: &str, typed: &str) -> Option<Ended> {
+    let mut script = stage.surrounded("script", ["-qec", command, "/dev/null"].into_iter());
     let running = script.env("TERM", "xterm").stdin(Stdio::piped()).spawn();
     let mut running = match running {
         Ok(running) => running,

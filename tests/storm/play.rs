@@ -134,7 +134,7 @@ impl Scene {
 pub(crate) fn storm(seed: u64) -> Story {
     let mut scene = Scene::set(seed);
     let mut rng = scene.invention.rng.clone();
-    let mut line = "run storm.yaml".to_owned();
+    let mut line = "run storm.yaml --yes".to_owned();
     let (mut ends, mut calm) = (Vec::new(), 0);
     for number in 0.. {
         let in_calm = scene.is_calm();
@@ -196,7 +196,7 @@ fn next(scene: &Scene, code: Option<i32>) -> Option<String> {
     match code {
         // Killed after its last record: whoever looks again gets the report.
         None if over => Some(format!("settle {run}")),
-        None if !judge::has_begun(scene) => Some("run storm.yaml".to_owned()),
+        None if !judge::has_begun(scene) => Some("run storm.yaml --yes".to_owned()),
         None | Some(24 | 34) => Some(format!("resume {run} --send")),
         Some(33) => Some(format!("settle {run}")),
         Some(_) => None,

@@ -32,7 +32,7 @@ pub(crate) fn undo(seed: u64, scene: &Scene, report: &Value, rng: &mut Rng) -> W
     let run = report["run_id"].as_str().unwrap();
     let wanted = seen_to_go_off(report);
     let before: BTreeSet<PathBuf> = scene.runs().into_iter().collect();
-    let undo = format!("undo {run}");
+    let undo = format!("undo {run} --yes");
     let mut line = undo.clone();
     let mut broken_off = 0;
     for number in 100.. {

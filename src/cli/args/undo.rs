@@ -33,7 +33,7 @@ pub(in crate::cli) struct UndoFlags {
     /// A further place for the JSON report; must be free.
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) report: Option<PathBuf>,
-    /// Do not ask for the number of servers on a terminal.
+    /// Do not ask for the number of servers. Required without a terminal.
     #[arg(long)]
     pub(in crate::cli) yes: bool,
     /// Refuse a run that began longer ago, such as `36h` or `14d`.

@@ -246,13 +246,13 @@ pub(super) struct RunFlags {
 #[derive(Debug, Args)]
 pub(super) struct NarrowingFlags {
     /// Run only this group of the plan; may be given several times.
-    #[arg(long, value_name = "GROUP", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "GROUP")]
     pub(super) only: Vec<String>,
     /// Leave out the servers of this file, an ID a line.
-    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "FILE")]
     pub(super) exclude: Option<PathBuf>,
     /// Leave out the servers that earlier runs of the same plan have stopped.
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long)]
     pub(super) remaining: bool,
 }
 

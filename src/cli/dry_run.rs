@@ -34,13 +34,13 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
     let shown = plan::to_text(plan, &judgement);
     invocation.printer.note(shown.trim_end_matches('\n'));
     let clock = cloud::clock(invocation, &Account::of_plan(plan))?;
-    let permit = match &in_force {
+    let (permit, not_now) = match &in_force {
         Ok(in_force) => {
             let timing = Timing::of(in_force, plan, wish.told.beside, lifts);
-            timing.warn(invocation, clock.now());
-            timing.permit(clock.now(), Turn::default())
+            let warning = timing.warn(invocation, clock.now());
+            (timing.permit(clock.now(), Turn::default()), warning)
         }
-        Err(_) => Permit::default(),
+        Err(_) => (Permit::default(), None),
     };
     timing::tell_idle(invocation, &permit);
     let recorder = Recorder::new(
@@ -56,7 +56,7 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
         labels: wish.told.labels,
         again: wish.told.again,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        warnings: left_out.warning.into_iter().collect(),
+        warnings: left_out.warning.into_iter().chain(not_now).collect(),
         narrowed: left_out.narrowed,
         undoes: wish.told.undoes,
         approval: wish.told.approval,

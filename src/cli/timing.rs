@@ -14,7 +14,7 @@ use super::policies::InForce;
 use crate::error::Error;
 use crate::event::{Lifted, Opened, Permit, TimeRule};
 use crate::ids::RunId;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlanWarning};
 use crate::policy::Lifting;
 use crate::run::{Hours, NotNow};
 use crate::state::{Ran, ran_in};
@@ -168,13 +168,15 @@ impl<'a> Timing<'a> {
         }
     }
 
-    /// Tells of what would refuse a run now, where nothing is sent anyway.
-    pub(super) fn warn(&self, invocation: &Invocation<'_>, now: Timestamp) {
-        if let Err(error) = self.check(now) {
-            let message = error.message();
-            let note = format!("warning: a real run would be refused now: {message}");
-            invocation.printer.note(note);
-        }
+    /// The warning that a real run would be refused now. It is printed, and returned for the report.
+    pub(super) fn warn(&self, invocation: &Invocation<'_>, now: Timestamp) -> Option<PlanWarning> {
+        let error = self.check(now).err()?;
+        let message = format!("a real run would be refused now: {}", error.message());
+        invocation.printer.note(format!("warning: {message}"));
+        Some(PlanWarning {
+            code: "not-now".to_owned(),
+            message,
+        })
     }
 }
 

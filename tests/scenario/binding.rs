@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use lightsout::ids::ServerId;
 use serde_json::{Value, json};
 
+use crate::checks::valid_report;
 use crate::scenario::{Scenario, Stage, ids, ids_from};
 
 fn reviewed() -> Stage {
@@ -200,6 +201,39 @@ fn the_next_command_of_a_narrowed_run_does_no_more_than_the_run() {
     let line = "run night.yaml --label change=CHG0042 --locked --only canary --exclude left.txt --remaining --policy policy.yaml";
     let ended = stage.run(line).with_code(30);
     assert_eq!(ended.report()["next"], json!(format!("lightsout {line}")));
+}
+
+#[test]
+fn a_dry_run_takes_the_filters_of_a_run() {
+    let stage = reviewed();
+    let shown = |line: &str, filtered: usize| {
+        let ended = stage.run(line).with_code(0);
+        let report = valid_report(&ended.out);
+        let targets = &report["narrowed"]["targets"];
+        assert_eq!(targets, &json!(filtered), "{line}");
+        let left = report["totals"]["not_sent"].as_u64();
+        assert_eq!(left, Some(8 - filtered as u64), "{line}");
+        let expected = format!("lightsout {}", line.replace(" --dry-run", ""));
+        assert_eq!(report["next"], json!(expected));
+    };
+    shown("run night.yaml --locked --only canary --dry-run", 6);
+    stage.write("left.txt", ids_from(3, 1)[0].to_string());
+    shown("run night.yaml --locked --exclude left.txt --dry-run", 1);
+    shown("run night.yaml --locked --remaining --dry-run", 0);
+    assert!(!stage.path("state").exists());
+    stage
+        .run("run night.yaml --locked --only canary")
+        .with_code(0);
+    let line = "run night.yaml --locked --remaining --dry-run";
+    shown(line, 2);
+    shown(
+        "run night.yaml --locked --exclude left.txt --remaining --dry-run",
+        3,
+    );
+    let unknown = stage.run("run night.yaml --only canery --dry-run");
+    unknown.with_code(2).saying(&["canary"]);
+    assert_eq!(stage.run_folders().len(), 1);
+    assert_eq!(stage.stats().accepted.len(), 2);
 }
 
 #[test]

@@ -306,10 +306,18 @@ fn a_dry_run_and_the_doctor_tell_that_the_window_is_closed() {
         .clock("2026-11-27T22:00:00Z")
         .start();
     let told = "warning: a real run would be refused now: the window is closed";
-    stage
+    let ended = stage
         .run("run night.yaml --dry-run")
         .with_code(0)
         .saying(&[told]);
+    let report: Value = serde_json::from_str(&ended.out).unwrap();
+    let warning = &report["warnings"][0];
+    assert_eq!(warning["code"], "not-now");
+    let message = warning["message"].as_str().unwrap();
+    assert!(
+        told.ends_with(message.split_once("; ").unwrap().0),
+        "{message}"
+    );
     let ended = stage.run("doctor night.yaml").with_code(0);
     assert!(ended.out.contains("warning  window"), "{}", ended.out);
     let stage = Scenario::new(&ids(1)).with(WEEKLY).clock(OPENS).start();

@@ -72,7 +72,7 @@ fn every_example_means_the_same_when_rendered() {
         let text = std::fs::read_to_string(&path).unwrap();
         let before = read("before.yaml", &text);
         let rendered = render(&SourceFile::new("a.yaml", &text), &Inputs::default()).unwrap();
-        let after = read("after.yaml", &rendered);
+        let after = read("after.yaml", &rendered.0);
         assert_eq!(before.endpoint, after.endpoint);
         assert_eq!(before.rollout, after.rollout);
         let groups = |workflow: &Workflow| -> Vec<String> {

@@ -45,7 +45,7 @@ fn look(
     flags: &DoctorFlags,
     checks: &mut Vec<Check>,
 ) -> Result<(), Error> {
-    let inputs = sources::inputs(invocation, &flags.variables, &[])?;
+    let inputs = sources::inputs_of_run(invocation, &flags.variables)?;
     let (plan, extent) = match selecting::offline(&flags.file, &inputs) {
         Ok(made) => made,
         Err(error) => {

@@ -17,8 +17,9 @@ pub(super) fn inventory(
     invocation: &Invocation<'_>,
     flags: &InventoryFlags,
 ) -> Result<Exit, Error> {
-    let inputs = sources::inputs(invocation, &flags.variables, &[])?;
+    let inputs = sources::inputs(invocation, &flags.variables)?;
     let workflow = sources::workflow(&flags.file, &inputs)?;
+    selecting::tell(invocation, &workflow.warnings);
     if let Some(path) = &flags.out {
         check_replaceable(path)?;
     }

@@ -15,7 +15,7 @@ use crate::policy::Approval;
 use crate::state;
 
 pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exit, Error> {
-    let inputs = sources::inputs(invocation, &flags.variables, &[])?;
+    let inputs = sources::inputs(invocation, &flags.variables)?;
     let source = match &flags.inventory {
         _ if flags.check => Source::Committed,
         _ if flags.frozen => Source::Frozen,

@@ -19,7 +19,7 @@ use crate::policy::{
     self, Approval, Case, FIXED, Lifting, Places, Policies, PolicyError, Reading, judge,
     judge_account, needs_reading,
 };
-use crate::workflow::Workflow;
+use crate::workflow::{EnvGrants, Workflow};
 
 /// The policies that apply, and how the plan came to be run.
 #[derive(Debug, Clone)]
@@ -131,6 +131,15 @@ impl InForce {
             singles.into_iter().flatten().collect(),
         ))
     }
+}
+
+/// What workflows may read of the environment; only the open prefix if a policy cannot be relied on.
+pub(super) fn env_grants(invocation: &Invocation<'_>) -> EnvGrants {
+    let in_force = InForce::read(invocation, Approval::Open);
+    in_force.map_or_else(
+        |_| EnvGrants::default(),
+        |in_force| in_force.policies.env_grants(),
+    )
 }
 
 /// Hosts that credentials may go to besides the cloud's own; none where a policy cannot be relied on.

@@ -38,7 +38,10 @@ const FACTOR: NonZeroU32 = match NonZeroU32::new(60) {
 };
 
 pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Result<Exit, Error> {
-    let inputs = sources::inputs(invocation, &flags.variables, &[])?;
+    let inputs = match flags.at {
+        Some(_) => sources::inputs_of_run(invocation, &flags.variables)?,
+        None => sources::inputs(invocation, &flags.variables)?,
+    };
     let source = match &flags.inventory {
         Some(listing) => Source::Saved(listing),
         None => Source::Invented,

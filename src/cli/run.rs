@@ -12,6 +12,7 @@ use super::cloud::Account;
 use super::confirm::Terminal;
 use super::execution::Engine;
 use super::fresh::{Consent, Told, Wish, begin};
+use super::policies::InForce;
 use super::selecting::{Made, Source};
 use super::{Invocation, again, binding, dry_run, selecting, sources, waiting};
 use crate::error::Error;
@@ -21,6 +22,7 @@ use crate::plan;
 use crate::policy::Approval;
 use crate::power::Action;
 use crate::untrusted::for_terminal;
+use crate::workflow::Inputs;
 
 pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Exit, Error> {
     let (agreed, mut engine) = (Cell::new(None), None);
@@ -126,7 +128,14 @@ fn planned(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Made, Error>
         }
         (None, file) => {
             let file = file.as_deref().unwrap_or(Path::new(""));
-            let inputs = sources::inputs(invocation, &flags.variables, &flags.label)?;
+            if !flags.dry_run {
+                // A policy that cannot be relied on is the cause to name, not what it would have granted.
+                InForce::read(invocation, approval(flags))?;
+            }
+            let inputs = Inputs {
+                labels: flags.label.clone(),
+                ..sources::inputs_of_run(invocation, &flags.variables)?
+            };
             let source = match (flags.locked, flags.dry_run) {
                 (true, _) => Source::Committed,
                 (false, true) => Source::Nowhere,

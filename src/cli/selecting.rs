@@ -175,7 +175,8 @@ pub(super) fn offline(path: &Path, inputs: &Inputs) -> Result<(Plan, Extent), Er
     Ok((plan, extent))
 }
 
-fn tell(invocation: &Invocation<'_>, warnings: &[Diagnostic]) {
+/// Prints the warnings about a workflow.
+pub(super) fn tell(invocation: &Invocation<'_>, warnings: &[Diagnostic]) {
     if !warnings.is_empty() {
         let text = to_text(warnings, invocation.printer.voice().colour_err);
         invocation.printer.note(text.trim_end_matches('\n'));

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use super::args::VariableFlags;
 use super::{Invocation, policies};
-use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::diagnostic::{Diagnostic, Severity, SourceFile};
 use crate::error::Error;
 use crate::inventory::{self, Folders, Known};
 use crate::named_file;
 use crate::plan::{self, Judgement, Plan};
-use crate::workflow::{self, Inputs, Workflow};
+use crate::workflow::{self, EnvVariables, Inputs, Workflow};
 
 /// How much is known of a valid workflow's targets.
 #[derive(Debug, Clone, Copy)]
@@ -41,20 +41,36 @@ pub(super) fn read(path: &Path) -> Result<SourceFile, Error> {
     Ok(SourceFile::new(&path.display().to_string(), &text))
 }
 
-/// What flags and environment bring beside a workflow.
+/// What flags and environment bring beside a workflow. An environment variable that is not granted is a warning.
 pub(super) fn inputs(
     invocation: &Invocation<'_>,
     variables: &VariableFlags,
-    labels: &[(String, String)],
 ) -> Result<Inputs, Error> {
+    gather(invocation, variables, Severity::Warning)
+}
+
+/// The same for a command that obeys the machine's policies: there it is an error.
+pub(super) fn inputs_of_run(
+    invocation: &Invocation<'_>,
+    variables: &VariableFlags,
+) -> Result<Inputs, Error> {
+    gather(invocation, variables, Severity::Error)
+}
+
+fn gather(
+    invocation: &Invocation<'_>,
+    variables: &VariableFlags,
+    ungranted: Severity,
+) -> Result<Inputs, Error> {
+    let grants = policies::env_grants(invocation);
     let vars_files = variables.vars_file.iter();
     Ok(Inputs {
         vars: variables.var.clone(),
         vars_files: vars_files
             .map(|path| read(path))
             .collect::<Result<_, _>>()?,
-        env: invocation.around.variables.clone(),
-        labels: labels.to_vec(),
+        env: EnvVariables::new(invocation.around.variables.clone(), grants, ungranted),
+        labels: Vec::new(),
     })
 }
 

@@ -15,7 +15,7 @@ use crate::inventory::Known;
 use crate::workflow::Inputs;
 
 pub(super) fn validate(invocation: &Invocation<'_>, flags: &ValidateFlags) -> Result<Exit, Error> {
-    let inputs = sources::inputs(invocation, &flags.variables, &[])?;
+    let inputs = sources::inputs(invocation, &flags.variables)?;
     let mut findings = Vec::new();
     let mut fine = Vec::new();
     for file in &flags.files {

@@ -11,7 +11,7 @@ use super::args::{Instant, WindowFlags};
 use super::calendar::{calendar, freeze_files};
 use super::cloud::{self, Account};
 use super::policies::InForce;
-use super::{Invocation, sources};
+use super::{Invocation, selecting, sources};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::policy::Approval;
@@ -19,8 +19,9 @@ use crate::window::Window;
 use crate::workflow::Workflow;
 
 pub(super) fn window(invocation: &Invocation<'_>, flags: &WindowFlags) -> Result<Exit, Error> {
-    let inputs = sources::inputs(invocation, &flags.variables, &[])?;
+    let inputs = sources::inputs(invocation, &flags.variables)?;
     let workflow = sources::workflow(&flags.file, &inputs)?;
+    selecting::tell(invocation, &workflow.warnings);
     let in_force = InForce::read(invocation, Approval::Open)?;
     let moment = moment(invocation, flags, &workflow)?;
     let files = freeze_files(workflow.window.as_ref(), &flags.file);

@@ -16,6 +16,7 @@ use crate::document::schema::check;
 use crate::document::{Format, whole_numbers, yaml};
 use crate::glob::{Glob, InvalidGlob};
 use crate::ids::{Endpoint, InvalidId, ProjectId, ServerId};
+use crate::workflow::EnvPrefix;
 
 /// The schema's text, as published in `schemas/policy.schema.json`.
 pub const SCHEMA: &str = include_str!("../../schemas/policy.schema.json");
@@ -98,6 +99,7 @@ struct RawPolicy {
     #[serde(default)]
     freeze: Vec<String>,
     allow_override: Option<bool>,
+    env_prefixes: Option<Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -136,7 +138,13 @@ fn rules(value: Value) -> Result<Rules, String> {
         require: raw.require.into_iter().map(requirement).collect(),
         freeze: raw.freeze,
         allow_override: raw.allow_override,
+        env_prefixes: raw.env_prefixes.map(env_prefixes).transpose()?,
     })
+}
+
+fn env_prefixes(texts: Vec<String>) -> Result<Vec<EnvPrefix>, String> {
+    let parsed = texts.iter().map(|text| text.parse());
+    parsed.collect::<Result<_, _>>().map_err(str::to_owned)
 }
 
 fn parsed<T: std::str::FromStr<Err = InvalidId>>(
@@ -227,6 +235,17 @@ mod tests {
                 "invalid-value"
             ]
         );
+    }
+
+    #[test]
+    fn prefixes_of_the_environment_are_long_enough() {
+        let rules = read("version: 1\nenv_prefixes: [STOP_, LIGHTSOUT_VAR_X_]").unwrap();
+        assert_eq!(rules.env_prefixes.map(|list| list.len()), Some(2));
+        assert_eq!(read("version: 1").unwrap().env_prefixes, None);
+        for wrong in ["''", "_", "AB_", "STOP", "1AB_", "'*_'", "'STOP_\\n'"] {
+            let text = format!("version: 1\nenv_prefixes: [{wrong}]");
+            assert_eq!(codes(&text), ["invalid-value"], "{wrong}");
+        }
     }
 
     #[test]

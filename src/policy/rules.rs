@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use crate::freeze::Closure;
 use crate::glob::Glob;
 use crate::ids::{Endpoint, ProjectId, ServerId};
+use crate::workflow::{EnvGrants, EnvPrefix};
 
 /// Every policy that applies; none is no restriction.
 #[derive(Debug, Clone, Default)]
@@ -65,6 +66,8 @@ pub struct Rules {
     pub freeze: Vec<String>,
     /// Whether a run may lift what forbids sending at its time; not said is allowed.
     pub allow_override: Option<bool>,
+    /// Prefixes of environment variables that workflows may read, if the policy lists any.
+    pub env_prefixes: Option<Vec<EnvPrefix>>,
 }
 
 /// Something that a run must have.
@@ -181,6 +184,18 @@ impl Policies {
     pub fn dated(&self) -> impl Iterator<Item = (&str, &Closure)> {
         self.closures()
             .map(|dated| (dated.file.as_str(), &dated.closure))
+    }
+
+    /// What workflows may read of the environment. A file that only the command line names grants nothing by
+    /// itself, since it can come from the tree under review. It can only narrow what others grant.
+    pub fn env_grants(&self) -> EnvGrants {
+        let listing = self
+            .iter()
+            .filter(|policy| policy.rules.env_prefixes.is_some());
+        if listing.clone().all(|policy| policy.origin == Origin::Flag) {
+            return EnvGrants::default();
+        }
+        EnvGrants::common_to(listing.filter_map(|policy| policy.rules.env_prefixes.clone()))
     }
 
     /// Endpoints that credentials may go to besides the cloud's own. A file that only the command line

@@ -24,7 +24,7 @@ pub use model::{
 };
 pub use rollout::{MaxFailures, RestNotLast, Rollout, WaveSize, Waves};
 pub use schema::SCHEMA;
-pub use variables::{Inputs, SECRET_VARIABLES};
+pub use variables::{EnvGrants, EnvPrefix, EnvVariables, Inputs, SECRET_VARIABLES};
 
 use serde_json::{Value, json};
 
@@ -49,13 +49,17 @@ pub fn parse(source: &SourceFile, inputs: &Inputs) -> Result<Workflow, Vec<Diagn
     Ok(Workflow::new(definition))
 }
 
-/// The file with every template expanded, as YAML that means the same.
+/// The file with every template expanded, as YAML that means the same, and the warnings about it.
 ///
 /// # Errors
 /// As [`parse`].
-pub fn render(source: &SourceFile, inputs: &Inputs) -> Result<String, Vec<Diagnostic>> {
+pub fn render(
+    source: &SourceFile,
+    inputs: &Inputs,
+) -> Result<(String, Vec<Diagnostic>), Vec<Diagnostic>> {
     let expanded = expanded(source, inputs)?;
-    render::write(&expanded.value).map_err(|error| vec![defect(&error)])
+    let text = render::write(&expanded.value).map_err(|error| vec![defect(&error)])?;
+    Ok((text, expanded.warnings))
 }
 
 /// Fills in a `report` template. `date` is the day of the run, such as `2026-11-28`.

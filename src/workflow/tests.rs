@@ -211,16 +211,22 @@ fn a_list_variable_gives_servers_whose_place_is_the_expression() {
     assert_eq!(places, ["weekly.yaml:9:11", "weekly.yaml:1:1"]);
 }
 
+fn environment(pairs: &[(&str, &str)]) -> EnvVariables {
+    let pairs = pairs.iter();
+    let variables = pairs.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
+    EnvVariables::new(variables.collect(), EnvGrants::default(), Severity::Error)
+}
+
 #[test]
 fn variables_and_labels_come_from_the_caller() {
     let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
     let inputs = Inputs {
         vars: vec![pair("size", "7")],
         vars_files: vec![SourceFile::new("v.yaml", "site: az2")],
-        env: [pair("STOP_FLIGHT", "3")].into(),
+        env: environment(&[("LIGHTSOUT_VAR_FLIGHT", "3")]),
         labels: vec![pair("change", "CHG0042"), pair("owner", "me")],
     };
-    let more = "labels: { owner: you }\nvars: { steps: [1, 20%], share: 7, size: 5, site: az1, flight: { default: 1, env: STOP_FLIGHT } }\n\
+    let more = "labels: { owner: you }\nvars: { steps: [1, 20%], share: 7, size: 5, site: az1, flight: { default: 1, env: LIGHTSOUT_VAR_FLIGHT } }\n\
         rollout: { batch_size: \"{{ size }}\", in_flight: \"{{ flight }}\", waves: \"{{ steps }}\", max_failures: \"{{ share }}%\" }\ndescription: \"{{ site }}\"\n";
     let workflow = parse(&file(&with(more)), &inputs).unwrap();
     assert_eq!(
@@ -298,16 +304,14 @@ fn an_error_after_expansion_points_at_the_group_that_was_unrolled() {
 #[case::member("description: \"{{ m.x }}\"\nname: n", "name: az1-weekly-stop")]
 #[case::loop_over("  - for_each: l\n    name: \"{{ each }}\"", "  - name: canary")]
 fn what_the_environment_gave_is_never_shown(#[case] new: &str, #[case] old: &str) {
-    let vars = "vars: { s: { env: S }, m: { env: M, default: {} }, l: { env: L, default: [] } }\n";
+    let vars = "vars: { s: { env: LIGHTSOUT_VAR_S }, m: { env: LIGHTSOUT_VAR_M, default: {} }, l: { env: LIGHTSOUT_VAR_L, default: [] } }\n";
     let text = with(vars).replace(old, new);
-    let pair = |name: &str, text: &str| (name.to_owned(), text.to_owned());
     let inputs = Inputs {
-        env: [
-            pair("S", "canary/Value"),
-            pair("M", "{\"canary/Value\": 1}"),
-            pair("L", "[\"canary/Value\"]"),
-        ]
-        .into(),
+        env: environment(&[
+            ("LIGHTSOUT_VAR_S", "canary/Value"),
+            ("LIGHTSOUT_VAR_M", "{\"canary/Value\": 1}"),
+            ("LIGHTSOUT_VAR_L", "[\"canary/Value\"]"),
+        ]),
         ..Inputs::default()
     };
     let found = parse(&file(&text), &inputs).expect_err("the workflow is accepted");
@@ -335,7 +339,7 @@ fn the_rendered_file_means_the_same_and_needs_no_variables() {
          report: \"{{{{ run.id }}}}.json\"\ngroups:\n  - name: \"rack-{{{{ each }}}}\"\n    for_each: racks\n    \
          servers_from: {{ file: \"{{{{ each }}}}.csv\", where: {{ rack: \"{{{{ each }}}}\", on: true }} }}\n    batch_size: \"{{{{ size }}}}\"\n"
     );
-    let rendered = render(&file(&text), &Inputs::default()).unwrap();
+    let rendered = render(&file(&text), &Inputs::default()).unwrap().0;
     assert!(
         !rendered.contains("vars") && !rendered.contains("each"),
         "{rendered}"
@@ -357,7 +361,7 @@ fn the_rendered_file_means_the_same_and_needs_no_variables() {
         assert_eq!((&one.file, &one.matching), (&two.file, &two.matching));
     }
     assert_eq!(
-        render(&file(&rendered), &Inputs::default()).unwrap(),
+        render(&file(&rendered), &Inputs::default()).unwrap().0,
         rendered
     );
 }
@@ -469,7 +473,7 @@ proptest! {
             prop_assert!(found.iter().all(|it| it.place.is_some() && it.code != "internal"), "{found:?}");
             crate::diagnostic::to_text(&found, true);
         } else {
-            let rendered = render(&file(&changed), &Inputs::default()).unwrap();
+            let rendered = render(&file(&changed), &Inputs::default()).unwrap().0;
             prop_assert!(parse(&file(&rendered), &Inputs::default()).is_ok(), "{rendered}");
         }
     }
@@ -478,7 +482,7 @@ proptest! {
     fn any_text_of_a_description_survives_rendering(text in "([^{}]|\\n|[\u{7f}-\u{a0}\u{2028}\u{202e}]){0,40}") {
         let escaped: String = text.chars().map(|c| format!("\\U{:08x}", u32::from(c))).collect();
         let workflow = read(&with(&format!("description: \"{escaped}\"\n")));
-        let rendered = render(&workflow.source, &Inputs::default()).unwrap();
+        let rendered = render(&workflow.source, &Inputs::default()).unwrap().0;
         let again = read(&rendered);
         prop_assert_eq!(again.description.as_deref(), Some(text.as_str()));
     }

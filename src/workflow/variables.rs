@@ -4,11 +4,15 @@
 //! the declarations' own rules. Invariant: only declared variables get a value, and what the
 //! environment gave is marked secret.
 
+mod environment;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use environment::{EnvGrants, EnvPrefix, EnvVariables, SECRET_VARIABLES};
+use environment::{OPEN_PREFIX, is_credential};
 use serde_json::{Map, Value, json};
 
-use crate::diagnostic::{Diagnostic, SourceFile};
+use crate::diagnostic::{Diagnostic, Severity, SourceFile};
 
 use super::template::{Templates, has_expression, is_reserved};
 use crate::document::finding::{Finding, PLENTY, Spot, diagnose};
@@ -24,7 +28,7 @@ pub struct Inputs {
     /// `--vars-file`, weakest first: YAML mappings of names to values.
     pub vars_files: Vec<SourceFile>,
     /// The environment, of which only variables named by an `env:` are read.
-    pub env: BTreeMap<String, String>,
+    pub env: EnvVariables,
     /// `--label name=text`, added to the workflow's labels.
     pub labels: Vec<(String, String)>,
 }
@@ -64,21 +68,6 @@ pub(super) fn resolve(vars: Option<Value>, inputs: &Inputs) -> Variables {
         findings: resolver.findings,
         elsewhere,
     }
-}
-
-/// Variables of the environment that credentials are taken from.
-pub const SECRET_VARIABLES: [&str; 7] = [
-    "HUAWEICLOUD_SDK_AK",
-    "HUAWEICLOUD_SDK_SK",
-    "HUAWEICLOUD_SDK_SECURITY_TOKEN",
-    "HW_ACCESS_KEY",
-    "HW_SECRET_KEY",
-    "HW_SECURITY_TOKEN",
-    "OS_AUTH_TOKEN",
-];
-
-fn is_secret(variable: &str) -> bool {
-    SECRET_VARIABLES.contains(&variable)
 }
 
 /// One entry of `vars`, in full.
@@ -217,14 +206,10 @@ impl Resolver {
             .push(Finding::error(code, Spot::Key(pointer), message));
     }
 
-    fn declare(
-        &mut self,
-        name: &str,
-        mut declaration: Declaration,
-        env: &BTreeMap<String, String>,
-    ) {
+    fn declare(&mut self, name: &str, mut declaration: Declaration, env: &EnvVariables) {
         let pointer = format!("/vars/{}", escape_token(name));
         self.check(name, &pointer, &declaration);
+        self.check_grant(name, &pointer, &declaration, env);
         if self.broken.contains(name) {
             return;
         }
@@ -233,7 +218,7 @@ impl Resolver {
             Ok(None) if declaration.required => {
                 let message = format!("the variable `{name}` is required and has no value");
                 let finding = Finding::error("unset-variable", Spot::Key(pointer), message);
-                let hint = way_to_give(name, &declaration);
+                let hint = way_to_give(name, &declaration, env);
                 self.findings.push(finding.hint(hint));
                 self.broken.insert(name.to_owned());
             }
@@ -254,8 +239,12 @@ impl Resolver {
             self.report("reserved-name", pointer.to_owned(), message);
             self.broken.insert(name.to_owned());
         }
-        if let Some(secret) = declaration.env.as_deref().filter(|env| is_secret(env)) {
-            let message = format!("`{secret}` holds credentials, which no workflow may read");
+        if let Some(secret) = declaration.env.as_deref().filter(|env| is_credential(env)) {
+            let holds = match SECRET_VARIABLES.contains(&secret) {
+                true => "holds",
+                false => "looks as if it held",
+            };
+            let message = format!("`{secret}` {holds} credentials, which no workflow may read");
             let spot = Spot::Value(format!("{pointer}/env"));
             let finding = Finding::error("secret-variable", spot, message);
             let hint =
@@ -285,12 +274,42 @@ impl Resolver {
         }
     }
 
+    /// Whether the environment variable that a declaration names may be read.
+    fn check_grant(
+        &mut self,
+        name: &str,
+        pointer: &str,
+        declaration: &Declaration,
+        env: &EnvVariables,
+    ) {
+        let Some(variable) = declaration.env.as_deref() else {
+            return;
+        };
+        let Some(severity) = env.refusal(variable).filter(|_| !is_credential(variable)) else {
+            return;
+        };
+        let spot = Spot::Value(format!("{pointer}/env"));
+        let message = format!(
+            "`{variable}` is not read: its name does not begin with `{OPEN_PREFIX}` or a prefix that the policies grant"
+        );
+        let finding = Finding::error("env-not-granted", spot, message).hint(format!(
+            "rename it to `{OPEN_PREFIX}{variable}`, or add its prefix to `env_prefixes` in the machine's policy"
+        ));
+        self.findings.push(Finding {
+            severity,
+            ..finding
+        });
+        if severity == Severity::Error {
+            self.broken.insert(name.to_owned());
+        }
+    }
+
     /// The strongest value of a variable, converted, and where it came from.
     fn value(
         &mut self,
         name: &str,
         declaration: &mut Declaration,
-        env: &BTreeMap<String, String>,
+        env: &EnvVariables,
     ) -> Result<Option<(Value, GivenBy)>, String> {
         let default = declaration.default.as_ref();
         if let Some(text) = self.given.arguments.remove(name) {
@@ -368,12 +387,12 @@ impl Resolver {
     }
 }
 
-fn way_to_give(name: &str, declaration: &Declaration) -> String {
+fn way_to_give(name: &str, declaration: &Declaration, env: &EnvVariables) -> String {
     match &declaration.env {
-        Some(variable) => {
+        Some(variable) if env.refusal(variable).is_none() => {
             format!("give it with `--var {name}=…` or set `{variable}` in the environment")
         }
-        None => format!("give it with `--var {name}=…`"),
+        Some(_) | None => format!("give it with `--var {name}=…`"),
     }
 }
 

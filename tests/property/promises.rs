@@ -28,7 +28,7 @@ pub(crate) fn workflow(bytes: &[u8]) {
     let rendered = workflow::render(&source, &inputs);
     match workflow::parse(&source, &inputs) {
         Ok(read) => {
-            let rendered = rendered.unwrap_or_else(|findings| panic!("{findings:?}"));
+            let (rendered, _) = rendered.unwrap_or_else(|findings| panic!("{findings:?}"));
             let again = SourceFile::new("night.yaml", &rendered);
             let again = workflow::parse(&again, &inputs);
             let again = again.unwrap_or_else(|findings| panic!("{rendered}\n{findings:?}"));

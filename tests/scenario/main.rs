@@ -23,6 +23,7 @@ mod crash;
 mod damage;
 mod disk;
 mod doctor;
+mod environment;
 mod estimates;
 mod exit_codes;
 mod forge;

@@ -132,11 +132,12 @@ fn validate_tells_machines_in_json() {
 
 #[test]
 fn render_fills_in_variables() {
-    let mut stage =
-        offline("description: \"rack {{ rack }}\"\nvars: { rack: { default: b7, env: RACK } }");
+    let mut stage = offline(
+        "description: \"rack {{ rack }}\"\nvars: { rack: { default: b7, env: LIGHTSOUT_VAR_RACK } }",
+    );
     let shows = |stage: &Stage, line: &str| stage.run(line).with_code(0).out;
     assert!(shows(&stage, "render night.yaml").contains("rack b7"));
-    stage.set("RACK", "b8");
+    stage.set("LIGHTSOUT_VAR_RACK", "b8");
     stage.write("vars.yaml", "rack: b9\n");
     assert!(shows(&stage, "render night.yaml").contains("rack b8"));
     assert!(shows(&stage, "render night.yaml --vars-file vars.yaml").contains("rack b9"));

@@ -17,7 +17,11 @@ fn inputs(vars: &[(&str, &str)], file: &str, env: &[(&str, &str)]) -> Inputs {
             .then(|| SourceFile::new("vars.yaml", file))
             .into_iter()
             .collect(),
-        env: own(env).into_iter().collect(),
+        env: EnvVariables::new(
+            own(env).into_iter().collect(),
+            EnvGrants::default(),
+            Severity::Error,
+        ),
         labels: Vec::new(),
     }
 }
@@ -35,7 +39,7 @@ fn codes(vars: Value, inputs: &Inputs) -> Vec<&'static str> {
 
 #[test]
 fn the_strongest_source_of_a_value_counts() {
-    let vars = json!({ "v": { "default": "default", "env": "V" } });
+    let vars = json!({ "v": { "default": "default", "env": "LIGHTSOUT_VAR_V" } });
     let value = |inputs: &Inputs| {
         let variables = resolve(Some(vars.clone()), inputs);
         assert_eq!(variables.findings, []);
@@ -44,11 +48,11 @@ fn the_strongest_source_of_a_value_counts() {
     };
     assert_eq!(value(&inputs(&[], "", &[])), (json!("default"), false));
     assert_eq!(
-        value(&inputs(&[], "", &[("V", "env")])),
+        value(&inputs(&[], "", &[("LIGHTSOUT_VAR_V", "env")])),
         (json!("env"), true)
     );
     assert_eq!(
-        value(&inputs(&[], "v: file", &[("V", "env")])),
+        value(&inputs(&[], "v: file", &[("LIGHTSOUT_VAR_V", "env")])),
         (json!("file"), false)
     );
     assert_eq!(
@@ -83,10 +87,10 @@ fn texts_take_the_type_of_the_default(
     #[case] text: &str,
     #[case] expected: Option<Value>,
 ) {
-    let vars = json!({ "v": { "default": default, "env": "V" } });
+    let vars = json!({ "v": { "default": default, "env": "LIGHTSOUT_VAR_V" } });
     for inputs in [
         inputs(&[("v", text)], "", &[]),
-        inputs(&[], "", &[("V", text)]),
+        inputs(&[], "", &[("LIGHTSOUT_VAR_V", text)]),
     ] {
         let variables = resolve(Some(vars.clone()), &inputs);
         assert_eq!(variables.templates.variable("v"), expected.as_ref());
@@ -144,11 +148,45 @@ fn a_vars_file_has_rules_too(#[case] file: &str, #[case] code: &str) {
 #[test]
 fn no_finding_shows_a_value_from_the_environment() {
     let vars = json!({
-        "a": { "default": 1, "env": "V" },
-        "b": { "enum": ["x"], "env": "V" },
-        "c": { "pattern": "^x$", "env": "V" },
+        "a": { "default": 1, "env": "LIGHTSOUT_VAR_V" },
+        "b": { "enum": ["x"], "env": "LIGHTSOUT_VAR_V" },
+        "c": { "pattern": "^x$", "env": "LIGHTSOUT_VAR_V" },
     });
-    let variables = resolve(Some(vars), &inputs(&[], "", &[("V", "canary")]));
+    let variables = resolve(
+        Some(vars),
+        &inputs(&[], "", &[("LIGHTSOUT_VAR_V", "canary")]),
+    );
     assert_eq!(variables.findings.len(), 3);
     assert!(!format!("{:?}", variables.findings).contains("canary"));
+}
+
+#[test]
+fn a_variable_that_is_not_granted_is_not_read() {
+    let vars = json!({ "v": { "default": "default", "env": "STOP_RACK" } });
+    let variables = || [("STOP_RACK".to_owned(), "b7".to_owned())].into();
+    let grants = || EnvGrants::common_to([vec!["STOP_".parse().unwrap()]].into_iter());
+    for (grants, ungranted, value, found) in [
+        (
+            EnvGrants::default(),
+            Severity::Error,
+            None,
+            Some(Severity::Error),
+        ),
+        (
+            EnvGrants::default(),
+            Severity::Warning,
+            Some(json!("default")),
+            Some(Severity::Warning),
+        ),
+        (grants(), Severity::Error, Some(json!("b7")), None),
+    ] {
+        let inputs = Inputs {
+            env: EnvVariables::new(variables(), grants, ungranted),
+            ..Inputs::default()
+        };
+        let resolved = resolve(Some(vars.clone()), &inputs);
+        assert_eq!(resolved.templates.variable("v").cloned(), value);
+        let severities = resolved.findings.iter().map(|finding| finding.severity);
+        assert_eq!(severities.collect::<Vec<_>>(), Vec::from_iter(found));
+    }
 }

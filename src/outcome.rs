@@ -114,6 +114,8 @@ pub enum Reason {
     Narrowed,
     /// A dry run sends nothing.
     DryRun,
+    /// The run is still running. Only a report made meanwhile has it.
+    Running,
 }
 
 impl Outcome {
@@ -215,6 +217,7 @@ impl Reason {
             Self::Clock => "clock",
             Self::Narrowed => "narrowed",
             Self::DryRun => "dry_run",
+            Self::Running => "running",
         }
     }
 }

@@ -303,11 +303,12 @@ fn sum_up(invocation: &Invocation<'_>, plan: &Plan, ledger: &Ledger, places: &[S
         return Exit::Internal;
     };
     let mut text = summary(&Report::build(plan, ledger, &facts), places);
-    if facts.exit == Exit::Success {
+    let exit = ledger.exit();
+    if exit == Exit::Success {
         invocation.printer.note(text);
     } else {
-        text.push_str(&format!("\n  exit code: {}", facts.exit.code()));
+        text.push_str(&format!("\n  exit code: {}", exit.code()));
         invocation.printer.problem(text);
     }
-    facts.exit
+    exit
 }

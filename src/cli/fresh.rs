@@ -125,7 +125,7 @@ pub(super) fn begin(
         .warnings
         .extend(cloud::odd_state(invocation, &state));
     let engine = Engine::of(engine, invocation, clock)?;
-    take_up::settle_earlier(invocation, engine, &state, &prepared)?;
+    take_up::settle_earlier(invocation, engine, (&state, &mut lock), &prepared)?;
     let asking = Asking {
         client: &prepared.client,
         clock,

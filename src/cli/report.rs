@@ -10,8 +10,8 @@ use super::chosen::{Choice, Subject};
 use super::{Invocation, print, settings, sources};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::report::{Report, RunFacts, Written, to_text};
-use crate::state::{Recorded, StateError};
+use crate::report::{Ending, Report, RunFacts, Written, to_text};
+use crate::state::{Recorded, StateError, live_holder};
 
 pub(super) fn report(invocation: &Invocation<'_>, flags: &ReportFlags) -> Result<Exit, Error> {
     match &flags.subject {
@@ -37,12 +37,22 @@ fn of_run(
 ) -> Result<Exit, Error> {
     let state = settings::state_folder(&invocation.general, invocation.around)?;
     let (keep, run) = choice.find(&state)?;
+    // Before the journal is read: a run that ends in between is finished, not left behind.
+    let holder = live_holder(&state, &run);
     let recorded = Recorded::read(&state, keep, &run)?;
     let (plan, ledger) = (&recorded.plan, &recorded.ledger);
-    let facts = RunFacts::of(plan, ledger);
+    let finished = ledger.finished_at().is_some();
+    let facts = match holder {
+        Some(_) if !finished => RunFacts::of_live(plan, ledger),
+        Some(_) | None => RunFacts::of(plan, ledger),
+    };
     let facts = facts.ok_or_else(|| StateError::OtherPlan(recorded.folder.journal()))?;
-    if ledger.finished_at().is_none() {
-        let note = format!("run {run} is not finished: this is what is known of it so far");
+    if !finished {
+        let state = match facts.ending {
+            Ending::Running => "still running",
+            Ending::Over(_) => "not finished",
+        };
+        let note = format!("run {run} is {state}: this is what is known so far");
         invocation.printer.note(note);
     }
     let report = Report::build(plan, ledger, &facts);

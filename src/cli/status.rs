@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::event::Mode;
 use crate::exit::Exit;
-use crate::state::{Glimpse, Keep, Switch, live_holders};
+use crate::state::{Glimpse, Keep, Switch, live_holder};
 use crate::status::{Circumstances, Status};
 
 pub(super) fn status(invocation: &Invocation<'_>, flags: &StatusFlags) -> Result<Exit, Error> {
@@ -17,8 +17,7 @@ pub(super) fn status(invocation: &Invocation<'_>, flags: &StatusFlags) -> Result
     let (keep, run) = flags.run.find(&state)?;
     let now = Clock::real().now();
     // Before the journal is read: a run that ends in between is finished, not broken off.
-    let mut holders = live_holders(&state).into_iter();
-    let holder = holders.find(|holder| holder.run.as_ref() == Some(&run));
+    let holder = live_holder(&state, &run);
     let glimpse = Glimpse::read(&state, keep, &run)?;
     let problem = glimpse.problem.map(Error::from);
     let around = Circumstances {

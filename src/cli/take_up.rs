@@ -225,7 +225,7 @@ fn forbidden(recorded: &Recorded, aim: Aim, standing: &Standing<'_>) -> Option<S
 pub(super) fn settle_earlier(
     invocation: &Invocation<'_>,
     engine: &mut Engine,
-    state: &Path,
+    (state, lock): (&Path, &mut Lock),
     next: &super::fresh::Prepared,
 ) -> Result<(), Error> {
     for run in unfinished(state)? {
@@ -235,6 +235,7 @@ pub(super) fn settle_earlier(
             continue;
         }
         let recorded = Recorded::read(state, Keep::Runs, &run).map_err(unsettled)?;
+        lock.name(&Holder::this(Some(run.clone())))?;
         let note =
             format!("the earlier run {run} of this project was left unfinished: settling it");
         invocation.printer.note(note);

@@ -355,6 +355,16 @@ impl Ledger {
         causes.find(|(cause, _)| self.left_unsent(*cause))
     }
 
+    /// What stopped the sending: the cause for which targets were left unsent, else the one that a run with
+    /// unresolved, failed or unknown targets was stopped for.
+    pub fn stopped_by(&self) -> Option<&(StopCause, Evidence)> {
+        let bad = self.failures() + self.totals.count(OutcomeKind::NotSent);
+        let incomplete = self.totals.pending() + bad > 0;
+        let stopped = self.stopped.as_ref();
+        let stopped = stopped.filter(|(cause, _)| incomplete && *cause != StopCause::Settling);
+        self.left_for().or(stopped)
+    }
+
     /// What guards and policies made of the plan when the run was last begun or taken up.
     pub fn guards(&self) -> &[Ruling] {
         &self.guards

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
 use super::counts::WordedCounts;
-use super::{Report, Verdict};
+use super::{Report, StoppedBy, Verdict};
 use crate::event::{Attempt, Mode, Narrowed, Opened, TimeRule};
+use crate::exit::Exit;
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::ledger::{BatchRecord, SendRecord};
 use crate::plan::{Batch, Plan, PlanWarning, Project, Ruling, WorkflowSummary};
@@ -37,7 +38,8 @@ pub(super) struct Document<'a> {
     started_at: Option<Instant>,
     finished_at: Option<Instant>,
     outcome: Verdict,
-    exit_code: u8,
+    exit_code: Option<u8>,
+    stopped_by: Option<&'a StoppedBy>,
     next: Option<&'a str>,
     totals: WordedCounts,
     #[serde(serialize_with = "job_ids")]
@@ -162,7 +164,8 @@ impl<'a> Document<'a> {
             started_at: began.map(|began| Instant(began.at)),
             finished_at: report.ledger.finished_at().map(Instant),
             outcome: report.verdict(),
-            exit_code: facts.exit.code(),
+            exit_code: report.exit().map(Exit::code),
+            stopped_by: facts.stopped_by.as_ref(),
             next: facts.next.as_deref(),
             totals: WordedCounts(plan.action, report.totals),
             job_ids: report,

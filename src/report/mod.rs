@@ -7,7 +7,9 @@
 mod counts;
 mod document;
 mod layout;
+mod next;
 mod overview;
+mod stopped_by;
 mod summary;
 mod target;
 #[cfg(test)]
@@ -21,18 +23,20 @@ use std::io;
 
 use serde::Serialize;
 
-use crate::event::{Launch, Lifted, Mode, Narrowed, Opened, StopCause, TimeRule};
+use crate::event::{Lifted, Mode, Narrowed, Opened, StopCause, TimeRule};
 use crate::exit::Exit;
 use crate::ids::{JobId, RunId};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
-use crate::outcome::OutcomeKind;
 use crate::plan::{Plan, PlanWarning, Ruling};
 
+use next::next;
+
 pub use counts::{Counts, WordedCounts};
+pub use stopped_by::{StoppedBy, cause_text};
 pub use summary::{count, grouped, hours, summary, words};
 pub use target::Target;
 pub use text::to_text;
-pub use verdict::Verdict;
+pub use verdict::{Ending, Verdict};
 pub use written::{ReportError, Written};
 
 /// The format that this version writes and reads.
@@ -50,10 +54,12 @@ pub struct RunFacts {
     pub mode: Mode,
     /// Labels of the command line; stronger than the workflow's.
     pub labels: BTreeMap<String, String>,
-    /// How the process ends.
-    pub exit: Exit,
+    /// How far it has come.
+    pub ending: Ending,
     /// The command to type next, if there is one.
     pub next: Option<String>,
+    /// What stopped the sending, if anything did.
+    pub stopped_by: Option<StoppedBy>,
     /// Warnings that arose beside the plan's own.
     pub warnings: Vec<PlanWarning>,
     /// What the command line leaves out of the plan.
@@ -87,7 +93,16 @@ fn stop(ledger: &Ledger) -> Option<PlanWarning> {
 }
 
 impl RunFacts {
-    /// The facts of the run that `ledger` knows; `None` if it never began.
+    /// The facts of a run that a process is working on; `None` if it never began.
+    pub fn of_live(plan: &Plan, ledger: &Ledger) -> Option<Self> {
+        Some(Self {
+            ending: Ending::Running,
+            next: None,
+            ..Self::of(plan, ledger)?
+        })
+    }
+
+    /// The facts of the run that `ledger` knows, which no process goes on with; `None` if it never began.
     pub fn of(plan: &Plan, ledger: &Ledger) -> Option<Self> {
         let launch = &ledger.began()?.launch;
         let guards = guards(plan, ledger);
@@ -108,8 +123,9 @@ impl RunFacts {
                 .collect(),
             narrowed: launch.narrowed.clone(),
             guards,
-            exit,
-            next: next(launch, exit, ledger.totals().count(OutcomeKind::NotSent)),
+            ending: Ending::Over(exit),
+            next: next(launch, ledger, exit),
+            stopped_by: StoppedBy::of(ledger),
         })
     }
 }
@@ -119,47 +135,6 @@ fn guards(plan: &Plan, ledger: &Ledger) -> Vec<Ruling> {
     match ledger.guards() {
         [] => plan.guards.iter().map(Ruling::from).collect(),
         decided => decided.to_vec(),
-    }
-}
-
-/// The command to type next: after a good rehearsal the real run, after a bad run what mends it.
-fn next(launch: &Launch, exit: Exit, not_sent: u64) -> Option<String> {
-    let of_run = |verb: &str| Some(format!("lightsout {verb} {}", launch.run));
-    match (launch.mode, exit) {
-        (Mode::Rehearsal | Mode::DryRun, Exit::Success) => Some(launch.again.clone()),
-        (Mode::Rehearsal | Mode::DryRun, _) => None,
-        (Mode::Run, Exit::Resumable) => of_run("resume"),
-        (Mode::Run, Exit::SomeUnknown) => of_run("settle"),
-        // What an undo tried in vain, no other one tries again.
-        (Mode::Run, Exit::SomeFailed) if launch.undoes.is_some() && not_sent == 0 => None,
-        (
-            Mode::Run,
-            Exit::Refused
-            | Exit::NotNow
-            | Exit::Halted
-            | Exit::SomeFailed
-            | Exit::StoppedEarly
-            | Exit::CutOff,
-        ) => Some(again(launch)),
-        (
-            Mode::Run,
-            Exit::Success
-            | Exit::Invalid
-            | Exit::PlansDiffer
-            | Exit::Locked
-            | Exit::PlanMismatch
-            | Exit::Guard
-            | Exit::ReportNotWritten
-            | Exit::Internal,
-        ) => None,
-    }
-}
-
-/// The command for another run of the same: where there is a window, one that waits for it to open.
-fn again(launch: &Launch) -> String {
-    match (&launch.permit.window, &launch.permit.lifted) {
-        (Some(_), None) => format!("{} --wait", launch.again),
-        (_, _) => launch.again.clone(),
     }
 }
 
@@ -177,7 +152,7 @@ impl<'a> Report<'a> {
     /// The report of what `ledger` knows of the run of `plan`.
     pub fn build(plan: &'a Plan, ledger: &'a Ledger, facts: &'a RunFacts) -> Self {
         let mut groups = vec![Counts::default(); plan.groups.len()];
-        for target in target::all(plan, ledger) {
+        for target in target::all(plan, ledger, facts.ending) {
             if let Some(counts) = groups.get_mut(target.group_index()) {
                 counts.add(target.outcome().kind());
             }
@@ -201,12 +176,12 @@ impl<'a> Report<'a> {
 
     /// The run in one word.
     pub fn verdict(&self) -> Verdict {
-        Verdict::of(self.facts.exit)
+        Verdict::of(self.facts.ending)
     }
 
-    /// How the process ends.
-    pub fn exit(&self) -> Exit {
-        self.facts.exit
+    /// How the process ends; none while it runs.
+    pub fn exit(&self) -> Option<Exit> {
+        self.facts.ending.exit()
     }
 
     /// Whether real servers were meant.
@@ -243,7 +218,7 @@ impl<'a> Report<'a> {
 
     /// Every target in plan order.
     pub fn targets(&self) -> impl Iterator<Item = Target<'a>> + use<'a> {
-        target::all(self.plan, self.ledger)
+        target::all(self.plan, self.ledger, self.facts.ending)
     }
 
     /// Every job ID in plan order.

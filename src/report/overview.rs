@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Counts, Report, Verdict};
+use super::{Counts, Report, StoppedBy, Verdict};
 use crate::event::{Mode, TimeRule};
+use crate::exit::Exit;
 use crate::ids::{Digest, ServerId};
 use crate::outcome::{Outcome, OutcomeKind, Reason};
 use crate::plan::{PlanWarning, Project, WorkflowSummary};
@@ -32,7 +33,8 @@ pub(super) struct Overview<'a> {
     pub(super) started_at: Option<Timestamp>,
     pub(super) finished_at: Option<Timestamp>,
     pub(super) verdict: Verdict,
-    pub(super) exit_code: u8,
+    pub(super) exit_code: Option<u8>,
+    pub(super) stopped_by: Option<&'a StoppedBy>,
     pub(super) next: Option<&'a str>,
     pub(super) totals: Counts,
     pub(super) groups: Vec<(&'a str, Counts)>,
@@ -56,6 +58,7 @@ pub(super) struct Named<'a> {
     pub(super) id: ServerId,
     pub(super) name: Option<&'a str>,
     pub(super) error_code: Option<&'a str>,
+    pub(super) error_message: Option<&'a str>,
 }
 
 impl<'a> Overview<'a> {
@@ -76,7 +79,8 @@ impl<'a> Overview<'a> {
             started_at: ledger.began().map(|began| began.at),
             finished_at: ledger.finished_at(),
             verdict: report.verdict(),
-            exit_code: report.exit().code(),
+            exit_code: report.exit().map(Exit::code),
+            stopped_by: facts.stopped_by.as_ref(),
             next: facts.next.as_deref(),
             totals: report.totals,
             groups: groups.zip(report.groups.iter().copied()).collect(),
@@ -87,6 +91,7 @@ impl<'a> Overview<'a> {
                     id: target.id(),
                     name: target.name(),
                     error_code: target.error_code(),
+                    error_message: target.error_message(),
                 },
             ),
             jobs: report.job_ids().map(|job| job.as_str()).collect(),
@@ -116,7 +121,8 @@ pub(super) fn trouble<'a, R>(
             OutcomeKind::Failed | OutcomeKind::Unknown | OutcomeKind::NotSent => true,
             OutcomeKind::Done | OutcomeKind::Already | OutcomeKind::Skipped => false,
         };
-        let reason = reason.filter(|reason| worrying && *reason != Reason::DryRun);
+        let expected = [Reason::DryRun, Reason::Running];
+        let reason = reason.filter(|reason| worrying && !expected.contains(reason));
         if let Some(reason) = reason {
             let trouble = troubles.entry((kind, reason)).or_default();
             trouble.targets += 1;

@@ -4,6 +4,7 @@
 //! how it ended, and the text stays short however many servers there are.
 
 use super::overview::{Named, Overview};
+use super::stopped_by::error_text;
 use super::{Counts, Report};
 use crate::event::Mode;
 use crate::outcome::OutcomeKind;
@@ -13,17 +14,17 @@ use crate::window::Occurrence;
 
 /// Longest text from outside that is shown, in characters.
 const LONGEST: usize = 60;
-/// Longest reason of a person that is shown, in characters.
+/// Longest reason of a person, or error text of the API, that is shown, in characters.
 const REASON: usize = 200;
 
 /// What happened, and where the report is kept, as lines without a final line end.
 pub fn summary(report: &Report<'_>, places: &[String]) -> String {
     let overview = Overview::of(report);
     let mut lines = vec![headline(&overview)];
+    lines.extend(stopped(&overview));
     lines.extend(window(&overview));
     lines.extend(overridden(&overview));
     lines.extend(trouble(&overview));
-    lines.extend(stop(&overview));
     if !overview.jobs.is_empty() {
         let jobs = count(overview.jobs.len(), "job ID");
         lines.push(format!("  {jobs} in the report"));
@@ -118,13 +119,10 @@ pub(super) fn overridden(overview: &Overview<'_>) -> Option<String> {
     Some(format!("  overridden: {} ({reason})", rules.join(", ")))
 }
 
-/// What stopped the sending, where it can be told in more than its reason.
-fn stop(overview: &Overview<'_>) -> Option<String> {
-    let mut warnings = overview.warnings.iter();
-    let told = ["gate", "clock", "max-failures"];
-    let stop = warnings.find(|warning| told.contains(&warning.code.as_str()))?;
-    let message = for_terminal(&shorten(&stop.message, REASON)).into_owned();
-    Some(format!("  {}: {message}", stop.code))
+/// What stopped the sending.
+pub(super) fn stopped(overview: &Overview<'_>) -> Option<String> {
+    let stopped = overview.stopped_by?;
+    Some(format!("  sending stopped: {}", stopped.line()))
 }
 
 /// The command to type next.
@@ -134,10 +132,13 @@ pub(super) fn next(overview: &Overview<'_>) -> Option<String> {
 }
 
 fn describe(target: &Named<'_>) -> String {
-    let outside = [target.name, target.error_code].into_iter().flatten();
-    let shown = outside.map(|text| for_terminal(&shorten(text, LONGEST)).into_owned());
+    let shown = |text: &str, longest| for_terminal(&shorten(text, longest)).into_owned();
+    let name = target.name.map(|name| shown(name, LONGEST));
+    let error = error_text(target.error_code, target.error_message);
+    let error = error.map(|error| shown(&error, REASON));
     let words: Vec<String> = std::iter::once(target.id.to_string())
-        .chain(shown)
+        .chain(name)
+        .chain(error)
         .collect();
     format!("    {}", words.join("  "))
 }

@@ -5,11 +5,14 @@
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::event::{Slot, StopCause};
+use crate::bms::{Evidence, JobError};
+use crate::event::Slot;
 use crate::ids::{BatchIndex, JobId, ServerId};
 use crate::ledger::{BatchRecord, Ledger, SendRecord, TargetRecord};
 use crate::outcome::{Outcome, Reason};
 use crate::plan::{Batch, Plan};
+
+use super::Ending;
 
 /// What the report says of one target.
 #[derive(Debug, Clone, Copy)]
@@ -20,15 +23,21 @@ pub struct Target<'a> {
     target: &'a TargetRecord,
     id: ServerId,
     slot: Slot,
-    stopped: Option<StopCause>,
+    /// Why it has no outcome, if it has none.
+    open: Reason,
 }
 
 /// Every target in plan order.
 pub(super) fn all<'a>(
     plan: &'a Plan,
     ledger: &'a Ledger,
+    ending: Ending,
 ) -> impl Iterator<Item = Target<'a>> + use<'a> {
-    let stopped = ledger.stopped().map(|(cause, _)| *cause);
+    let stopped = ledger.stopped().map(|(cause, _)| cause.reason());
+    let open = match ending {
+        Ending::Running => Reason::Running,
+        Ending::Over(_) => stopped.unwrap_or(Reason::Interrupted),
+    };
     let batches = plan.batches.iter().zip(ledger.batches());
     batches.flat_map(move |(batch, record)| {
         let targets = batch.servers().iter().zip(record.targets()).zip(0..);
@@ -39,7 +48,7 @@ pub(super) fn all<'a>(
             target,
             id: *id,
             slot,
-            stopped,
+            open,
         })
     })
 }
@@ -73,11 +82,10 @@ impl<'a> Target<'a> {
     /// What became of it.
     pub fn outcome(&self) -> Outcome {
         self.target.outcome().unwrap_or_else(|| {
-            let reason = self.stopped.map_or(Reason::Interrupted, StopCause::reason);
             if self.sends().any(SendRecord::may_be_accepted) {
-                Outcome::Unknown(reason)
+                Outcome::Unknown(self.open)
             } else {
-                Outcome::NotSent(reason)
+                Outcome::NotSent(self.open)
             }
         })
     }
@@ -87,21 +95,38 @@ impl<'a> Target<'a> {
         self.sends().find_map(SendRecord::job)
     }
 
-    /// The cloud's code for what went wrong with it; untrusted.
+    /// The API's code for what went wrong with it; untrusted.
     pub fn error_code(&self) -> Option<&'a str> {
-        let of_job = self
-            .sends()
-            .find_map(|send| send.job_error(self.slot))
-            .map(|error| error.code.as_str());
-        of_job.or_else(|| match self.outcome() {
-            Outcome::Failed(Reason::Rejected) => self.sends().next()?.evidence.code.as_deref(),
-            Outcome::Done(_)
-            | Outcome::Already
-            | Outcome::Skipped(_)
-            | Outcome::Failed(_)
-            | Outcome::Unknown(_)
-            | Outcome::NotSent(_) => None,
-        })
+        match self.job_error() {
+            Some(error) => Some(&error.code),
+            None => self.refusal()?.code.as_deref(),
+        }
+    }
+
+    /// The API's text for what went wrong with it; untrusted.
+    pub fn error_message(&self) -> Option<&'a str> {
+        match self.job_error() {
+            Some(error) => Some(&error.message)
+                .filter(|text| !text.is_empty())
+                .map(String::as_str),
+            None => self.refusal()?.message.as_deref(),
+        }
+    }
+
+    /// What its job says went wrong.
+    fn job_error(&self) -> Option<&'a JobError> {
+        self.sends().find_map(|send| send.job_error(self.slot))
+    }
+
+    /// The response to its last request, if the outcome rests on it.
+    fn refusal(&self) -> Option<&'a Evidence> {
+        let refused = matches!(
+            self.outcome(),
+            Outcome::Failed(Reason::Rejected)
+                | Outcome::NotSent(Reason::Throttled | Reason::Unreachable | Reason::Credentials)
+        );
+        let last = self.sends().next().filter(|_| refused)?;
+        Some(&last.evidence)
     }
 
     /// The requests with this target, the last one first.
@@ -119,7 +144,7 @@ impl<'a> Target<'a> {
 impl Serialize for Target<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let outcome = self.outcome();
-        let mut row = serializer.serialize_struct("Target", 10)?;
+        let mut row = serializer.serialize_struct("Target", 11)?;
         row.serialize_field("id", &self.id)?;
         row.serialize_field("name", &self.name())?;
         row.serialize_field("group", &self.group())?;
@@ -127,6 +152,7 @@ impl Serialize for Target<'_> {
         row.serialize_field("outcome", outcome.kind().word(self.plan.action))?;
         row.serialize_field("reason", &outcome.reason().map(Reason::as_str))?;
         row.serialize_field("error_code", &self.error_code())?;
+        row.serialize_field("error_message", &self.error_message())?;
         row.serialize_field("job_id", &self.job_id())?;
         row.serialize_field("before", &self.target.before().map(|state| state.as_str()))?;
         row.serialize_field("after", &self.target.after().map(|state| state.as_str()))?;

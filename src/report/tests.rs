@@ -4,13 +4,14 @@ use serde_json::Value;
 
 use super::*;
 use crate::bms::{Evidence, JobError, JobStatus, StateClass};
-use crate::event::{Event, JobEnd, JobResult, Permit, Phase, SendAnswer, Slots, Stamped};
+use crate::event::{Event, JobEnd, JobResult, Launch, Permit, Phase, SendAnswer, Slots, Stamped};
 use crate::ids::BatchIndex;
 use crate::outcome::{Outcome, OutcomeKind, Proof, Reason};
 use crate::plan::{Ruling, sample};
 use crate::power::Action;
 use crate::workflow::StopType;
 
+mod causes;
 mod properties;
 mod words;
 
@@ -21,8 +22,9 @@ fn facts(exit: Exit) -> RunFacts {
         version: "0.1.0".to_owned(),
         mode: Mode::Run,
         labels: BTreeMap::from([("ticket".to_owned(), "7".to_owned())]),
-        exit,
+        ending: Ending::Over(exit),
         next: None,
+        stopped_by: None,
         warnings: Vec::new(),
         narrowed: None,
         guards: vec![

@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 
 use super::overview::Overview;
-use super::summary::{count, headline, next, overridden, tally, trouble, window};
-use super::{Report, Written};
+use super::summary::{count, headline, next, overridden, stopped, tally, trouble, window};
+use super::{Report, Verdict, Written};
 use crate::duration;
 use crate::event::Mode;
 use crate::power::Action;
@@ -34,17 +34,32 @@ impl Written {
 
 fn text(overview: &Overview<'_>) -> String {
     let mut lines = vec![title(overview), headline(overview)];
+    lines.extend(stopped(overview));
     lines.extend(circumstances(overview));
     lines.extend(groups(overview));
     lines.extend(trouble(overview));
     lines.extend(jobs(overview));
-    for warning in &overview.warnings {
-        lines.push(format!("  warning: {}", shown(&warning.message)));
-    }
-    lines.push(format!("  exit code: {}", overview.exit_code));
+    lines.extend(warnings(overview));
+    let code = overview.exit_code;
+    lines.extend(code.map(|code| format!("  exit code: {code}")));
     lines.extend(next(overview));
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// The warnings, without the one that repeats what stopped the sending.
+fn warnings(overview: &Overview<'_>) -> Vec<String> {
+    let cause = overview
+        .stopped_by
+        .and_then(|stopped| stopped.error_message.as_deref());
+    let warnings = overview
+        .warnings
+        .iter()
+        .map(|warning| warning.message.as_str());
+    let others = warnings.filter(|message| cause != Some(*message));
+    others
+        .map(|message| format!("  warning: {}", shown(message)))
+        .collect()
 }
 
 fn title(overview: &Overview<'_>) -> String {
@@ -83,6 +98,7 @@ fn circumstances(overview: &Overview<'_>) -> Vec<String> {
     lines.push(match (overview.started_at, overview.finished_at) {
         (Some(began), Some(over)) => format!("  ended: {over:.0}, after {}", between(began, over)),
         (None, Some(over)) => format!("  ended: {over:.0}"),
+        (_, None) if overview.verdict == Verdict::Running => "  ended: it is running".to_owned(),
         (_, None) => "  ended: it is not finished".to_owned(),
     });
     if overview.resumed > 0 {

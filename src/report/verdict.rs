@@ -1,7 +1,7 @@
 //! A whole run in one word, for reports and for the first line of a summary.
 //!
 //! Owns the closed set of words, which `schemas/report.schema.json` lists. Invariant: the word follows
-//! from the exit code alone, so the two can never contradict each other.
+//! from the exit code alone, so the two can never contradict each other. A run without one is running.
 
 use serde::{Deserialize, Serialize};
 
@@ -36,11 +36,40 @@ pub enum Verdict {
     Unfinished,
     /// The program itself failed.
     InternalError,
+    /// A process is working on it.
+    Running,
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A process is working on it.
+    Running,
+    /// No process is. If its last one had ended now, it would have had this exit code.
+    Over(Exit),
+}
+
+impl Ending {
+    /// The exit code; none while it runs.
+    pub fn exit(self) -> Option<Exit> {
+        match self {
+            Self::Running => None,
+            Self::Over(exit) => Some(exit),
+        }
+    }
 }
 
 impl Verdict {
+    /// The word for a run that has come so far.
+    pub fn of(ending: Ending) -> Self {
+        match ending {
+            Ending::Running => Self::Running,
+            Ending::Over(exit) => Self::of_exit(exit),
+        }
+    }
+
     /// The word that belongs to an exit code.
-    pub fn of(exit: Exit) -> Self {
+    pub fn of_exit(exit: Exit) -> Self {
         match exit {
             Exit::Success | Exit::ReportNotWritten => Self::Succeeded,
             Exit::SomeFailed => Self::SomeFailed,
@@ -73,6 +102,7 @@ impl Verdict {
             Self::Unfinished => "not finished",
             Self::Invalid => "invalid: nothing was sent",
             Self::InternalError => "broken off by an internal error",
+            Self::Running => "running",
         };
         phrase.to_owned()
     }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::overview::{Named, Overview, trouble};
-use super::{Counts, FORMAT, Verdict};
+use super::{Counts, Ending, FORMAT, StoppedBy, Verdict};
 use crate::bms::StateClass;
 use crate::event::{Mode, Narrowed, TimeRule};
 use crate::exit::Exit;
@@ -80,7 +80,10 @@ pub struct Written {
     #[serde(deserialize_with = "Option::deserialize")]
     finished_at: Option<Timestamp>,
     outcome: Verdict,
-    exit_code: u8,
+    #[serde(deserialize_with = "Option::deserialize")]
+    exit_code: Option<u8>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    stopped_by: Option<StoppedBy>,
     #[serde(deserialize_with = "Option::deserialize")]
     next: Option<String>,
     totals: Totals,
@@ -181,6 +184,8 @@ struct Server {
     #[serde(deserialize_with = "Option::deserialize")]
     error_code: Option<String>,
     #[serde(deserialize_with = "Option::deserialize")]
+    error_message: Option<String>,
+    #[serde(deserialize_with = "Option::deserialize")]
     job_id: Option<String>,
     #[serde(deserialize_with = "Option::deserialize")]
     before: Option<StateClass>,
@@ -245,9 +250,6 @@ impl Written {
     /// What cannot be true at once.
     fn contradiction(&self) -> Option<&'static str> {
         let counted = counts(self.servers.iter());
-        let exit = Exit::ALL
-            .into_iter()
-            .find(|exit| exit.code() == self.exit_code);
         let Some(action) = self.action() else {
             return Some("action is not one that this version knows, or not with its stop type");
         };
@@ -267,10 +269,19 @@ impl Written {
         if !self.groups_agree(action) {
             return Some("groups do not add up to its servers");
         }
-        if exit.map(Verdict::of) != Some(self.outcome) {
+        if self.ending().map(Verdict::of) != Some(self.outcome) {
             return Some("outcome does not belong to its exit code");
         }
         None
+    }
+
+    /// How far the run had come, if its exit code is one.
+    fn ending(&self) -> Option<Ending> {
+        let Some(code) = self.exit_code else {
+            return Some(Ending::Running);
+        };
+        let mut all = Exit::ALL.into_iter();
+        all.find(|exit| exit.code() == code).map(Ending::Over)
     }
 
     fn groups_agree(&self, action: Action) -> bool {
@@ -322,6 +333,7 @@ impl Written {
             finished_at: self.finished_at,
             verdict: self.outcome,
             exit_code: self.exit_code,
+            stopped_by: self.stopped_by.as_ref(),
             next: self.next.as_deref(),
             totals: counts(self.servers.iter()),
             groups: groups
@@ -334,6 +346,7 @@ impl Written {
                     id: server.id,
                     name: server.name.as_deref(),
                     error_code: server.error_code.as_deref(),
+                    error_message: server.error_message.as_deref(),
                 },
             ),
             jobs: self.job_ids.iter().map(String::as_str).collect(),

@@ -113,6 +113,12 @@ pub fn live_holders(state: &Path) -> Vec<Holder> {
     holders.filter(Holder::is_alive).collect()
 }
 
+/// The process that holds the lock for this run, as far as this host can tell.
+pub fn live_holder(state: &Path, run: &RunId) -> Option<Holder> {
+    let mut holders = live_holders(state).into_iter();
+    holders.find(|holder| holder.run.as_ref() == Some(run))
+}
+
 /// Whether the system knows of a lock on a file; `true` where it does not tell.
 ///
 /// A process ID may be another's by now, and trying the lock would be in the way of a run that begins.

@@ -23,7 +23,7 @@ use crate::plan::PlanError;
 
 pub use atomic::{write_new, write_over};
 pub use history::{Ran, latest_of, launch_of, ran_in, undos_of};
-pub use lock::{Holder, Lock, live_holders};
+pub use lock::{Holder, Lock, live_holder, live_holders};
 pub use recorded::{Glimpse, Recorded, digest_of, find, latest, project_of, runs, unfinished};
 pub use report_place::ReportPlace;
 pub use root::{Wishes, can_be_used, is_on_network, is_usable, locate};

@@ -11,12 +11,13 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::{FORMAT, Life, Sends, Status, Waiting, pending, waiting};
 use crate::event::{Attempt, Mode, Opened, StopCause, WaitReason};
+use crate::exit::Exit;
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::ledger::{BatchRecord, SendRecord, Totals};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Batch, Project, WorkflowSummary};
 use crate::power::Action;
-use crate::report::{Verdict, write_entries};
+use crate::report::{Ending, StoppedBy, Verdict, write_entries};
 use crate::state::{Holder, Switch};
 
 impl Status<'_> {
@@ -50,7 +51,8 @@ struct Document<'a> {
     soak: Option<Soaking<'a>>,
     outcome: Option<Verdict>,
     exit_code: Option<u8>,
-    next: Option<String>,
+    stopped_by: Option<&'a StoppedBy>,
+    next: Option<&'a str>,
     totals: Counts,
     sends: Sends,
     groups: Vec<Group<'a>>,
@@ -163,7 +165,7 @@ impl Serialize for Sends {
 
 fn document<'a>(status: &'a Status<'a>) -> Document<'a> {
     let (plan, ledger, around) = (status.plan, status.ledger, status.around);
-    let end = status.end.as_ref();
+    let ending = status.end().map(|facts| facts.ending);
     let groups = plan.groups.iter().zip(ledger.groups());
     Document {
         schema: FORMAT,
@@ -191,9 +193,10 @@ fn document<'a>(status: &'a Status<'a>) -> Document<'a> {
             wave: soak.wave,
             until: Instant(soak.until),
         }),
-        outcome: end.map(|facts| Verdict::of(facts.exit)),
-        exit_code: end.map(|facts| facts.exit.code()),
-        next: end.map_or_else(|| status.resume(), |facts| facts.next.clone()),
+        outcome: ending.map(Verdict::of),
+        exit_code: ending.and_then(Ending::exit).map(Exit::code),
+        stopped_by: status.stopped_by(),
+        next: status.next(),
         totals: Counts(plan.action, ledger.totals()),
         sends: status.sends(),
         groups: groups

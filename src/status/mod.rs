@@ -16,7 +16,7 @@ use crate::ids::RunId;
 use crate::ledger::{BatchRecord, Ledger, SendRecord, Soak, Totals};
 use crate::outcome::OutcomeKind;
 use crate::plan::{Batch, Plan};
-use crate::report::RunFacts;
+use crate::report::{RunFacts, StoppedBy};
 use crate::state::{Holder, Switch};
 
 /// The format that this version writes.
@@ -48,8 +48,8 @@ pub struct Status<'a> {
     plan: &'a Plan,
     ledger: &'a Ledger,
     around: &'a Circumstances,
-    /// What it came to; known once it is finished.
-    end: Option<RunFacts>,
+    /// What it comes to so far; nothing of a run that cannot be read to the end.
+    facts: Option<RunFacts>,
     life: Life,
 }
 
@@ -97,29 +97,42 @@ impl<'a> Status<'a> {
             (None, Some(_)) => Life::Unreadable,
             (None, None) => Life::Unfinished,
         };
-        let end = RunFacts::of(plan, ledger).filter(|_| life == Life::Finished);
+        let facts = match life {
+            Life::Running => RunFacts::of_live(plan, ledger),
+            Life::Finished | Life::Unfinished => RunFacts::of(plan, ledger),
+            Life::Unreadable => None,
+        };
         Self {
             plan,
             ledger,
             around,
-            end,
+            facts,
             life,
         }
     }
 
-    /// The command that takes the run up again, if that can be done.
-    fn resume(&self) -> Option<String> {
-        self.takes_up("resume")
+    /// The facts of the run once it is finished.
+    fn end(&self) -> Option<&RunFacts> {
+        self.facts.as_ref().filter(|_| self.life == Life::Finished)
     }
 
-    /// The command that only finds out what became of the run, if that can be done.
+    /// The command to type next: the one that summary and report name.
+    fn next(&self) -> Option<&str> {
+        let facts = self.facts.as_ref();
+        let facts = facts.filter(|_| self.around.mode == Mode::Run || self.life == Life::Finished);
+        facts?.next.as_deref()
+    }
+
+    /// The command that only reads what became of the run, if it can be resumed.
     fn settle(&self) -> Option<String> {
-        self.takes_up("settle")
+        let resume = format!("lightsout resume {}", self.around.run);
+        let resumes = self.next().is_some_and(|next| next.starts_with(&resume));
+        resumes.then(|| format!("lightsout settle {}", self.around.run))
     }
 
-    fn takes_up(&self, verb: &str) -> Option<String> {
-        let open = self.life == Life::Unfinished && self.around.mode == Mode::Run;
-        open.then(|| format!("lightsout {verb} {}", self.around.run))
+    /// What stopped the sending, if anything did.
+    fn stopped_by(&self) -> Option<&StoppedBy> {
+        self.facts.as_ref()?.stopped_by.as_ref()
     }
 
     /// The run that is undone, if this is an undo.

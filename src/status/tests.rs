@@ -246,15 +246,59 @@ fn an_interrupted_run_says_so() {
     events.push(stopped(StopCause::Halted));
     let live = text(events.clone(), &around(true));
     assert!(
-        live.contains("`cron-7`; it sends nothing more: it was halted\n"),
+        live.contains("`cron-7`; it sends nothing more: the run was halted\n"),
         "{live}"
     );
     let left = text(events.clone(), &around(false));
     assert!(
-        left.contains("not finished: it was halted, and no process works on it\n"),
+        left.contains("not finished: the run was halted, and no process works on it\n"),
         "{left}"
     );
     assert_eq!(json(events, &around(false))["sending_stopped"], "halted");
+}
+
+#[test]
+fn summary_and_status_name_the_same_next_step_and_cause() {
+    let plan = plan();
+    let evidence = Evidence {
+        http_status: Some(403),
+        code: Some("BMS.0004".to_owned()),
+        message: Some("no permission".to_owned()),
+        request_id: None,
+    };
+    let refused = |cause| Event::SendingStopped {
+        cause,
+        evidence: evidence.clone(),
+    };
+    let unsent = Outcome::NotSent(Reason::Credentials);
+    let mut over: Vec<Event> = (0..5)
+        .zip([2, 2, 2, 1, 1])
+        .map(|(batch, size)| settled(batch, unsent, size))
+        .collect();
+    over.insert(0, refused(StopCause::Refused));
+    over.push(Event::Finished);
+    let interrupted = vec![stopped(StopCause::Interrupted)];
+    let mut left = half_way();
+    left.extend(interrupted.clone());
+    for events in [over, finished(), interrupted, left, half_way()] {
+        let (ledger, around) = (ledger(&plan, events.clone()), around(false));
+        let facts = RunFacts::of(&plan, &ledger).unwrap();
+        let next = facts.next.as_deref().unwrap();
+        let summary =
+            crate::report::summary(&crate::report::Report::build(&plan, &ledger, &facts), &[]);
+        let text = Status::new(&plan, &ledger, &around).to_text(at(90));
+        let status = json(events, &around);
+        assert_eq!(status["next"], next);
+        let line = format!("  next: {next}");
+        assert!(summary.ends_with(&line), "{summary}");
+        assert!(text.contains(&format!("{line}\n")), "{text}");
+        let cause = facts.stopped_by.map(|stopped| stopped.line());
+        let cause = cause.map(|line| format!("  sending stopped: {line}\n"));
+        for text in [summary, text] {
+            let told = cause.as_ref().is_none_or(|line| text.contains(line));
+            assert!(told, "{cause:?}: {text}");
+        }
+    }
 }
 
 #[test]

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 
 use super::{Life, Status, Waiting, outcomes, pending, waiting};
 use crate::duration;
-use crate::event::{Mode, StopCause, WaitReason};
+use crate::event::{Mode, WaitReason};
 use crate::ledger::{BatchRecord, SendRecord, Totals};
 use crate::plan::Batch;
 use crate::power::Action;
-use crate::report::{Verdict, count, grouped, hours, words};
+use crate::report::{Ending, Verdict, cause_text, count, grouped, hours, words};
 use crate::untrusted::{for_terminal, shorten};
 
 /// Most groups that are told; the JSON form has all.
@@ -29,6 +29,7 @@ impl Status<'_> {
         let action = self.plan.action;
         let mut lines = vec![title(self), format!("  state: {}", state(self))];
         lines.extend(self.undoes().map(|run| format!("  undoes: run {run}")));
+        lines.extend(stopped(self));
         lines.extend(advice(self));
         lines.extend(times(self, now));
         lines.extend(switch(self));
@@ -60,21 +61,25 @@ fn title(status: &Status<'_>) -> String {
 fn state(status: &Status<'_>) -> String {
     match status.life {
         Life::Running => running(status),
-        Life::Finished => match &status.end {
-            Some(facts) => {
-                let (phrase, code) = (
-                    Verdict::of(facts.exit).phrase(status.plan.action),
-                    facts.exit.code(),
-                );
-                format!("over: {phrase} (exit code {code})")
+        Life::Finished => {
+            let ending = status.end().map(|facts| facts.ending);
+            let phrase = ending.map(|ending| Verdict::of(ending).phrase(status.plan.action));
+            let exit = ending.and_then(Ending::exit);
+            match (phrase, exit) {
+                (Some(phrase), Some(exit)) => format!("over: {phrase} (exit code {})", exit.code()),
+                (_, _) => "over".to_owned(),
             }
-            None => "over".to_owned(),
-        },
+        }
         Life::Unfinished if status.around.mode == Mode::Rehearsal => {
             "not finished: either it still runs, or it was broken off".to_owned()
         }
         Life::Unfinished => match status.stopped() {
-            Some(cause) => format!("not finished: {}, and no process works on it", why(cause)),
+            Some(cause) => {
+                format!(
+                    "not finished: {}, and no process works on it",
+                    cause_text(cause)
+                )
+            }
             None => {
                 "not finished: it was broken off, no process of this host works on it".to_owned()
             }
@@ -96,22 +101,25 @@ fn running(status: &Status<'_>) -> String {
         );
     }
     if let Some(cause) = status.stopped() {
-        text.push_str(&format!("; it sends nothing more: {}", why(cause)));
+        text.push_str(&format!("; it sends nothing more: {}", cause_text(cause)));
     }
     text
 }
 
+/// What stopped the sending.
+fn stopped(status: &Status<'_>) -> Option<String> {
+    let stopped = status.stopped_by()?;
+    Some(format!("  sending stopped: {}", stopped.line()))
+}
+
 /// What to type next.
 fn advice(status: &Status<'_>) -> Vec<String> {
-    let ended = status.end.as_ref().and_then(|facts| facts.next.as_deref());
-    let told = ended.map(|next| format!("  next: {}", shown(next)));
-    let resume = status
-        .resume()
-        .map(|command| format!("  next: `{command}` goes on with the rest"));
-    let settle = status
-        .settle()
-        .map(|command| format!("        `{command}` only finds out what became of what was sent"));
-    told.into_iter().chain(resume).chain(settle).collect()
+    let next = status
+        .next()
+        .map(|next| format!("  next: {}", for_terminal(next)));
+    let settle = status.settle();
+    let settle = settle.map(|command| format!("  or, to read states only: {command}"));
+    next.into_iter().chain(settle).collect()
 }
 
 /// The occurrence of the window that the run goes by, and how long that still sends.
@@ -287,24 +295,6 @@ fn waits_for(waiting: Waiting, action: Action) -> String {
         Waiting::States => "reads states",
     };
     waits.to_owned()
-}
-
-fn why(cause: StopCause) -> &'static str {
-    match cause {
-        StopCause::Refused => "the cloud refuses",
-        StopCause::Unreachable => "the cloud cannot be reached",
-        StopCause::Interrupted => "it was interrupted",
-        StopCause::Halted => "it was halted",
-        StopCause::Journal => "its journal could not be written",
-        StopCause::Late => "it was taken up again too late",
-        StopCause::Policy => "a policy or guard forbids the plan",
-        StopCause::Frozen => "a closure forbids it",
-        StopCause::MaxFailures => "more targets failed, or are unknown, than are borne",
-        StopCause::Gate => "the gate did not answer as expected",
-        StopCause::Cutoff => "the window left no time for more",
-        StopCause::Clock => "the clock differed from the cloud's",
-        StopCause::Settling => "what was sent is only settled",
-    }
 }
 
 /// A time, and how long ago it was.

@@ -199,7 +199,7 @@ fn the_report_of_a_rehearsal_is_found_by_its_id() {
 fn a_report_of_a_run_that_is_left_says_that_it_is_not_the_end() {
     let stage = left_behind();
     let ended = look(&stage, "report latest", 0);
-    let ended = ended.saying(&["is not finished: this is what is known of it so far"]);
+    let ended = ended.saying(&["is not finished: this is what is known so far"]);
     let resume = format!(
         "exit code: 34\n  next: lightsout resume {}\n",
         stage.run_id()
@@ -301,7 +301,7 @@ fn a_run_left_behind_says_what_to_type_and_it_works() {
     let text = look(&stage, "status", 0).out;
     for command in ["resume", "settle"] {
         assert!(
-            text.contains(&format!("`lightsout {command} {run}`")),
+            text.contains(&format!(": lightsout {command} {run}\n")),
             "{text}"
         );
     }

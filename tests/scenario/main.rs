@@ -15,6 +15,7 @@ mod attacks;
 mod batches;
 mod binding;
 mod broken_servers;
+mod causes;
 mod checks;
 mod clock_storms;
 mod clocks;

@@ -1,0 +1,56 @@
+//! The one next step that summary, report and status name.
+//!
+//! Owns which command follows which end of a run. Invariant: the command is safe to paste. After the
+//! failure limit it is never another run, as the failed servers must be looked at first.
+
+use crate::event::{Launch, Mode};
+use crate::exit::Exit;
+use crate::ledger::Ledger;
+use crate::outcome::OutcomeKind;
+
+/// The command to type next: after a good rehearsal the real run, after a bad run the one that helps.
+pub(super) fn next(launch: &Launch, ledger: &Ledger, exit: Exit) -> Option<String> {
+    let of_run = |verb: &str| Some(format!("lightsout {verb} {}", launch.run));
+    let not_sent = ledger.totals().count(OutcomeKind::NotSent);
+    match (launch.mode, exit) {
+        (Mode::Rehearsal | Mode::DryRun, Exit::Success) => Some(launch.again.clone()),
+        (Mode::Rehearsal | Mode::DryRun, _) => None,
+        (Mode::Run, Exit::Resumable) => of_run("resume"),
+        (Mode::Run, Exit::SomeUnknown) => of_run("settle"),
+        (Mode::Run, Exit::SomeFailed | Exit::StoppedEarly | Exit::CutOff | Exit::NotNow)
+            if ledger.has_failed_too_often() =>
+        {
+            of_run("report")
+        }
+        // What an undo tried in vain, no other one tries again.
+        (Mode::Run, Exit::SomeFailed) if launch.undoes.is_some() && not_sent == 0 => None,
+        (
+            Mode::Run,
+            Exit::Refused
+            | Exit::NotNow
+            | Exit::Halted
+            | Exit::SomeFailed
+            | Exit::StoppedEarly
+            | Exit::CutOff,
+        ) => Some(again(launch)),
+        (
+            Mode::Run,
+            Exit::Success
+            | Exit::Invalid
+            | Exit::PlansDiffer
+            | Exit::Locked
+            | Exit::PlanMismatch
+            | Exit::Guard
+            | Exit::ReportNotWritten
+            | Exit::Internal,
+        ) => None,
+    }
+}
+
+/// The command for another run of the same: where there is a window, one that waits for it to open.
+fn again(launch: &Launch) -> String {
+    match (&launch.permit.window, &launch.permit.lifted) {
+        (Some(_), None) => format!("{} --wait", launch.again),
+        (_, _) => launch.again.clone(),
+    }
+}

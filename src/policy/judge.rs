@@ -55,7 +55,17 @@ pub struct Case<'a> {
 
 /// Whether anything can be held against the plan only after servers were read.
 pub fn needs_reading(policies: &Policies, plan: &Plan) -> bool {
-    policies.needs_reading() || plan.guards.iter().any(|guard| guard.actual.is_none())
+    let limits_share = policies.limits_share() && loses_power(plan);
+    let guarded = plan.guards.iter().any(|guard| guard.actual.is_none());
+    policies.look_at_servers() || limits_share || guarded
+}
+
+/// Whether the plan's servers lose power. An undo gives it back, so a share of the project is no limit for it.
+fn loses_power(plan: &Plan) -> bool {
+    match plan.action {
+        Action::Stop(_) => true,
+        Action::Start => false,
+    }
 }
 
 /// The rulings of the workflow's guards and of every policy on a plan.
@@ -183,12 +193,11 @@ impl<'a> Judge<'a> {
             let targets = u32::try_from(plan.target_count()).unwrap_or(u32::MAX);
             judgement.add_number(name, "max_servers", (*limit, Some(targets)));
         }
-        if let Some(limit) = max_percent {
-            judgement.add_number(name, "max_percent", (*limit, percent(self.case)));
+        if let Some(limit) = max_percent.filter(|_| loses_power(plan)) {
+            judgement.add_number(name, "max_percent", (limit, percent(self.case)));
         }
-        // The way back follows from a run that was judged; it has no window, waves or commit of its own.
-        let asked = plan.action != Action::Start;
-        for requirement in require.iter().filter(|_| asked) {
+        // An undo follows from a run that was judged. It has no window, waves or commit of its own.
+        for requirement in require.iter().filter(|_| loses_power(plan)) {
             self.required(judgement, *requirement);
         }
         // Where nobody asks for it, it is no rule on the plan.

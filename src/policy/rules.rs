@@ -170,10 +170,10 @@ impl Policies {
         rules.any(|rules| !rules.names.is_empty() || !rules.tags.is_empty())
     }
 
-    /// Whether some rule can be held against a plan only after servers were read.
-    pub fn needs_reading(&self) -> bool {
-        let mut rules = self.iter().map(Policy::rules);
-        self.look_at_servers() || rules.any(|rules| rules.max_percent.is_some())
+    /// Whether some rule limits the share of the project's servers.
+    pub(super) fn limits_share(&self) -> bool {
+        self.iter()
+            .any(|policy| policy.rules().max_percent.is_some())
     }
 
     fn closures(&self) -> impl Iterator<Item = &Dated> {

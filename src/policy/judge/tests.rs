@@ -94,7 +94,7 @@ fn a_protected_id_is_forbidden_without_asking_anybody() {
             server(1)
         )]
     );
-    assert!(!policies(&[&rules]).needs_reading());
+    assert!(!needs_reading(&policies(&[&rules]), &plan()));
 }
 
 #[test]
@@ -284,6 +284,20 @@ fn a_share_is_over_its_limit_as_soon_as_it_is_larger(
         (judgement.rulings[1].actual, judgement.rulings[1].ok),
         (Some(actual), Some(ok))
     );
+}
+
+#[test]
+fn an_undo_has_a_limit_on_servers_and_none_on_their_share() {
+    let run = "20261128T170000Z-3f9a1c".parse().unwrap();
+    let stopped = (0..3).map(server).collect();
+    let undo = crate::plan::reverse(&plan(), &run, &stopped);
+    let share = "max_percent: 1";
+    assert!(needs_reading(&policies(&[share]), &plan()));
+    assert!(!needs_reading(&policies(&[share]), &undo));
+    let reading = reading(&[(0, "a", None), (1, "b", None), (2, "c", None)], 0);
+    assert!(judged(share, &plan(), Some(&reading)).is_breached());
+    assert!(!judged(share, &undo, Some(&reading)).is_breached());
+    assert!(judged("max_servers: 2", &undo, None).is_breached());
 }
 
 #[test]

@@ -167,6 +167,16 @@ pub enum Error {
     /// A finished run cannot be resumed.
     #[error("run {0} is finished")]
     AlreadyFinished(RunId),
+    /// The journal of an earlier run cannot be written. Journal and report are as they were.
+    #[error("run {run} cannot be continued: cannot write `{}`", .journal.display())]
+    NotContinued {
+        /// The run.
+        run: RunId,
+        /// Its journal.
+        journal: PathBuf,
+        /// The command that was to continue it.
+        command: &'static str,
+    },
     /// An earlier run of the same project is neither finished nor could it be settled.
     #[error("the earlier run {0} of this project could not be settled")]
     Unsettled(RunId, #[source] Option<Box<Error>>),
@@ -227,6 +237,7 @@ impl Error {
             | Self::NoUnfinished
             | Self::SeveralUnfinished(_)
             | Self::AlreadyFinished(_)
+            | Self::NotContinued { .. }
             | Self::ReportTemplate(_)
             | Self::Undo(_)
             | Self::Faults(..)
@@ -328,6 +339,10 @@ impl Error {
             Self::AlreadyFinished(run) => {
                 format!("`lightsout settle {run}` looks at unknown outcomes again").into()
             }
+            Self::NotContinued { run, command, .. } => format!(
+                "nothing was read or sent, and journal and report are unchanged. Free disk space, then `lightsout {command} {run}`"
+            )
+            .into(),
             Self::InterruptedBefore(_) => {
                 "the next run settles it first; so does `lightsout settle`".into()
             }
@@ -445,6 +460,7 @@ mod tests {
     #[case(Error::Plan("p.json".into(), PlanError::Action("reboot".to_owned())), 22)]
     #[case(Error::Forbidden(Vec::new()), 23)]
     #[case(Error::Policy("p.yaml".into(), Distrust::NotAFile("p.yaml".into())), 23)]
+    #[case(Error::NotContinued { run: "20261128T170000Z-3f9a1c".parse().unwrap(), journal: "j".into(), command: "settle" }, 2)]
     #[case(Error::InterruptedReading, 24)]
     #[case(Error::Declined { targets: "2 targets".to_owned(), done: "stopped", answer: "y".to_owned() }, 24)]
     #[case(Error::NoTerminal { missing: "stderr is not a terminal", command: String::new() }, 2)]

@@ -38,7 +38,7 @@ pub enum Exit {
     SomeUnknown = 33,
     /// Interrupted or halted; can be resumed.
     Resumable = 34,
-    /// All well, but the report could not be written where it was asked for.
+    /// Success, but the report could not be written where it was asked for, or not at all.
     ReportNotWritten = 40,
     /// Internal error; the journal says what was sent.
     Internal = 70,

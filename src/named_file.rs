@@ -35,10 +35,7 @@ pub fn locate(path: &Path) -> io::Result<Located> {
     // The folders as they are spelled: one of them may be a link that the tree itself brings along.
     let spelled = without_dots(&std::path::absolute(path)?);
     let folder = spelled.parent().unwrap_or(&spelled);
-    let tree = folder
-        .ancestors()
-        .find(|above| above.join(GIT).exists())
-        .unwrap_or(folder);
+    let tree = tree_above(&spelled).unwrap_or(folder);
     let file = fs::canonicalize(path).map_err(|error| match fs::metadata(path) {
         // A pipe that a shell has opened has no place in any folder.
         Ok(found) if !found.is_file() => refused(NOT_REGULAR),
@@ -52,6 +49,20 @@ pub fn locate(path: &Path) -> io::Result<Located> {
         Ok(inside) if is_gits(inside) => Err(refused("it is one of git's own files")),
         Ok(_) => Ok(Located { file, tree }),
     }
+}
+
+/// The root of the git work tree that holds a name, if one does.
+fn tree_above(spelled: &Path) -> Option<&Path> {
+    let mut above = spelled.ancestors().skip(1);
+    above.find(|above| above.join(GIT).exists())
+}
+
+/// A path from the root of the git work tree that holds its name; `None` outside of any. The file need not
+/// exist.
+pub fn in_work_tree(path: &Path) -> Option<PathBuf> {
+    let spelled = without_dots(&std::path::absolute(path).ok()?);
+    let tree = tree_above(&spelled)?;
+    spelled.strip_prefix(tree).ok().map(Path::to_owned)
 }
 
 /// The content of a regular file of a work tree that must be UTF-8; see [`locate`].

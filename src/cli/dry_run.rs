@@ -15,7 +15,7 @@ use crate::exit::Exit;
 use crate::ids::RunId;
 use crate::ledger::Ledger;
 use crate::plan::{self, Judgement};
-use crate::report::{Report, RunFacts, summary};
+use crate::report::{Kept, Report, RunFacts, summary};
 use crate::run::{self, Recorder};
 use crate::state::ReportPlace;
 
@@ -90,6 +90,8 @@ fn deliver(
             printed.map_err(Error::Stdout)?;
         }
     }
-    invocation.printer.note(summary(report, &places));
+    invocation
+        .printer
+        .note(summary(report, Kept::Reports(&places)));
     Ok(())
 }

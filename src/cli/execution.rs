@@ -21,7 +21,7 @@ use crate::ids::BatchIndex;
 use crate::journal::{CrashPoint, Journal, Replayed};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
 use crate::plan::{self, Plan, Ruling};
-use crate::report::{Report, RunFacts, summary};
+use crate::report::{Kept, Report, RunFacts, summary};
 use crate::run::{self, Gates, Hours, Observer, Opening, Recorder, RunError, Work};
 use crate::state::{ReportPlace, RunFolder, StateError};
 use crate::untrusted::for_terminal;
@@ -121,17 +121,37 @@ pub(super) fn perform(
 ) -> Result<Exit, Error> {
     let Engine { runtime, signals } = engine;
     let (opening, ledger, journal) = begin(&execution, beginning)?;
+    let unchanged = unchanged(&execution, &opening);
     let observer = observer(execution.plan.clone());
     let recorder = Recorder::new(ledger, execution.latest, Some(journal), observer);
     let recorder = Arc::new(recorder);
     let ended = runtime.block_on(async {
         let execute = execute(invocation, &execution, signals, opening, recorder.clone());
         let ended = execute.await;
+        if let Err(RunError::NotContinued) = ended {
+            return Err(RunError::NotContinued);
+        }
         // Whatever became of the run, what is known of it is reported.
         let exit = report(invocation, &execution, &recorder).await?;
         ended.map(|()| exit)
     });
-    ended.map_err(|error| internal("go on with the run", error))
+    ended.map_err(|error| match error {
+        RunError::NotContinued => unchanged,
+        error @ (RunError::Bookkeeping(_) | RunError::Broken(_) | RunError::Undelivered) => {
+            internal("go on with the run", error)
+        }
+    })
+}
+
+/// The error of an earlier run whose journal takes no more records.
+fn unchanged(execution: &Execution, opening: &Opening) -> Error {
+    let settling = Some(StopCause::Settling);
+    let settles = matches!(opening, Opening::Resumed { forbidden, .. } if *forbidden == settling);
+    Error::NotContinued {
+        run: execution.folder.run().clone(),
+        journal: execution.folder.journal(),
+        command: if settles { "settle" } else { "resume" },
+    }
 }
 
 /// Puts on disk what must be there before the first request.
@@ -247,7 +267,13 @@ async fn report(
         misplaced(recorder).await?;
         recorder.read(|ledger| tell_job_ids(invocation, ledger));
     }
-    Ok(recorder.read(|ledger| sum_up(invocation, plan, ledger, &places)))
+    let journal = folder.journal();
+    let kept = match (places.as_slice(), recorder.journal_failed()) {
+        ([], false) => Kept::Journal(&journal),
+        ([], true) => Kept::Nowhere,
+        (places, _) => Kept::Reports(places),
+    };
+    Ok(recorder.read(|ledger| sum_up(invocation, plan, ledger, kept)))
 }
 
 /// Records that a finished run's report is not where it should be; an unfinished run will try again.
@@ -298,11 +324,11 @@ fn note_written(
     }
 }
 
-fn sum_up(invocation: &Invocation<'_>, plan: &Plan, ledger: &Ledger, places: &[String]) -> Exit {
+fn sum_up(invocation: &Invocation<'_>, plan: &Plan, ledger: &Ledger, kept: Kept<'_>) -> Exit {
     let Some(facts) = RunFacts::of(plan, ledger) else {
         return Exit::Internal;
     };
-    let mut text = summary(&Report::build(plan, ledger, &facts), places);
+    let mut text = summary(&Report::build(plan, ledger, &facts), kept);
     let exit = ledger.exit();
     if exit == Exit::Success {
         invocation.printer.note(text);

@@ -37,7 +37,7 @@ Exit codes:
   32  stopped by the window's cutoff, the rest not sent
   33  finished, some outcomes unknown
   34  interrupted or halted; can be resumed
-  40  all well, but the report could not be written where asked (it is in the run folder)
+  40  success, but the report could not be written where asked, or not at all
   70  internal error; the log and the report say what was sent
 2 to 29: no request to stop or start servers was, or may have been, accepted. 30 to 40: one may have been.";
 

@@ -4,6 +4,7 @@
 //! Invariant: data is all that ever reaches stdout, and every error is told with what to do about it.
 
 mod again;
+mod annotations;
 mod args;
 mod binding;
 mod calendar;

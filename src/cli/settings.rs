@@ -94,6 +94,12 @@ pub(super) fn state_folder(flags: &GeneralFlags, around: &Surroundings) -> Resul
     Ok(state::locate(wishes, state::is_usable)?)
 }
 
+/// The folder that GitHub Actions has checked a repository out to.
+pub(super) fn github_workspace(around: &Surroundings) -> Option<PathBuf> {
+    let workspace = around.set("GITHUB_WORKSPACE").map(PathBuf::from);
+    workspace.filter(|path| path.is_absolute())
+}
+
 /// By which clock a run against `endpoint` goes.
 pub(super) fn course(around: &Surroundings, endpoint: &Endpoint) -> Result<Course, Error> {
     match local_course(around)? {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::args::{FindingsFormat, ValidateFlags};
 use super::sources::Extent;
-use super::{Invocation, calendar, sources};
+use super::{Invocation, annotations, calendar, settings, sources};
 use crate::diagnostic::{Diagnostic, Severity, SourceFile, to_github, to_json, to_sarif, to_text};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -22,7 +22,10 @@ pub(super) fn validate(invocation: &Invocation<'_>, flags: &ValidateFlags) -> Re
         let (of_file, extent) = examine(file, &inputs);
         findings.extend(match flags.format {
             FindingsFormat::Text | FindingsFormat::Json => of_file,
-            FindingsFormat::Github | FindingsFormat::Sarif => anchored(of_file, file),
+            FindingsFormat::Github | FindingsFormat::Sarif => {
+                let workspace = settings::github_workspace(invocation.around);
+                annotations::from_root(anchored(of_file, file), workspace.as_deref())
+            }
         });
         fine.extend(extent.map(|extent| (file, extent)));
     }

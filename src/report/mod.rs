@@ -33,7 +33,7 @@ use next::next;
 
 pub use counts::{Counts, WordedCounts};
 pub use stopped_by::{StoppedBy, cause_text};
-pub use summary::{count, grouped, hours, summary, words};
+pub use summary::{Kept, count, grouped, hours, summary, words};
 pub use target::Target;
 pub use text::to_text;
 pub use verdict::{Ending, Verdict};

@@ -3,6 +3,8 @@
 //! Owns the wording. Names and codes come from outside and are escaped. Invariant: the first line says
 //! how it ended, and the text stays short however many servers there are.
 
+use std::path::Path;
+
 use super::overview::{Named, Overview};
 use super::stopped_by::error_text;
 use super::{Counts, Report};
@@ -17,23 +19,60 @@ const LONGEST: usize = 60;
 /// Longest reason of a person, or error text of the API, that is shown, in characters.
 const REASON: usize = 200;
 
-/// What happened, and where the report is kept, as lines without a final line end.
-pub fn summary(report: &Report<'_>, places: &[String]) -> String {
+/// Where the account of a run is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept<'a> {
+    /// In reports at these paths. A dry run can have none.
+    Reports(&'a [String]),
+    /// In this journal, as no report could be written.
+    Journal(&'a Path),
+    /// Neither report nor journal could be written. The job IDs were printed.
+    Nowhere,
+}
+
+/// What happened, and where the account of it is kept, as lines without a final line end.
+pub fn summary(report: &Report<'_>, kept: Kept<'_>) -> String {
     let overview = Overview::of(report);
     let mut lines = vec![headline(&overview)];
     lines.extend(stopped(&overview));
     lines.extend(window(&overview));
     lines.extend(overridden(&overview));
     lines.extend(trouble(&overview));
-    if !overview.jobs.is_empty() {
-        let jobs = count(overview.jobs.len(), "job ID");
-        lines.push(format!("  {jobs} in the report"));
-    }
-    for place in places {
-        lines.push(format!("  report: {}", for_terminal(place)));
-    }
+    lines.extend(where_kept(&overview, kept));
     lines.extend(next(&overview));
     lines.join("\n")
+}
+
+/// Where job IDs and outcomes are, and how to write the report later if there is none.
+fn where_kept(overview: &Overview<'_>, kept: Kept<'_>) -> Vec<String> {
+    let jobs = overview.jobs.len();
+    let jobs = (jobs > 0).then(|| count(jobs, "job ID"));
+    let ids = |place: &str| jobs.as_ref().map(|jobs| format!("  {jobs} {place}"));
+    match kept {
+        Kept::Reports(places) => {
+            let report = |place: &String| format!("  report: {}", for_terminal(place));
+            let reports = places.iter().map(report);
+            ids("in the report").into_iter().chain(reports).collect()
+        }
+        Kept::Journal(path) => {
+            let journal = path.display().to_string();
+            let journal = format!("  journal: {}", for_terminal(&journal));
+            let mut lines = vec!["  report: not written, the journal has every outcome".to_owned()];
+            lines.push(journal);
+            lines.extend(ids("in the journal, printed above"));
+            let later = |run| {
+                format!("  write it later: lightsout report {run} --format json > {run}.json")
+            };
+            lines.extend(overview.run_id.map(later));
+            lines
+        }
+        Kept::Nowhere => {
+            let mut lines =
+                vec!["  report: not written, and the journal is not complete".to_owned()];
+            lines.extend(ids("printed above: keep them"));
+            lines
+        }
+    }
 }
 
 /// How it ended.

@@ -269,7 +269,10 @@ fn a_summary_names_what_needs_a_person_and_escapes_it() {
         ..facts(Exit::SomeUnknown)
     };
     let places = ["/state/runs/x/report.json".to_owned()];
-    insta::assert_snapshot!(summary(&Report::build(&plan, &ledger, &facts), &places));
+    insta::assert_snapshot!(summary(
+        &Report::build(&plan, &ledger, &facts),
+        Kept::Reports(&places)
+    ));
 }
 
 #[test]
@@ -281,7 +284,7 @@ fn a_summary_of_thousands_of_failures_stays_short() {
     };
     let ledger = ledger(&plan, vec![failed(0), failed(1)]);
     let facts = facts(Exit::Refused);
-    let text = summary(&Report::build(&plan, &ledger, &facts), &[]);
+    let text = summary(&Report::build(&plan, &ledger, &facts), Kept::Reports(&[]));
     assert!(text.starts_with("refused: nothing was stopped: 2,000 not sent of 2,000 targets\n"));
     assert!(text.ends_with("    and 1,990 more"), "{text}");
     assert_eq!(text.lines().count(), 13);
@@ -386,7 +389,7 @@ fn a_dry_run_has_no_run_id() {
     };
     let report = Report::build(&plan, &ledger, &facts);
     let expected = "dry run, nothing was sent: all well: 1 target";
-    assert_eq!(summary(&report, &[]), expected);
+    assert_eq!(summary(&report, Kept::Reports(&[])), expected);
     let report = json(&report);
     assert_eq!(
         (&report["mode"], &report["run_id"]),

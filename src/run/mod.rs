@@ -64,6 +64,9 @@ pub enum RunError {
     /// The request of a batch ended without saying what it did.
     #[error("internal error: a request ended abnormally")]
     Undelivered,
+    /// The journal of an earlier run takes no more records, so nothing was read or sent.
+    #[error("the journal cannot be continued")]
+    NotContinued,
 }
 
 /// What a run needs.
@@ -241,7 +244,11 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         gates,
         mut stop,
     } = work;
+    let resumed = matches!(opening, Opening::Resumed { .. });
     recorder.record(opening_event(opening, &plan)).await?;
+    if resumed && recorder.journal_failed() {
+        return Err(RunError::NotContinued);
+    }
     let states = states::States::new(&plan);
     let deliveries = deliver::Deliveries::default();
     let context = Context {

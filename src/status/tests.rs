@@ -284,8 +284,10 @@ fn summary_and_status_name_the_same_next_step_and_cause() {
         let (ledger, around) = (ledger(&plan, events.clone()), around(false));
         let facts = RunFacts::of(&plan, &ledger).unwrap();
         let next = facts.next.as_deref().unwrap();
-        let summary =
-            crate::report::summary(&crate::report::Report::build(&plan, &ledger, &facts), &[]);
+        let summary = crate::report::summary(
+            &crate::report::Report::build(&plan, &ledger, &facts),
+            crate::report::Kept::Reports(&[]),
+        );
         let text = Status::new(&plan, &ledger, &around).to_text(at(90));
         let status = json(events, &around);
         assert_eq!(status["next"], next);

@@ -239,6 +239,106 @@ fn a_report_that_cannot_be_written_where_asked_is_all_that_is_wrong() {
     assert_eq!(ended.report()["outcome"], json!("succeeded"));
 }
 
+/// The program with files of at most `bytes`, which is a full disk for a journal of that size.
+fn with_files_up_to(stage: &Stage, bytes: u64, line: &str) -> Output {
+    let program = env!("CARGO_BIN_EXE_lightsout");
+    let script = format!("exec prlimit --fsize={bytes} {program} {line}");
+    let mut command = stage.surrounded("sh", std::iter::empty());
+    command.args(["-c", &script]).output().unwrap()
+}
+
+#[test]
+fn a_finished_run_that_cannot_be_settled_on_a_full_disk_stays_as_it_was() {
+    let dead = json!([{"fault": "error", "status": 500, "rate": 1.0}]);
+    let stage = Scenario::new(&ids(2))
+        .with("checks: { before: false, grace: 20s }\nrollout: { retry_for: 20s }")
+        .faults(json!({"calls": {"list": dead, "show": dead}, "calm_after": "3m"}))
+        .pace(40)
+        .start();
+    stage.run("run night.yaml").with_code(33);
+    std::thread::sleep(std::time::Duration::from_secs(5));
+    let run = stage.run_id();
+    let folder = stage.run_folder();
+    let files =
+        || ["journal.jsonl", "report.json"].map(|name| fs::read(folder.join(name)).unwrap());
+    let before = files();
+    let room = before[0].len() as u64 + 20;
+    let output = with_files_up_to(&stage, room, &format!("settle {run}"));
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    let hint = format!("Free disk space, then `lightsout settle {run}`");
+    for part in [&format!("run {run} cannot be continued"), &hint] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
+    assert!(!err.contains("resume"), "{err}");
+    let after = files();
+    assert_eq!(after[1], before[1], "the report changed: {err}");
+    assert!(after[0].starts_with(&before[0]), "{err}");
+    let status = stage.command("status").output().unwrap();
+    let status = String::from_utf8_lossy(&status.stdout);
+    assert!(status.contains("(exit code 33)"), "{status}");
+    // The command of the hint works.
+    let ended = stage.run(&format!("settle {run}")).with_code(0);
+    assert_eq!(ended.total("stopped"), 2);
+}
+
+#[test]
+fn an_unfinished_run_that_cannot_be_resumed_on_a_full_disk_stays_as_it_was() {
+    let stage = scenario().start();
+    let mut running = stage.spawn("run night.yaml");
+    running.until("an answer", |stage| stage.knows(accepted));
+    running.kill();
+    let (run, folder) = (stage.run_id(), stage.run_folder());
+    let journal = fs::read(folder.join("journal.jsonl")).unwrap();
+    let room = journal.len() as u64 + 20;
+    let output = with_files_up_to(&stage, room, &format!("resume {run}"));
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{err}");
+    let hint = format!("Free disk space, then `lightsout resume {run}`");
+    assert!(err.contains(&hint), "{err}");
+    assert!(!folder.join("report.json").exists(), "{err}");
+    let ended = stage.run(&format!("resume {run}")).with_code(0);
+    assert_eq!(ended.total("stopped"), 6);
+}
+
+#[test]
+fn a_run_without_any_report_says_what_there_is_and_how_to_write_it_later() {
+    // No report is written over a folder.
+    let stage = scenario().start();
+    let mut running = stage.spawn("run night.yaml");
+    running.until("an answer", |stage| stage.knows(accepted));
+    let (run, folder) = (stage.run_id(), stage.run_folder());
+    fs::create_dir(folder.join("report.json")).unwrap();
+    let output = running.output();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(40), "{err}");
+    fs::remove_dir(folder.join("report.json")).unwrap();
+    assert!(!err.contains("in the report"), "{err}");
+    let journal = folder.join("journal.jsonl").display().to_string();
+    let jobs = stage.durable_jobs();
+    for part in [
+        "  report: not written, the journal has every outcome\n",
+        &format!("  journal: {journal}\n"),
+        "  3 job IDs in the journal, printed above\n",
+        &format!("job ID: {}\n", jobs[2]),
+    ] {
+        assert!(err.contains(part), "{part}: {err}");
+    }
+    let mut lines = err
+        .lines()
+        .filter_map(|line| line.trim().split_once("write it later: "));
+    let (_, command) = lines.next().unwrap();
+    let program = env!("CARGO_BIN_EXE_lightsout");
+    let command = command.replacen("lightsout", program, 1);
+    let mut shell = stage.surrounded("sh", std::iter::empty());
+    assert!(shell.args(["-c", &command]).status().unwrap().success());
+    let report = crate::checks::valid_report(&stage.read(&format!("{run}.json")));
+    assert_eq!(
+        (&report["exit_code"], &report["run_id"]),
+        (&json!(40), &json!(run))
+    );
+}
+
 #[test]
 fn too_few_open_files_are_an_internal_error_before_anything_is_sent() {
     let stage = scenario().start();

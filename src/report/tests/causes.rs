@@ -43,7 +43,7 @@ fn a_refused_run_names_cause_and_answer_in_every_form() {
     let line = "  sending stopped: credentials, permission or project were refused \
                 (HTTP 401, APIGW.0301: Incorrect IAM authentication information, request c2e9)\n";
     let server = "  APIGW.0301: Incorrect IAM authentication information\n";
-    for text in [summary(&report, &[]), to_text(&report)] {
+    for text in [summary(&report, Kept::Reports(&[])), to_text(&report)] {
         assert_eq!(text.matches(line).count(), 1, "{text}");
         assert_eq!(text.matches(server).count(), 2, "{text}");
     }
@@ -124,7 +124,7 @@ fn each_failed_server_has_the_text_of_the_api() {
     assert_eq!(value["servers"][0]["error_message"], Value::Null);
     let message = &value["servers"][1]["error_message"];
     assert_eq!(message, "The BMC does not respond.\u{1b}");
-    let text = summary(&report, &[]);
+    let text = summary(&report, Kept::Reports(&[]));
     let shown = "  BMS.3037: The BMC does not respond.\\u{1b}\n";
     assert!(text.contains(shown), "{text}");
 }

@@ -176,6 +176,7 @@ mod tests {
             warnings: Vec::new(),
             narrowed: None,
             undoes,
+            report: None,
             approval: Approval::Other,
             permit: Permit::default(),
             guards: Vec::new(),

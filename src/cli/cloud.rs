@@ -12,6 +12,7 @@ use super::{Invocation, policies, settings};
 use crate::bms::{Client, ClientSettings, Credentials, named_hosts, permitted};
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::event::Launch;
 use crate::http::{CaFile, Enquirer, Reach, Transport, TransportSettings};
 use crate::ids::{Endpoint, ProjectId, RunId};
 use crate::plan::{Plan, PlanWarning};
@@ -180,8 +181,8 @@ pub(super) fn templated(
     ))
 }
 
-/// The further place for the report of a run that is taken up again: where its own earlier report may
-/// be replaced.
+/// The additional path of the report of a resumed run: the one of its start, whatever the current folder is now. Its
+/// own earlier report may be replaced there.
 pub(super) fn place(
     recorded: &Recorded,
     asked: Option<ReportPlace>,
@@ -189,9 +190,8 @@ pub(super) fn place(
     let (None, Some(began)) = (&asked, recorded.ledger.began()) else {
         return Ok(asked);
     };
-    let run = &began.launch.run;
-    match templated(&recorded.plan, run, began.at)? {
-        Some(path) => Ok(Some(ReportPlace::prove_for(&path, run)?)),
-        None => Ok(None),
-    }
+    let Launch { run, report, .. } = &*began.launch;
+    let path = report.as_deref().map(Path::new);
+    let place = path.map(|path| ReportPlace::prove_for(path, run));
+    Ok(place.transpose()?)
 }

@@ -59,6 +59,7 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
         warnings: left_out.warning.into_iter().chain(not_now).collect(),
         narrowed: left_out.narrowed,
         undoes: wish.told.undoes,
+        report: None,
         approval: wish.told.approval,
         permit,
         guards: judgement.rulings.clone(),

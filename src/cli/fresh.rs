@@ -214,7 +214,7 @@ fn execution(
     let templated = cloud::templated(&plan, folder.run(), latest.clock().now())?;
     let place = match (asked, templated) {
         (Some(place), _) => Some(place),
-        (None, Some(path)) => Some(ReportPlace::prove(&path)?),
+        (None, Some(path)) => Some(ReportPlace::prove_confined(&path, told.beside, state)?),
         (None, None) => None,
     };
     let left_out = narrowing::narrowing(invocation, told.narrowing, &plan)?;
@@ -228,6 +228,7 @@ fn execution(
         warnings: warnings.into_iter().chain(left_out.warning).collect(),
         narrowed: left_out.narrowed,
         undoes: told.undoes,
+        report: place.as_ref().and_then(ReportPlace::confined),
         approval: told.approval,
         permit,
         guards,

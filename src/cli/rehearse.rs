@@ -74,6 +74,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         warnings: Vec::new(),
         narrowed: None,
         undoes: None,
+        report: None,
         approval: Approval::Open,
         permit,
         guards,

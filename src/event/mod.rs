@@ -189,6 +189,9 @@ pub struct Launch {
     /// The run that is undone, if this is an undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<RunId>,
+    /// Where the workflow's `report` is written, with links resolved, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
     /// How the plan came to be run.
     #[serde(default)]
     pub approval: Approval,

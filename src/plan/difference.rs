@@ -9,7 +9,7 @@ use std::io;
 use serde::Serialize;
 
 use super::model::{Plan, PlannedGroup};
-use super::words::{freeze, gate, settings};
+use super::words::{gate, paths, settings};
 use crate::duration;
 use crate::ids::{BatchIndex, Digest, ServerId};
 use crate::inventory::{Asked, criteria};
@@ -165,7 +165,7 @@ fn named_settings(plan: &Plan) -> Vec<(String, String)> {
         .into_iter()
         .chain(stop_type)
         .chain(settings(plan))
-        .chain(freeze(plan));
+        .chain(paths(plan));
     let gate = plan.rollout.gate.as_ref();
     let gate = gate.map(|gate| ("rollout.gate".to_owned(), gate.to_string()));
     own.map(|(name, value)| (name.to_owned(), value))

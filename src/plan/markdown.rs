@@ -12,7 +12,7 @@ use super::exposure::{self, Risk};
 use super::judgement::{Breach, Judgement};
 use super::model::Plan;
 use super::schedule;
-use super::words::{GroupView, counted, finding, freeze, gates, least_time, pause, settings};
+use super::words::{GroupView, counted, finding, gates, least_time, paths, pause, settings};
 use crate::ids::ServerId;
 use crate::untrusted::{for_markdown, shorten};
 
@@ -226,11 +226,11 @@ fn settled(out: &mut String, plan: &Plan) -> std::fmt::Result {
             false => writeln!(out, "| `{name}` | {value} |")?,
         }
     }
-    if let Some((name, files)) = freeze(plan) {
+    for (name, path) in paths(plan) {
         writeln!(
             out,
             "| `{name}` | {} |",
-            for_markdown(&shorten(&files, VALUE))
+            for_markdown(&shorten(&path, VALUE))
         )?;
     }
     let row = |(name, gate): (String, String)| {

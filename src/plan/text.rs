@@ -11,7 +11,7 @@ use super::exposure::{self, Risk};
 use super::judgement::{Breach, Judgement, Ruling};
 use super::model::Plan;
 use super::schedule;
-use super::words::{GroupView, counted, finding, freeze, gates, least_time, pause, settings};
+use super::words::{GroupView, counted, finding, gates, least_time, paths, pause, settings};
 use crate::ids::ServerId;
 use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
@@ -44,8 +44,8 @@ fn write_text(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt:
     for (name, value) in settings(plan) {
         writeln!(out, "  {name:<20}  {value}")?;
     }
-    if let Some((name, files)) = freeze(plan) {
-        writeln!(out, "  {name:<20}  {}", for_terminal(&files))?;
+    for (name, path) in paths(plan) {
+        writeln!(out, "  {name:<20}  {}", for_terminal(&path))?;
     }
     for (name, gate) in gates(plan) {
         writeln!(out, "  {:<20}  {gate}", for_terminal(&name))?;

@@ -166,10 +166,16 @@ pub(super) fn settings(plan: &Plan) -> Vec<(&'static str, String)> {
         .collect()
 }
 
-/// The files of closures that a plan names, as name and value; their names come from outside.
-pub(super) fn freeze(plan: &Plan) -> Option<(&'static str, String)> {
-    let files = plan.window.as_ref()?.freeze();
-    (!files.is_empty()).then(|| ("window.freeze", files.join(", ")))
+/// The paths that a plan names, as setting and value. They come from outside.
+pub(super) fn paths(plan: &Plan) -> impl Iterator<Item = (&'static str, String)> {
+    let freeze = plan
+        .window
+        .as_ref()
+        .map(|window| window.freeze().join(", "));
+    let freeze = freeze.filter(|files| !files.is_empty());
+    let freeze = freeze.map(|files| ("window.freeze", files));
+    let report = plan.report.clone().map(|path| ("report", path));
+    freeze.into_iter().chain(report)
 }
 
 fn window(window: &Window) -> Vec<(&'static str, String)> {

@@ -77,6 +77,7 @@ fn began(plan: &Plan) -> Event {
             warnings: Vec::new(),
             narrowed: None,
             undoes: None,
+            report: None,
             approval: crate::policy::Approval::Other,
             permit: Permit::default(),
             guards: Vec::new(),

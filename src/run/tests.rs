@@ -208,6 +208,7 @@ fn launch(cloud: &Cloud) -> Launch {
         warnings: Vec::new(),
         narrowed: None,
         undoes: None,
+        report: None,
         approval: crate::policy::Approval::Other,
         permit: Permit::default(),
         guards: Vec::new(),

@@ -202,6 +202,7 @@ mod tests {
             warnings: Vec::new(),
             narrowed: None,
             undoes: undoes.cloned(),
+            report: None,
             approval: Approval::Other,
             permit: Permit {
                 window: Some(Opened {

@@ -75,6 +75,17 @@ pub enum StateError {
     /// A report cannot go into a folder that is not there.
     #[error("there is no folder for `{}`", .0.display())]
     NoFolder(PathBuf),
+    /// The workflow's `report` leads where no workflow may write.
+    #[error("the workflow's `report` cannot be written to `{}`: {why}", .path.display())]
+    Confined {
+        /// The path, expanded.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A folder on the way to the report was replaced during the run.
+    #[error("`{}` now leads to another folder than at the start of the run", .0.display())]
+    Moved(PathBuf),
     /// A path that names no file.
     #[error("`{}` does not name a file", .0.display())]
     NoFileName(PathBuf),
@@ -101,6 +112,10 @@ impl StateError {
                 "a report never replaces a file: name another, for example with `{{ run.id }}` in the workflow's `report`"
             }
             Self::NoFolder(_) => "make the folder first, or name another place",
+            Self::Confined { .. } => {
+                "use a relative path inside the git work tree of the workflow; `--report` can name any path"
+            }
+            Self::Moved(_) => "the report is in the run's own folder; copy it from there",
             Self::NoFileName(_) => "give the path of a file",
         }
     }

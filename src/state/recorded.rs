@@ -267,6 +267,7 @@ mod tests {
             warnings: Vec::new(),
             narrowed: None,
             undoes: None,
+            report: None,
             approval: crate::policy::Approval::Other,
             permit: Permit::default(),
             guards: Vec::new(),

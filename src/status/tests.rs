@@ -55,6 +55,7 @@ fn ledger(plan: &Plan, events: Vec<Event>) -> Ledger {
             warnings: Vec::new(),
             narrowed: None,
             undoes: None,
+            report: None,
             approval: crate::policy::Approval::Other,
             permit: Permit::default(),
             guards: Vec::new(),

@@ -173,6 +173,12 @@ impl<'a> Rules<'a> {
                 return;
             }
         };
+        if template.starts_with('/') {
+            let message = "`report` must be a relative path inside the git work tree".to_owned();
+            let hint = "`run --report` can name any path";
+            let finding = self.error("report-path", "/report", message);
+            finding.hint = Some(hint.to_owned());
+        }
         for name in names {
             if !REPORT_NAMES.contains(&name.as_str()) {
                 let hint = match nearest(&name, &REPORT_NAMES) {

@@ -65,6 +65,82 @@ fn a_place_that_is_taken_or_missing_forbids_the_run() {
 }
 
 #[test]
+fn the_report_of_a_workflow_stays_in_its_work_tree() {
+    let stage = Scenario::new(&ids(1)).start();
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(elsewhere.path(), stage.path("out")).unwrap();
+    std::os::unix::fs::symlink("state", stage.path("st")).unwrap();
+    std::fs::create_dir_all(stage.path("state/locks")).unwrap();
+    std::fs::create_dir(stage.path("sub")).unwrap();
+    let night = stage.read("night.yaml");
+    let inside = "outside the git work tree that holds the workflow";
+    for (template, why) in [
+        ("../{{ run.id }}.json", inside),
+        ("sub/../../{{ run.id }}.json", inside),
+        ("out/{{ run.id }}.json", inside),
+        ("state/halt.json", "in the state folder"),
+        ("st/halt.json", "in the state folder"),
+        ("state/locks/{{ run.id }}", "in the state folder"),
+    ] {
+        stage.write("w.yaml", format!("{night}report: \"{template}\"\n"));
+        let ended = stage.run("run w.yaml").with_code(2).with_nothing_sent();
+        ended.saying(&["the workflow's `report` cannot be written", why, "hint: "]);
+    }
+    assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+    assert!(!stage.path("state/halt.json").exists());
+    let runs = std::fs::read_dir(stage.path("state/runs")).unwrap();
+    assert_eq!(runs.count(), 0);
+    stage.write("w.yaml", format!("{night}report: /tmp/report.json\n"));
+    let refused = stage.run("validate w.yaml").with_code(2);
+    refused.saying(&["report-path", "must be a relative path"]);
+    // A plan can be changed outside its digest.
+    stage.run("plan night.yaml --out a.plan.json").with_code(0);
+    let plan = stage.read("a.plan.json");
+    let changed = plan.replace("\"report\": null", "\"report\": \"/tmp/report.json\"");
+    assert_ne!(plan, changed);
+    stage.write("a.plan.json", changed);
+    let refused = stage.run("run --plan a.plan.json").with_code(2);
+    refused.with_nothing_sent().saying(&["an absolute path"]);
+    // The command line is the operator's.
+    stage.write("w.yaml", format!("{night}report: out/x.json\n"));
+    stage.run("run w.yaml --report out/mine.json").with_code(0);
+    assert!(elsewhere.path().join("mine.json").exists());
+}
+
+#[test]
+fn a_reviewer_sees_where_the_report_goes() {
+    let stage = Scenario::new(&ids(1))
+        .with("report: \"out/{{ run.id }}.json\"")
+        .start();
+    let text = stage.run("plan night.yaml").with_code(0).out;
+    assert!(
+        text.contains("report                out/{{ run.id }}.json"),
+        "{text}"
+    );
+    let markdown = stage.run("plan night.yaml --format md").with_code(0).out;
+    assert!(markdown.contains("| `report` | out/"), "{markdown}");
+    stage.run("plan night.yaml --write").with_code(0);
+    let text = stage.read("night.yaml").replace("out/", "other/");
+    stage.write("night.yaml", text);
+    // It is not in the digest.
+    stage.run("plan night.yaml --check").with_code(0);
+}
+
+#[test]
+fn a_resumed_run_writes_its_report_where_the_run_began() {
+    let stage = Scenario::new(&ids(2))
+        .with("report: \"night.json\"")
+        .start();
+    std::fs::create_dir(stage.path("sub")).unwrap();
+    assert!(stage.crash("run night.yaml", "after:intent").is_none());
+    let mut command = stage.command("resume --send");
+    let output = command.current_dir(stage.path("sub")).output().unwrap();
+    stage.ended(output).with_code(0);
+    valid_report(&stage.read("night.json"));
+    assert!(!stage.path("sub/night.json").exists());
+}
+
+#[test]
 fn a_run_that_died_before_its_first_record_does_not_stand_in_the_way() {
     let stage = Scenario::new(&ids(2)).start();
     let died = stage

@@ -38,6 +38,7 @@ fn events() -> Vec<Event> {
                 warnings: Vec::new(),
                 narrowed: None,
                 undoes: None,
+                report: None,
                 approval: crate::policy::Approval::Other,
                 permit: crate::event::Permit::default(),
                 guards: Vec::new(),

@@ -71,6 +71,7 @@ fn hostile(text: &str, from: u32, groups: u32) -> Plan {
     workflow.window = Some(sample::frozen_by(text));
     workflow.description = Some(text.to_owned());
     workflow.region = Some(text.to_owned());
+    workflow.report = Some(text.to_owned());
     workflow.name = text.to_owned();
     let label = |n| (format!("{n}{text}"), text.to_owned());
     workflow.labels = (0..groups).map(label).collect();

@@ -143,7 +143,7 @@ impl Client {
 
     /// Asks once for one server; `None` if the service says that there is no such server.
     pub async fn show(&self, id: ServerId) -> Result<Option<ServerRow>, ReadError> {
-        self.show_as(id, |body| listing::parse_server(body, id))
+        self.show_as(id, |body| listing::parse_server_or_not_understood(body, id))
             .await
     }
 

@@ -1,13 +1,14 @@
 //! Rows of the project's servers, as a list page or a single answer gives them.
 //!
 //! Owns the parsing of both; what vitals mean is decided in `state`. Invariant: a row is known by a
-//! valid server ID; rows without one are passed over, and members that are not needed are ignored.
-
-use std::borrow::Cow;
+//! valid server ID; rows without one are passed over, and members that are not needed are ignored. A member
+//! that is not understood concerns its own server only, which is then never on and never off.
 
 use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess};
 
 use super::body;
+use super::row::{Members, Row};
 use super::scalar::Scalar;
 use super::state::{Vitals, classify};
 use crate::ids::ServerId;
@@ -18,10 +19,21 @@ use crate::power::StateClass;
 pub struct ServerRow {
     /// Its ID.
     pub id: ServerId,
-    /// Its name; untrusted.
+    /// Its name; untrusted. Empty if the API reports none, or not as text.
     pub name: String,
     /// Its state.
     pub state: StateClass,
+}
+
+impl ServerRow {
+    /// A server of which the API reports nothing that is understood.
+    fn not_understood(id: ServerId) -> Self {
+        Self {
+            id,
+            name: String::new(),
+            state: StateClass::Busy,
+        }
+    }
 }
 
 /// One page of the listing.
@@ -35,17 +47,25 @@ pub struct Page<R = ServerRow> {
 
 /// Reads a list page; `None` if it is not one.
 pub fn parse_page(body: &[u8]) -> Option<Page> {
-    let servers: Vec<Wire<'_>> = listed(body)?;
+    let servers: Vec<Row<Wire<'_>>> = listed(body)?;
     Some(Page {
-        rows: servers.iter().filter_map(Wire::row).collect(),
+        rows: servers.iter().filter_map(|Row(wire)| wire.row()).collect(),
         listed: servers.len(),
     })
 }
 
 /// Reads the answer for the single server `id`; `None` if it is not that.
 pub fn parse_server(body: &[u8], id: ServerId) -> Option<ServerRow> {
-    let server: Wire<'_> = single(body)?;
+    let Row(server): Row<Wire<'_>> = single(body)?;
     server.row().filter(|row| row.id == id)
+}
+
+/// The same, for the one who has to know a state of `id`: an answer about a server, but not about this one by
+/// a readable ID, shows a server that is not understood.
+pub(super) fn parse_server_or_not_understood(body: &[u8], id: ServerId) -> Option<ServerRow> {
+    let Row(server): Row<Wire<'_>> = single(body)?;
+    let row = server.row().filter(|row| row.id == id);
+    Some(row.unwrap_or_else(|| ServerRow::not_understood(id)))
 }
 
 /// The servers of a list page, whichever of their members `W` reads.
@@ -72,24 +92,53 @@ pub(super) fn single<'a, W: Deserialize<'a>>(body: &'a [u8]) -> Option<W> {
 }
 
 /// The members of a server that are read; v1 prefixes some names, v1.1 does not.
-#[derive(Deserialize)]
+#[derive(Default)]
 pub(super) struct Wire<'a> {
-    #[serde(borrow, default)]
     id: Scalar<'a>,
-    #[serde(borrow, default)]
     name: Scalar<'a>,
-    #[serde(borrow, default)]
     status: Scalar<'a>,
-    #[serde(borrow, default, rename = "OS-EXT-STS:task_state")]
     prefixed_task: Scalar<'a>,
-    #[serde(borrow, default)]
     task_state: Scalar<'a>,
-    #[serde(borrow, default, rename = "OS-EXT-STS:power_state")]
     prefixed_power: Scalar<'a>,
-    #[serde(borrow, default)]
     power_state: Scalar<'a>,
-    #[serde(borrow, default)]
     locked: Scalar<'a>,
+}
+
+/// Their names in the row.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "snake_case")]
+pub(super) enum Key {
+    Id,
+    Name,
+    Status,
+    #[serde(rename = "OS-EXT-STS:task_state")]
+    PrefixedTask,
+    TaskState,
+    #[serde(rename = "OS-EXT-STS:power_state")]
+    PrefixedPower,
+    PowerState,
+    Locked,
+    #[serde(other)]
+    Other,
+}
+
+impl<'a> Members<'a> for Wire<'a> {
+    type Key = Key;
+
+    fn take<A: MapAccess<'a>>(&mut self, key: Key, row: &mut A) -> Result<(), A::Error> {
+        let member = match key {
+            Key::Id => &mut self.id,
+            Key::Name => &mut self.name,
+            Key::Status => &mut self.status,
+            Key::PrefixedTask => &mut self.prefixed_task,
+            Key::TaskState => &mut self.task_state,
+            Key::PrefixedPower => &mut self.prefixed_power,
+            Key::PowerState => &mut self.power_state,
+            Key::Locked => &mut self.locked,
+            Key::Other => return row.next_value::<IgnoredAny>().map(|_| ()),
+        };
+        member.take(row)
+    }
 }
 
 impl Wire<'_> {
@@ -97,30 +146,50 @@ impl Wire<'_> {
     pub(super) fn row(&self) -> Option<ServerRow> {
         Some(ServerRow {
             id: self.id.get()?.parse().ok()?,
-            name: self
-                .name
-                .get()
-                .map(Cow::from)
-                .unwrap_or_default()
-                .into_owned(),
+            name: self.name.get().unwrap_or_default().to_owned(),
             state: classify(self.vitals()),
         })
     }
 
-    /// The status in the cloud's own word; empty if there is none.
+    /// The status in the API's own word; empty if there is none that can be read.
     pub(super) fn status(&self) -> &str {
         self.status.get().unwrap_or_default()
     }
 
     fn vitals(&self) -> Vitals<'_> {
+        /// A task that nobody documents, so that an unreadable one never counts as idle.
+        const SOME_TASK: &str = "not understood";
         /// A power state that nobody documents, so that an unreadable one never counts as absent.
         const NOT_UNDERSTOOD: i64 = -1;
-        let power = self.prefixed_power.get().or(self.power_state.get());
+        let power = self.prefixed_power.or(&self.power_state);
+        let power = if *power == Scalar::Unreadable {
+            Some(NOT_UNDERSTOOD)
+        } else {
+            let text = power.get();
+            text.map(|text| text.parse().unwrap_or(NOT_UNDERSTOOD))
+        };
+        let task = self.prefixed_task.or(&self.task_state);
+        let task = if *task == Scalar::Unreadable {
+            Some(SOME_TASK)
+        } else {
+            task.get()
+        };
         Vitals {
             status: self.status(),
-            task: self.prefixed_task.get().or(self.task_state.get()),
-            power: power.map(|text| text.parse().unwrap_or(NOT_UNDERSTOOD)),
-            locked: self.locked.get() == Some("true"),
+            task,
+            power,
+            locked: self.is_locked(),
+        }
+    }
+
+    /// Whether it is locked, or may be: what is not understood never counts as unlocked.
+    fn is_locked(&self) -> bool {
+        match &self.locked {
+            Scalar::Absent | Scalar::Null => false,
+            Scalar::Text(text) => {
+                !text.is_empty() && !text.eq_ignore_ascii_case("false") && text != "0"
+            }
+            Scalar::Unreadable => true,
         }
     }
 }
@@ -155,6 +224,21 @@ mod tests {
         StateClass::Locked
     )]
     #[case(r#""status":"ACTIVE","locked":"true""#, StateClass::Locked)]
+    #[case(r#""status":"ACTIVE","locked":"False""#, StateClass::On)]
+    #[case(r#""status":"ACTIVE","locked":{"by":"admin"}"#, StateClass::Locked)]
+    #[case(
+        r#""status":"ACTIVE","locked":false,"locked":true"#,
+        StateClass::Locked
+    )]
+    #[case(
+        r#""status":"ACTIVE","OS-EXT-STS:task_state":["powering-off"]"#,
+        StateClass::Busy
+    )]
+    #[case(r#""status":"ACTIVE","OS-EXT-STS:power_state":{}"#, StateClass::Busy)]
+    #[case(r#""status":"ACTIVE","OS-EXT-STS:power_state":1.5"#, StateClass::Busy)]
+    #[case(r#""status":{"word":"ACTIVE"}"#, StateClass::Busy)]
+    #[case(r#""status":"ACTIVE","status":"SHUTOFF""#, StateClass::Busy)]
+    #[case(r#""status":"ACTIVE","status":"ACTIVE""#, StateClass::On)]
     #[case(
         r#""status":"ACTIVE","OS-EXT-STS:task_state":"powering-off""#,
         StateClass::Stopping
@@ -189,10 +273,10 @@ mod tests {
     fn rows_without_a_server_id_are_counted_and_passed_over() {
         let upper = ID.to_uppercase();
         let rows = format!(
-            r#"[{{"id":"{upper}","name":"\u00e9\"","status":"ACTIVE"}},{{"id":"x"}},{{"id":null}},{{}},{{"id":7}}]"#
+            r#"[{{"id":"{upper}","name":"\u00e9\"","status":"ACTIVE"}},{{"id":"x"}},{{"id":null}},{{}},{{"id":7}},{{"id":["{ID}"]}},null,7,"a",[1]]"#
         );
         let page = page(&rows).unwrap();
-        assert_eq!(page.listed, 5);
+        assert_eq!(page.listed, 10);
         let row = ServerRow {
             id: ID.parse().unwrap(),
             name: "é\"".into(),
@@ -218,7 +302,6 @@ mod tests {
     #[case("<html>")]
     #[case(r#"{"servers":7}"#)]
     #[case(r#"{"servers":[{"id":"616fb98f"#)]
-    #[case(r#"{"servers":[{"status":{}}]}"#)]
     #[case(r#"{"error":{"code":"x","message":"y"}}"#)]
     fn anything_else_is_none(#[case] body: &str) {
         assert_eq!(parse_page(body.as_bytes()), None);
@@ -233,5 +316,10 @@ mod tests {
         let other = ServerId::from_bytes([7; 16]);
         assert_eq!(parse_server(body.as_bytes(), other), None);
         assert_eq!(parse_server(b"{}", asked), None);
+        let not_understood = parse_server_or_not_understood(body.as_bytes(), other);
+        assert_eq!(not_understood, Some(ServerRow::not_understood(other)));
+        let same = parse_server_or_not_understood(body.as_bytes(), asked);
+        assert_eq!(same, Some(row));
+        assert_eq!(parse_server_or_not_understood(b"{}", asked), None);
     }
 }

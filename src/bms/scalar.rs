@@ -1,22 +1,60 @@
-//! One value of an answer whose type the cloud does not keep to: text, number, boolean or nothing.
+//! One value of an answer whose type the API does not keep to: text, number, boolean, nothing or something else.
 //!
-//! Owns its reading without copying where the text stands as it is. Invariant: null, an absent value
-//! and an empty text are the same; an object or a list in its place is an error.
+//! Owns its reading without copying where the text stands as it is. Invariant: reading never fails, so that one
+//! odd value of one server does not spoil the answer for all. A value of another type, a number with a
+//! fraction and a member that is there twice with two values are [`Scalar::Unreadable`], never "nothing".
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{self, Deserializer, Visitor};
+use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A scalar as text; empty for null.
+/// A member that should be a scalar.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Scalar<'a>(Cow<'a, str>);
+pub(super) enum Scalar<'a> {
+    /// It is not there.
+    #[default]
+    Absent,
+    /// It is null.
+    Null,
+    /// A text, a boolean or a whole number, as text; may be empty.
+    Text(Cow<'a, str>),
+    /// An object, a list, a number with a fraction, or two values.
+    Unreadable,
+}
 
-impl Scalar<'_> {
-    /// The text, if there is one.
+impl<'a> Scalar<'a> {
+    /// The text, if there is one that is not empty.
     pub(super) fn get(&self) -> Option<&str> {
-        Some(self.0.as_ref()).filter(|text| !text.is_empty())
+        match self {
+            Self::Text(text) => Some(text.as_ref()).filter(|text| !text.is_empty()),
+            Self::Absent | Self::Null | Self::Unreadable => None,
+        }
+    }
+
+    /// This value, or `other` if this one says nothing.
+    pub(super) fn or<'s>(&'s self, other: &'s Self) -> &'s Self {
+        match self {
+            Self::Unreadable => self,
+            Self::Absent | Self::Null | Self::Text(_) if self.get().is_none() => other,
+            Self::Absent | Self::Null | Self::Text(_) => self,
+        }
+    }
+
+    /// Takes in the value of the member whose key was just read.
+    pub(super) fn take<'de: 'a, A: MapAccess<'de>>(
+        &mut self,
+        members: &mut A,
+    ) -> Result<(), A::Error> {
+        let value = members.next_value()?;
+        let is_first_or_same = *self == Self::Absent || *self == value;
+        *self = if is_first_or_same {
+            value
+        } else {
+            Self::Unreadable
+        };
+        Ok(())
     }
 }
 
@@ -32,35 +70,47 @@ impl<'de> Visitor<'de> for ScalarVisitor {
     type Value = Scalar<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, a number, a boolean or null")
+        f.write_str("any value")
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Scalar<'de>, E> {
-        Ok(Scalar(Cow::Borrowed(text)))
+        Ok(Scalar::Text(Cow::Borrowed(text)))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Scalar<'de>, E> {
-        Ok(Scalar(Cow::Owned(text.to_owned())))
+        Ok(Scalar::Text(Cow::Owned(text.to_owned())))
     }
 
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<Scalar<'de>, E> {
-        Ok(Scalar(Cow::Borrowed(if value { "true" } else { "false" })))
+        let text = if value { "true" } else { "false" };
+        Ok(Scalar::Text(Cow::Borrowed(text)))
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar(Cow::Owned(number.to_string())))
+        Ok(Scalar::Text(Cow::Owned(number.to_string())))
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar(Cow::Owned(number.to_string())))
+        Ok(Scalar::Text(Cow::Owned(number.to_string())))
     }
 
-    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Scalar<'de>, E> {
-        Ok(Scalar(Cow::Owned(number.to_string())))
+    // Its spelling is lost by now: 1.10 would become 1.1.
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<Scalar<'de>, E> {
+        Ok(Scalar::Unreadable)
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Scalar<'de>, E> {
-        Ok(Scalar::default())
+        Ok(Scalar::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Scalar<'de>, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Unreadable)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Scalar<'de>, A::Error> {
+        while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Scalar::Unreadable)
     }
 }
 
@@ -80,11 +130,32 @@ mod tests {
     fn each_kind(#[case] json: &str, #[case] expected: Option<&str>) {
         let scalar: Scalar<'_> = serde_json::from_str(json).unwrap();
         assert_eq!(scalar.get(), expected);
+        assert_ne!(scalar, Scalar::Unreadable);
     }
 
-    #[test]
-    fn objects_and_lists_are_no_scalars() {
-        assert!(serde_json::from_str::<Scalar<'_>>("{}").is_err());
-        assert!(serde_json::from_str::<Scalar<'_>>("[]").is_err());
+    #[rstest]
+    #[case("{}")]
+    #[case("{\"a\": [1, {}]}")]
+    #[case("[]")]
+    #[case("[\"a\", null]")]
+    #[case("1.10")]
+    #[case("18446744073709551616")]
+    fn other_types_are_unreadable_and_no_error(#[case] json: &str) {
+        let scalar: Scalar<'_> = serde_json::from_str(json).unwrap();
+        assert_eq!(scalar, Scalar::Unreadable);
+    }
+
+    #[rstest]
+    #[case(Scalar::Absent, Scalar::Text("b".into()), Scalar::Text("b".into()))]
+    #[case(Scalar::Null, Scalar::Unreadable, Scalar::Unreadable)]
+    #[case(Scalar::Text("".into()), Scalar::Text("b".into()), Scalar::Text("b".into()))]
+    #[case(Scalar::Text("a".into()), Scalar::Text("b".into()), Scalar::Text("a".into()))]
+    #[case(Scalar::Unreadable, Scalar::Text("b".into()), Scalar::Unreadable)]
+    fn another_member_counts_only_if_the_first_says_nothing(
+        #[case] one: Scalar<'_>,
+        #[case] other: Scalar<'_>,
+        #[case] expected: Scalar<'_>,
+    ) {
+        assert_eq!(*one.or(&other), expected);
     }
 }

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::ids::{JobId, ServerId};
 use crate::plan::Plan;
-use crate::policy::Approval;
+use crate::policy::{Approval, Untagged};
 use crate::run::{NotNow, Told};
 use crate::state::{Switch, can_be_used, is_on_network};
 use crate::window::Calendar;
@@ -61,7 +61,7 @@ fn look(
         }
     };
     checks.push(Check::ok("workflow", format!("valid, {extent}")));
-    forbidden(invocation, &plan, (&flags.file, checks));
+    let untagged = forbidden(invocation, &plan, (&flags.file, checks));
     checks.push(committed(&flags.file, &plan));
     checks.push(state_folder(invocation));
     let Some(credentials) = credentials(invocation, flags, &plan, checks) else {
@@ -72,7 +72,7 @@ fn look(
     let account = Account::of_plan(&plan);
     let clock = cloud::clock(invocation, &account)?;
     match cloud::client(&flags.cloud, &account, clock, credentials) {
-        Ok(client) => runtime()?.block_on(ask(&client, &plan, checks)),
+        Ok(client) => runtime()?.block_on(ask(&client, (&plan, untagged), checks)),
         Err(error) => {
             checks.push(failed("connection", &error));
             checks.push(doctor::stop());
@@ -82,13 +82,18 @@ fn look(
 }
 
 /// The reads, each as far as the one before makes it worth while.
-async fn ask(client: &Client, plan: &Plan, checks: &mut Vec<Check>) {
+async fn ask(
+    client: &Client,
+    (plan, untagged): (&Plan, Option<Untagged>),
+    checks: &mut Vec<Check>,
+) {
     let listed = client.probe(&Probe::List).await;
     checks.push(doctor::connection(&listed));
     checks.push(doctor::clock(&listed));
     checks.push(doctor::sign_in(&listed));
     checks.push(doctor::project(&listed, &plan.project.id));
     checks.push(doctor::list(&listed));
+    checks.push(doctor::tags(&listed, untagged));
     let is_reached = !checks
         .iter()
         .any(|check| check.name == "connection" && check.is_problem());
@@ -118,8 +123,13 @@ fn known_server(plan: &Plan, listed: &Probed) -> Option<ServerId> {
     target.or_else(any)
 }
 
-/// The policies that apply, and whether they or the guards forbid the plan.
-fn forbidden(invocation: &Invocation<'_>, plan: &Plan, (file, checks): (&Path, &mut Vec<Check>)) {
+/// The policies that apply, and whether they or the guards forbid the plan. Returns what they make of servers
+/// without reported tags, if they have a rule about tags.
+fn forbidden(
+    invocation: &Invocation<'_>,
+    plan: &Plan,
+    (file, checks): (&Path, &mut Vec<Check>),
+) -> Option<Untagged> {
     let in_force = match InForce::read(invocation, Approval::Open) {
         Ok(in_force) => in_force,
         Err(error) => {
@@ -127,7 +137,7 @@ fn forbidden(invocation: &Invocation<'_>, plan: &Plan, (file, checks): (&Path, &
                 tell(&invocation.printer, &error);
             }
             checks.push(failed("policy", &error));
-            return;
+            return None;
         }
     };
     let names: Vec<String> = in_force.names().map(|name| format!("`{name}`")).collect();
@@ -140,6 +150,7 @@ fn forbidden(invocation: &Invocation<'_>, plan: &Plan, (file, checks): (&Path, &
         |error| failed("guards", &error),
         |()| Check::ok("guards", "none is broken, and no policy forbids the plan"),
     ));
+    in_force.policies().untagged()
 }
 
 /// Whether closures and the workflow's window let a run begin now.

@@ -9,14 +9,14 @@ use std::path::Path;
 
 use super::Invocation;
 use super::execution::Engine;
-use crate::bms::{Client, Patience, ServerDetail, Unanswered, singly};
+use crate::bms::{Client, Patience, ServerDetail, Tags, Unanswered, singly};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::ids::ServerId;
 use crate::inventory::survey;
 use crate::plan::{Judgement, Plan, Project};
 use crate::policy::{
-    self, Approval, Case, FIXED, Lifting, Places, Policies, PolicyError, Reading, judge,
+    self, Approval, Case, FIXED, Lifting, Places, Policies, PolicyError, Reading, Untagged, judge,
     judge_account, needs_reading,
 };
 use crate::workflow::{EnvGrants, Workflow};
@@ -115,10 +115,12 @@ impl InForce {
             retry_for: plan.rollout.retry_for,
         };
         let survey = survey(asking.client, patience).await?;
+        let servers = survey.servers();
+        let untagged = self.untagged_in(servers);
         let told = |id: &ServerId| {
-            let servers = survey.servers();
             let found = servers.binary_search_by(|server| server.id.cmp(id)).ok();
-            found.and_then(|at| servers.get(at)).is_some_and(is_whole)
+            let found = found.and_then(|at| servers.get(at));
+            found.is_some_and(|server| is_whole(server, untagged))
         };
         let targets = plan.batches.iter().flat_map(|batch| batch.servers());
         let untold: Vec<ServerId> = match self.policies.look_at_servers() {
@@ -130,6 +132,17 @@ impl InForce {
             survey,
             singles.into_iter().flatten().collect(),
         ))
+    }
+
+    /// What the rules make of servers to which this listing gives no tags; `None` if no rule is about tags. If it
+    /// gives tags to none at all, it says nothing of tags, and each target is asked for by itself.
+    fn untagged_in(&self, servers: &[ServerDetail]) -> Option<Untagged> {
+        let shows_tags = || servers.iter().any(|it| it.tags.listed().is_some());
+        let untagged = self.policies.untagged()?;
+        Some(match untagged {
+            Untagged::Allow if !shows_tags() => Untagged::Refuse,
+            Untagged::Allow | Untagged::Refuse => untagged,
+        })
     }
 }
 
@@ -162,9 +175,14 @@ pub(super) fn admit_account(invocation: &Invocation<'_>, workflow: &Workflow) ->
     }
 }
 
-/// Whether an answer tells all that a rule may ask for.
-fn is_whole(server: &ServerDetail) -> bool {
-    !server.name.is_empty() && server.tags.is_some()
+/// Whether a listing shows all of a server that a rule may ask for.
+fn is_whole(server: &ServerDetail, untagged: Option<Untagged>) -> bool {
+    let tags = match (&server.tags, untagged) {
+        (_, None) | (Tags::Listed(_) | Tags::Conflicting(_), Some(_)) => true,
+        (Tags::Null | Tags::Absent, Some(Untagged::Allow)) => true,
+        (Tags::Null | Tags::Absent, Some(Untagged::Refuse)) | (Tags::Unreadable, Some(_)) => false,
+    };
+    tags && !server.name.is_empty()
 }
 
 async fn single(

@@ -73,7 +73,7 @@ pub(super) fn plan_of(
             })
         }
         _ if !workflow.selects() => {
-            let plan = sources::plan(path, &workflow, Known::Listing(&[]), None)?;
+            let plan = sources::plan(path, &workflow, Known::Listing(&[]), Vec::new())?;
             Ok(Made::offline(plan))
         }
         Source::Cloud(flags) => {
@@ -96,7 +96,7 @@ pub(super) fn plan_of(
         }
         Source::Invented => {
             let listed = inventory::invented(&workflow);
-            let plan = sources::plan(path, &workflow, Known::Listing(&listed), None)?;
+            let plan = sources::plan(path, &workflow, Known::Listing(&listed), Vec::new())?;
             Ok(Made {
                 listed,
                 ..Made::offline(plan)
@@ -146,17 +146,25 @@ fn from_listing(
 ) -> Result<Plan, Error> {
     let warning = listing.warning();
     tell(invocation, warning.as_slice());
-    sources::plan(path, workflow, Known::Listing(listing.servers()), warning)
+    sources::plan(
+        path,
+        workflow,
+        Known::Listing(listing.servers()),
+        warning.into_iter().collect(),
+    )
 }
 
 /// The plan with what the committed one has frozen.
 fn frozen(path: &Path, workflow: &Workflow) -> Result<Plan, Error> {
     let committed = binding::committed(path)?;
-    let mut warnings = committed.warnings.iter();
-    let moved = warnings.find(|warning| warning.code == "listing-moved");
-    let moved = moved.map(|found| Diagnostic::warning("listing-moved", &*found.message));
+    // They are about what the listing showed, which is not looked at again.
+    let codes = ["listing-moved"].into_iter().chain(inventory::UNCLEAR);
+    let warnings = codes.flat_map(|code| {
+        let found = committed.warnings.iter().filter(move |it| it.code == code);
+        found.map(move |found| Diagnostic::warning(code, &*found.message))
+    });
     let known = Known::Frozen(&committed.selections, &committed.names);
-    sources::plan(path, workflow, known, moved)
+    sources::plan(path, workflow, known, warnings.collect())
 }
 
 /// The plan that a workflow makes without asking anybody: what it selects as the committed plan has it,
@@ -165,11 +173,11 @@ pub(super) fn offline(path: &Path, inputs: &Inputs) -> Result<(Plan, Extent), Er
     let workflow = sources::workflow(path, inputs)?;
     let plan = match (workflow.selects(), binding::committed(path)) {
         (true, Err(_)) => {
-            let plan = sources::plan(path, &workflow, Known::Nothing, None)?;
+            let plan = sources::plan(path, &workflow, Known::Nothing, Vec::new())?;
             return Ok((plan, Extent::Open));
         }
         (true, Ok(_)) => frozen(path, &workflow)?,
-        (false, _) => sources::plan(path, &workflow, Known::Nothing, None)?,
+        (false, _) => sources::plan(path, &workflow, Known::Nothing, Vec::new())?,
     };
     let extent = Extent::Counted(plan.target_count());
     Ok((plan, extent))

@@ -26,7 +26,7 @@ pub(super) fn server(detail: &ServerDetail) -> SimulatedServer {
             flavor: text(&detail.flavor),
             availability_zone: text(&detail.availability_zone),
             enterprise_project_id: text(&detail.enterprise_project_id),
-            tags: detail.tags.clone().unwrap_or_default(),
+            tags: detail.tags.listed().unwrap_or_default().to_vec(),
         },
     }
 }

@@ -86,12 +86,12 @@ pub(super) fn plan(
     path: &Path,
     workflow: &Workflow,
     known: Known<'_>,
-    warning: Option<Diagnostic>,
+    warnings: Vec<Diagnostic>,
 ) -> Result<Plan, Error> {
     let folders = Folders::of(path).map_err(|error| Error::Unreadable(path.to_owned(), error))?;
     let targets = inventory::resolve(workflow, &folders, known);
     let targets = targets.map_err(|findings| Error::Findings(path.to_owned(), findings))?;
-    Ok(plan::make(workflow, targets.warned(warning)))
+    Ok(plan::make(workflow, targets.warned(warnings)))
 }
 
 /// What the plan's own guards forbid, as an error.

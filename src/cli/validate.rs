@@ -57,7 +57,7 @@ fn anchored(findings: Vec<Diagnostic>, file: &Path) -> Vec<Diagnostic> {
 /// The findings of one file, and how many targets it has if there is no error among them.
 fn examine(path: &Path, inputs: &Inputs) -> (Vec<Diagnostic>, Option<Extent>) {
     let made = sources::workflow(path, inputs).and_then(|workflow| {
-        let plan = sources::plan(path, &workflow, Known::Nothing, None)?;
+        let plan = sources::plan(path, &workflow, Known::Nothing, Vec::new())?;
         Ok((workflow, plan))
     });
     match made {

@@ -5,12 +5,14 @@
 
 mod judge;
 mod shown;
+mod tags;
 
 use serde::Serialize;
 
 use crate::exit::Exit;
 
 pub use judge::{clock, connection, job_query, list, project, show, sign_in, stop};
+pub use tags::tags;
 
 /// The format of the JSON form.
 pub const FORMAT: &str = "lightsout/doctor/v1";

@@ -45,7 +45,8 @@ impl<'a> Resolver<'a> {
                 self.warnings.push(warning.at(place));
             }
         }
-        if select.is_some() {
+        if let Some(select) = select {
+            self.warn_of_unclear_exclusion(group, select, listed);
             let selected = self.known.left_out(group, listed);
             if selected.is_empty() && self.known.judges(group) {
                 self.warnings.push(self.selects_nothing(group));

@@ -124,6 +124,9 @@ impl<'a> Resolver<'a> {
                 });
             }
         }
+        if let Some(select) = &group.select {
+            self.warn_of_unclear_selection(group, select);
+        }
         let picked = self.known.picked(group);
         for one in &picked {
             listing.pick(one, group);

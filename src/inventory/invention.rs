@@ -5,7 +5,7 @@
 //! servers stand by that no group means, where the criteria leave room for any.
 
 use super::selection::meets;
-use crate::bms::{ServerDetail, StateClass};
+use crate::bms::{ServerDetail, StateClass, Tags};
 use crate::ids::ServerId;
 use crate::workflow::{Definition, Group, Select};
 
@@ -60,12 +60,13 @@ fn bare(before: &[ServerDetail]) -> ServerDetail {
     ServerDetail {
         id: ServerId::from_bytes(bytes),
         name: format!("bystander-{number}"),
+        other_names: Vec::new(),
         status: "ACTIVE".to_owned(),
         state: StateClass::On,
         flavor: Some("physical.s4.medium".to_owned()),
         availability_zone: Some("az1".to_owned()),
         enterprise_project_id: Some("0".to_owned()),
-        tags: Some(vec!["__type_baremetal".to_owned()]),
+        tags: Tags::Listed(vec!["__type_baremetal".to_owned()]),
     }
 }
 
@@ -123,7 +124,7 @@ fn spread(group: &Group, server: &mut ServerDetail, number: u32) {
 }
 
 fn tag(server: &mut ServerDetail, key: &str, value: &str) {
-    let tags = server.tags.get_or_insert_default();
+    let mut tags = server.tags.listed().unwrap_or_default().to_vec();
     tags.push(format!("{key}={value}"));
-    tags.sort_unstable();
+    server.tags = Tags::from(Some(tags));
 }

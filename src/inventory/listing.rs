@@ -109,10 +109,6 @@ impl Listing {
         if let Some(pair) = servers.windows(2).find(|pair| pair[0].id == pair[1].id) {
             return Err(ListingError::Repeated(pair[0].id));
         }
-        for tags in servers.iter_mut().filter_map(|server| server.tags.as_mut()) {
-            tags.sort_unstable();
-            tags.dedup();
-        }
         Ok(Self {
             project: read.project,
             endpoint: read.endpoint,
@@ -170,7 +166,7 @@ impl Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bms::StateClass;
+    use crate::bms::{StateClass, Tags};
     use proptest::prelude::*;
     use rstest::rstest;
 
@@ -178,12 +174,19 @@ mod tests {
         ServerDetail {
             id: ServerId::from_bytes([number; 16]),
             name: format!("web \"{number}\"\u{1b}[0m"),
+            other_names: match number {
+                2 => vec!["db-7".into()],
+                _ => Vec::new(),
+            },
             status: "ACTIVE".into(),
             state: StateClass::On,
             flavor: Some("physical.s4.medium".into()),
             availability_zone: None,
             enterprise_project_id: Some("0".into()),
-            tags: (number > 1).then(|| vec!["a=1".into(), "bare".into()]),
+            tags: match number {
+                0 | 1 => Tags::Absent,
+                _ => Tags::Listed(vec!["a=1".into(), "bare".into()]),
+            },
         }
     }
 

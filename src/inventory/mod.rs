@@ -24,6 +24,7 @@ mod survey;
 mod table;
 #[cfg(test)]
 mod tests;
+mod unclear;
 
 pub use folders::Folders;
 pub use invention::invented;
@@ -32,6 +33,7 @@ pub use listing::{FORMAT as LISTING_FORMAT, Listing, ListingError, SCHEMA as LIS
 pub use model::{TargetGroup, Targets};
 pub use selection::{Asked, Found, Known, Selection, criteria, odd_selection};
 pub use survey::{Agreement, MOST_PASSES, Survey, survey};
+pub use unclear::CODES as UNCLEAR;
 
 use crate::diagnostic::Diagnostic;
 use crate::workflow::{Definition, Workflow};

@@ -38,8 +38,8 @@ impl Targets {
 
     /// The same targets with one more finding that does not forbid them.
     #[must_use]
-    pub fn warned(mut self, warning: Option<Diagnostic>) -> Self {
-        self.warnings.extend(warning);
+    pub fn warned(mut self, warnings: impl IntoIterator<Item = Diagnostic>) -> Self {
+        self.warnings.extend(warnings);
         self
     }
 

@@ -10,7 +10,8 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 
 use super::split::part_of;
-use crate::bms::{ServerDetail, StateClass};
+use crate::bms::{ServerDetail, StateClass, Tags};
+use crate::glob::Glob;
 use crate::ids::ServerId;
 use crate::workflow::{Group, Select};
 
@@ -136,7 +137,7 @@ impl<'a> Known<'a> {
                     .map(|server| Picked {
                         server: server.id,
                         name: Some(server.name.as_str()).filter(|name| !name.is_empty()),
-                        value: key.and_then(|key| tag(server, key)),
+                        value: key.and_then(|key| tag(server.tags.listed()?, key)),
                     })
                     .collect()
             }
@@ -164,8 +165,10 @@ impl<'a> Known<'a> {
         };
         let meant: HashSet<ServerId> = match self {
             Self::Listing(servers) => {
-                // Where it cannot be told whether a server is meant, it is left out.
-                let meant = servers.iter().filter(|server| may_meet(select, server));
+                // A server that may be meant is left out.
+                let meant = servers
+                    .iter()
+                    .filter(|server| matching(select, server) != Match::No);
                 meant.map(|server| server.id).collect()
             }
             Self::Frozen(..) => {
@@ -177,6 +180,20 @@ impl<'a> Known<'a> {
         };
         let both = listed.iter().filter(|server| meant.contains(server));
         both.copied().collect()
+    }
+
+    /// The servers of which it is not known whether the group's `select` means them, each with the member that
+    /// the API does not report clearly.
+    pub(super) fn doubtful(self, select: &Select) -> Vec<(ServerId, &'static str)> {
+        let Self::Listing(servers) = self else {
+            return Vec::new();
+        };
+        let present = servers.iter().filter(|it| it.state != StateClass::Gone);
+        let doubtful = present.filter_map(|server| match matching(select, server) {
+            Match::Unknown(member) => Some((server.id, member)),
+            Match::Yes | Match::No => None,
+        });
+        doubtful.collect()
     }
 
     fn frozen(self, group: &Group) -> Option<&'a Selection> {
@@ -234,46 +251,109 @@ pub fn odd_selection(selections: &[Selection]) -> Option<&str> {
     None
 }
 
+/// Whether a server meets criteria.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Match {
+    /// It meets every criterion.
+    Yes,
+    /// It does not meet one.
+    No,
+    /// It fails none, but the API does not report clearly this member, by which it is selected.
+    Unknown(&'static str),
+}
+
+impl Match {
+    /// Of two criteria: one that is not met decides.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Unknown(member), _) | (Self::Yes, Self::Unknown(member)) => {
+                Self::Unknown(member)
+            }
+            (Self::Yes, Self::Yes) => Self::Yes,
+        }
+    }
+}
+
+impl From<bool> for Match {
+    fn from(is_met: bool) -> Self {
+        if is_met { Self::Yes } else { Self::No }
+    }
+}
+
 /// Whether a server is known to meet every criterion.
 pub(super) fn meets(select: &Select, server: &ServerDetail) -> bool {
-    meets_all_but_tags(select, server) && has_tags(select, server)
+    matching(select, server) == Match::Yes
 }
 
-/// Whether a server meets every criterion or may do so: whose tags are not told may have any.
-fn may_meet(select: &Select, server: &ServerDetail) -> bool {
-    meets_all_but_tags(select, server) && (server.tags.is_none() || has_tags(select, server))
-}
-
-fn has_tags(select: &Select, server: &ServerDetail) -> bool {
-    let mut tags = select.tags.iter();
-    tags.all(|(key, value)| tag(server, key) == Some(value))
-}
-
-fn meets_all_but_tags(select: &Select, server: &ServerDetail) -> bool {
+/// Whether a server meets every criterion, as far as the API reports what it is.
+pub(super) fn matching(select: &Select, server: &ServerDetail) -> Match {
     let Select {
         name,
-        tags: _,
+        tags,
         status,
         flavor,
         availability_zone,
         enterprise_project_id,
     } = select;
-    let same = |wanted: &Option<String>, own: Option<&str>| {
-        wanted.as_deref().is_none_or(|wanted| own == Some(wanted))
-    };
-    name.as_ref().is_none_or(|name| name.matches(&server.name))
-        && same(status, Some(&server.status))
-        && same(flavor, server.flavor.as_deref())
-        && same(availability_zone, server.availability_zone.as_deref())
-        && same(
+    let status_seen = Some(server.status.as_str()).filter(|status| !status.is_empty());
+    let texts = [
+        ("status", status, status_seen),
+        ("flavor", flavor, server.flavor.as_deref()),
+        (
+            "availability_zone",
+            availability_zone,
+            server.availability_zone.as_deref(),
+        ),
+        (
+            "enterprise_project_id",
             enterprise_project_id,
             server.enterprise_project_id.as_deref(),
-        )
+        ),
+    ];
+    let texts = texts
+        .into_iter()
+        .map(|(member, wanted, own)| same(member, wanted.as_deref(), own));
+    let named = name.as_ref().map(|name| fits(name, server));
+    let tagged = (!tags.is_empty()).then(|| has_tags(select, server));
+    let all = texts.chain(named).chain(tagged);
+    all.fold(Match::Yes, Match::and)
+}
+
+fn same(member: &'static str, wanted: Option<&str>, own: Option<&str>) -> Match {
+    match (wanted, own) {
+        (None, _) => Match::Yes,
+        (Some(_), None) => Match::Unknown(member),
+        (Some(wanted), Some(own)) => Match::from(wanted == own),
+    }
+}
+
+/// A server that is listed under several names fits for certain only if all of them do.
+fn fits(name: &Glob, server: &ServerDetail) -> Match {
+    let fit = server.names().filter(|own| name.matches(own)).count();
+    match server.names().count() {
+        0 => Match::Unknown("name"),
+        all if fit == all => Match::Yes,
+        _ if fit == 0 => Match::No,
+        _ => Match::Unknown("name"),
+    }
+}
+
+fn has_tags(select: &Select, server: &ServerDetail) -> Match {
+    match &server.tags {
+        Tags::Listed(own) => {
+            let mut wanted = select.tags.iter();
+            Match::from(wanted.all(|(key, value)| tag(own, key) == Some(value)))
+        }
+        Tags::Conflicting(_) | Tags::Absent | Tags::Null | Tags::Unreadable => {
+            Match::Unknown("tags")
+        }
+    }
 }
 
 /// The value of a server's tag; empty for a tag without one.
-fn tag<'s>(server: &'s ServerDetail, key: &str) -> Option<&'s str> {
-    server.tags.iter().flatten().find_map(|tag| {
+fn tag<'s>(tags: &'s [String], key: &str) -> Option<&'s str> {
+    tags.iter().find_map(|tag| {
         let rest = tag.strip_prefix(key)?;
         match rest.strip_prefix('=') {
             Some(value) => Some(value),
@@ -321,12 +401,13 @@ mod tests {
         ServerDetail {
             id: ServerId::from_bytes([number; 16]),
             name: format!("web-{number}"),
+            other_names: Vec::new(),
             status: "ACTIVE".into(),
             state: StateClass::On,
             flavor: Some("physical.s4.medium".into()),
             availability_zone: Some("az1".into()),
             enterprise_project_id: Some("0".into()),
-            tags: Some(tags.iter().map(|tag| (*tag).to_owned()).collect()),
+            tags: Tags::Listed(tags.iter().map(|tag| (*tag).to_owned()).collect()),
         }
     }
 
@@ -389,15 +470,62 @@ mod tests {
         }
     }
 
+    /// A server of which one member is not reported clearly.
+    fn unclear(member: &str) -> ServerDetail {
+        let mut server = server(1, &["keep=on"]);
+        match member {
+            "name" => server.name = String::new(),
+            "second name" => server.other_names = vec!["db-1".into()],
+            "status" => server.status = String::new(),
+            "flavor" => server.flavor = None,
+            "availability_zone" => server.availability_zone = None,
+            "enterprise_project_id" => server.enterprise_project_id = None,
+            "null tags" => server.tags = Tags::Null,
+            "absent tags" => server.tags = Tags::Absent,
+            "odd tags" => server.tags = Tags::Unreadable,
+            "two tags" => server.tags = Tags::Conflicting(vec!["keep=on".into()]),
+            other => panic!("{other}"),
+        }
+        server
+    }
+
+    #[rstest]
+    #[case("name", ("name", "web-*"), "name")]
+    #[case("name", ("name", "*"), "name")]
+    #[case("second name", ("name", "web-*"), "name")]
+    #[case("second name", ("name", "db-*"), "name")]
+    #[case("status", ("status", "ACTIVE"), "status")]
+    #[case("flavor", ("flavor", "physical.s4.medium"), "flavor")]
+    #[case("availability_zone", ("zone", "az1"), "availability_zone")]
+    #[case("enterprise_project_id", ("project", "0"), "enterprise_project_id")]
+    #[case("null tags", ("tag:keep", "on"), "tags")]
+    #[case("absent tags", ("tag:keep", "on"), "tags")]
+    #[case("odd tags", ("tag:keep", "on"), "tags")]
+    #[case("two tags", ("tag:keep", "on"), "tags")]
+    fn what_is_not_reported_selects_nobody_and_spares_everybody(
+        #[case] member: &str,
+        #[case] criterion: (&str, &str),
+        #[case] expected: &'static str,
+    ) {
+        let servers = [unclear(member)];
+        let by_one = select(&[criterion]);
+        assert_eq!(matching(&by_one, &servers[0]), Match::Unknown(expected));
+        let known = Known::Listing(&servers);
+        assert_eq!(known.doubtful(&by_one), [(servers[0].id, expected)]);
+        let never = [criterion, ("flavor", "of-nobody")];
+        let by_two = select(&never);
+        // Unless the server fails another criterion for certain.
+        let fails = member != "flavor";
+        assert_eq!(matching(&by_two, &servers[0]) == Match::No, fails);
+    }
+
     #[test]
-    fn tags_that_are_not_told_select_nobody_and_spare_everybody() {
-        let mut silent = server(1, &[]);
-        silent.tags = None;
-        let by_tag = select(&[("tag:keep", "on"), ("zone", "az1")]);
-        assert!(!meets(&by_tag, &silent) && may_meet(&by_tag, &silent));
-        assert!(!may_meet(&by_tag, &server(1, &["keep=off"])));
-        let elsewhere = select(&[("tag:keep", "on"), ("zone", "az2")]);
-        assert!(!may_meet(&elsewhere, &silent));
+    fn two_names_that_both_fit_select() {
+        let mut server = server(1, &[]);
+        server.other_names = vec!["web-9".into()];
+        assert!(meets(&select(&[("name", "web-*")]), &server));
+        assert!(!meets(&select(&[("name", "web-1")]), &server));
+        assert_eq!(matching(&select(&[("name", "db-*")]), &server), Match::No);
     }
 
     #[test]

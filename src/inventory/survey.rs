@@ -1,25 +1,32 @@
 //! The servers of the whole project, from as many passes over the list pages as it takes.
 //!
-//! Owns the passes: page by page until a short page or one that the pass had seen, again until two
-//! passes in a row see the same servers, never more than five, and none of a listing without an end. Invariant: the result is the union
-//! of all passes, each server once as it was seen last, sorted by ID; so the order in which the cloud
-//! lists decides nothing, and a server that was there all the time and seen by any pass is in it.
+//! Owns the passes: page by page until a short page, again until two passes in a row see the same servers,
+//! never more than five. A listing that does not end is an error: no part of it is taken for the whole.
+//! Invariant: the result is the union of all passes, each server once as the last pass that saw it shows it,
+//! with every name that this pass shows, sorted by ID. The order in which the API lists decides nothing, and
+//! a server that was there all the time and seen by any pass is in it.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 use crate::bms::request::{MOST_PAGES, PAGE_SIZE};
-use crate::bms::{Client, Evidence, Page, Patience, ServerDetail, Unanswered};
+use crate::bms::{Client, Evidence, Page, Patience, ServerDetail, StateClass, Unanswered};
 use crate::diagnostic::Diagnostic;
 use crate::ids::ServerId;
 
 /// Most passes over the listing.
 pub const MOST_PASSES: u32 = 5;
 
+/// So many full pages in a row without a server that the pass had not seen: the listing does not go on.
+const STANDSTILL: u32 = 3;
+
 /// Every server that the passes over a project's listing saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Survey {
     servers: Vec<ServerDetail>,
+    /// How many servers the last pass saw that are not deleted.
+    count: usize,
     passes: u32,
     agreement: Agreement,
 }
@@ -37,6 +44,12 @@ impl Survey {
     /// The servers, sorted by ID.
     pub fn servers(&self) -> &[ServerDetail] {
         &self.servers
+    }
+
+    /// How many servers the project has: those that the last pass saw. Neither servers that were deleted nor
+    /// those that went away in the meantime make the project larger than it is.
+    pub fn count(&self) -> usize {
+        self.count
     }
 
     /// How many passes were made.
@@ -92,49 +105,68 @@ where
     F: Future<Output = Result<Page<ServerDetail>, Unanswered>>,
 {
     let mut union = BTreeMap::new();
-    let mut before = None;
-    let (mut passes, mut agreement) = (0, Agreement::Moved);
+    let mut before: Option<BTreeSet<ServerId>> = None;
+    let (mut passes, mut count, mut agreement) = (0, 0, Agreement::Moved);
     while passes < MOST_PASSES && agreement == Agreement::Moved {
-        let seen = one_pass(&page, &mut union).await?;
+        let pass = one_pass(&page).await?;
         passes += 1;
+        let present = pass.values().filter(|it| it.state != StateClass::Gone);
+        count = present.count();
+        let seen: BTreeSet<ServerId> = pass.keys().copied().collect();
         if before.as_ref() == Some(&seen) {
             agreement = Agreement::Agreed;
         }
         before = Some(seen);
+        union.extend(pass);
     }
     Ok(Survey {
         servers: union.into_values().collect(),
+        count,
         passes,
         agreement,
     })
 }
 
-/// One pass over all pages: puts what it sees into `union`, and tells the IDs that it saw.
-async fn one_pass<R, F>(
-    page: &R,
-    union: &mut BTreeMap<ServerId, ServerDetail>,
-) -> Result<BTreeSet<ServerId>, Unanswered>
+/// The servers that one pass over all pages sees.
+async fn one_pass<R, F>(page: &R) -> Result<BTreeMap<ServerId, ServerDetail>, Unanswered>
 where
     R: Fn(u32) -> F,
     F: Future<Output = Result<Page<ServerDetail>, Unanswered>>,
 {
-    let mut seen = BTreeSet::new();
+    let mut seen: BTreeMap<ServerId, ServerDetail> = BTreeMap::new();
+    let mut last_news = 0;
     for number in 1..=MOST_PAGES {
         let Page { rows, listed } = page(number).await?;
         let known = seen.len();
         for row in rows {
-            seen.insert(row.id);
-            union.insert(row.id, row);
+            match seen.entry(row.id) {
+                Entry::Vacant(place) => drop(place.insert(row)),
+                Entry::Occupied(mut place) => place.get_mut().take_in(row),
+            }
         }
-        if listed < PAGE_SIZE || seen.len() == known {
+        if listed < PAGE_SIZE {
             return Ok(seen);
         }
+        if seen.len() > known {
+            last_news = number;
+        } else if number - last_news >= STANDSTILL {
+            return Err(endless(format!(
+                "pages {} to {number} are full and show no server that an earlier page had not shown",
+                last_news + 1
+            )));
+        }
     }
-    let message = format!("page {MOST_PAGES} still shows servers that no page had shown");
-    Err(Unanswered::GaveUp(Evidence {
+    Err(endless(format!(
+        "page {MOST_PAGES} still shows servers that no page had shown"
+    )))
+}
+
+/// The failure of a listing that does not end.
+fn endless(message: String) -> Unanswered {
+    Unanswered::GaveUp(Evidence {
         message: Some(message),
         ..Evidence::default()
-    }))
+    })
 }
 
 #[cfg(test)]
@@ -142,7 +174,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::bms::StateClass;
+    use crate::bms::Tags;
     use proptest::prelude::*;
 
     fn server(number: u32) -> ServerDetail {
@@ -151,12 +183,13 @@ mod tests {
         ServerDetail {
             id: ServerId::from_bytes(bytes),
             name: format!("server-{number}"),
+            other_names: Vec::new(),
             status: "ACTIVE".into(),
             state: StateClass::On,
             flavor: None,
             availability_zone: None,
             enterprise_project_id: None,
-            tags: Some(Vec::new()),
+            tags: Tags::Listed(Vec::new()),
         }
     }
 
@@ -207,34 +240,12 @@ mod tests {
         assert_eq!((survey.servers().len(), asked), (0, vec![1, 1]));
     }
 
-    #[test]
-    fn a_page_that_repeats_ends_the_pass() {
-        let rows = servers(0..1_000);
+    /// The error of a survey of a project whose pages are like this, and how many were asked for.
+    fn refused(page: impl Fn(u32) -> Page<ServerDetail>) -> (String, u32) {
         let asked = Mutex::new(0);
-        let page = async |_| {
+        let page = async |number| {
             *asked.lock().unwrap() += 1;
-            let rows = rows.clone();
-            Ok(Page {
-                listed: 1_000,
-                rows,
-            })
-        };
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        let survey = runtime.block_on(survey_pages(page)).unwrap();
-        assert_eq!((survey.servers().len(), survey.passes()), (1_000, 2));
-        assert_eq!(*asked.lock().unwrap(), 4);
-    }
-
-    #[test]
-    fn a_listing_without_an_end_is_given_up() {
-        let page = async |number: u32| {
-            // Few rows of a page that counts as full, to be quick.
-            Ok(Page {
-                listed: PAGE_SIZE,
-                rows: servers(3 * number..3 * number + 3),
-            })
+            Ok(page(number))
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
@@ -243,8 +254,65 @@ mod tests {
         let Unanswered::GaveUp(evidence) = error else {
             panic!("{error:?}");
         };
+        (evidence.message.unwrap(), asked.into_inner().unwrap())
+    }
+
+    #[test]
+    fn a_page_that_repeats_for_ever_is_not_taken_for_the_whole_listing() {
+        let rows = servers(0..1_000);
+        let (message, asked) = refused(|_| Page {
+            listed: PAGE_SIZE,
+            rows: rows.clone(),
+        });
+        let expected =
+            "pages 2 to 4 are full and show no server that an earlier page had not shown";
+        assert_eq!((message.as_str(), asked), (expected, 4));
+    }
+
+    #[test]
+    fn pages_of_doubled_rows_do_not_end_the_pass() {
+        // Every page but the last is there twice; what was last would be missed.
+        let (survey, asked) = look(|_| {
+            let pages = [0..1_000, 0..1_000, 1_000..2_000, 1_000..2_000, 2_000..2_007];
+            servers(pages.into_iter().flatten())
+        });
+        assert_eq!(survey.servers(), servers(0..2_007));
+        assert_eq!(survey.count(), 2_007);
+        assert_eq!(asked, [1, 2, 3, 4, 5, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_server_that_is_listed_twice_has_both_names() {
+        let (survey, _) = look(|_| {
+            let mut all = servers(0..1_500);
+            all.push(server(3));
+            all[1_500].name = "db-7".to_owned();
+            all
+        });
+        let names: Vec<&str> = survey.servers()[3].names().collect();
+        assert_eq!(names, ["server-3", "db-7"]);
+        assert_eq!((survey.servers().len(), survey.count()), (1_500, 1_500));
+    }
+
+    #[test]
+    fn neither_deleted_servers_nor_those_that_went_away_are_counted() {
+        let (survey, _) = look(|request| {
+            let mut all = servers(0..if request == 0 { 10 } else { 8 });
+            all[7].state = StateClass::Gone;
+            all
+        });
+        assert_eq!((survey.servers().len(), survey.count()), (10, 7));
+    }
+
+    #[test]
+    fn a_listing_without_an_end_is_given_up() {
+        // Few rows of a page that counts as full, to be quick.
+        let (message, asked) = refused(|number| Page {
+            listed: PAGE_SIZE,
+            rows: servers(3 * number..3 * number + 3),
+        });
         let expected = "page 2000 still shows servers that no page had shown";
-        assert_eq!(evidence.message.as_deref(), Some(expected));
+        assert_eq!((message.as_str(), asked), (expected, 2_000));
     }
 
     #[test]

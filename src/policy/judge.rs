@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::reading::{Reading, Seen};
-use super::rules::{Policies, Policy, Requirement, Rules};
+use super::reading::{Reading, Seen, SeenTags};
+use super::rules::{Policies, Policy, Requirement, Rules, Untagged};
 use crate::ids::{Endpoint, ServerId};
 use crate::plan::{Against, Breach, Judgement, Offender, Plan, Project, Ruling};
 use crate::power::Action;
@@ -231,9 +231,10 @@ impl<'a> Judge<'a> {
         self.case.reading.and_then(|reading| reading.of(server))
     }
 
-    /// The names of a server: the one that it has now, and the one in the plan.
+    /// The names of a server: those that it has now, and the one in the plan.
     fn names_of(&self, server: ServerId) -> impl Iterator<Item = &'a str> {
-        let now = self.seen(server).and_then(|seen| seen.name.as_deref());
+        let seen = self.seen(server).into_iter();
+        let now = seen.flat_map(|seen| seen.names.iter().map(String::as_str));
         let planned = self.case.plan.name_of(server);
         now.into_iter().chain(planned)
     }
@@ -245,35 +246,34 @@ impl<'a> Judge<'a> {
             let pattern = shorten(pattern.as_str(), TEXT);
             return Some(format!("its name fits `{pattern}`"));
         }
-        self.untold(server, |seen| seen.name.is_some())
-            .map(|why| format!("its name cannot be read{why}"))
+        match self.case.reading?.of(server) {
+            Some(seen) if seen.names.is_empty() => {
+                Some("its name cannot be read: the API reports none, or not as text".to_owned())
+            }
+            Some(_) => None,
+            None => Some("its name cannot be read: the API does not know the server".to_owned()),
+        }
     }
 
     fn against_tags(&self, server: ServerId) -> Option<String> {
-        let patterns = &self.policy.rules().tags;
-        let tags = self.seen(server).and_then(|seen| seen.tags.as_ref());
-        let fits = |tag: &String| {
-            patterns
-                .iter()
-                .find(|pattern| pattern.fits(tag))
-                .map(|pattern| (tag.clone(), pattern))
+        let Rules { tags, untagged, .. } = self.policy.rules();
+        let seen = &self.case.reading?.of(server).map(|seen| &seen.tags);
+        let unread = match (seen, untagged) {
+            (Some(SeenTags::Known(own)), _) => {
+                let fits = |tag: &String| {
+                    let pattern = tags.iter().find(|pattern| pattern.fits(tag))?;
+                    let (tag, pattern) = (shorten(tag, TEXT), shorten(pattern.as_str(), TEXT));
+                    Some(format!("its tag `{tag}` fits `{pattern}`"))
+                };
+                return own.iter().find_map(fits);
+            }
+            (Some(SeenTags::Null | SeenTags::Absent), Untagged::Allow) => return None,
+            (Some(SeenTags::Null), Untagged::Refuse) => "the API reports them as null",
+            (Some(SeenTags::Absent), Untagged::Refuse) => "the API does not report them",
+            (Some(SeenTags::Unreadable), _) => "they are not a list of texts",
+            (None, _) => "the API does not know the server",
         };
-        if let Some((tag, pattern)) = tags.into_iter().flatten().find_map(fits) {
-            let (tag, pattern) = (shorten(&tag, TEXT), shorten(pattern.as_str(), TEXT));
-            return Some(format!("its tag `{tag}` fits `{pattern}`"));
-        }
-        self.untold(server, |seen| seen.tags.is_some())
-            .map(|why| format!("its tags cannot be read{why}"))
-    }
-
-    /// Why something is not known of a server that was to be read, if so.
-    fn untold(&self, server: ServerId, told: impl Fn(&Seen) -> bool) -> Option<&'static str> {
-        let reading = self.case.reading?;
-        match reading.of(server) {
-            Some(seen) if told(seen) => None,
-            Some(_) => Some(""),
-            None => Some(": the cloud does not know the server"),
-        }
+        Some(format!("its tags cannot be read: {unread}"))
     }
 
     /// A ruling on protected servers, of which none may be a target.

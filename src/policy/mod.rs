@@ -14,7 +14,7 @@ pub use file::Distrust;
 pub use judge::{Approval, Case, Lifting, judge, judge_account, needs_reading};
 pub use parse::{SCHEMA, parse};
 pub use reading::Reading;
-pub use rules::{Policies, Policy, Rules};
+pub use rules::{Policies, Policy, Rules, Untagged};
 
 use std::path::{Path, PathBuf};
 

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::rules::{Requirement, Rules, TagPattern};
+use super::rules::{Requirement, Rules, TagPattern, Untagged};
 use crate::diagnostic::{Diagnostic, SourceFile};
 use crate::document::finding::{Finding, PLENTY, Spot, diagnose};
 use crate::document::origins::{Origins, shorten};
@@ -108,6 +108,15 @@ struct RawProtected {
     servers: BTreeSet<ServerId>,
     names: Vec<String>,
     tags: Vec<String>,
+    untagged: RawUntagged,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawUntagged {
+    #[default]
+    Refuse,
+    Allow,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -129,6 +138,10 @@ fn rules(value: Value) -> Result<Rules, String> {
     Ok(Rules {
         names: globs(&raw.protected.names)?,
         tags: tags.into_iter().map(TagPattern::new).collect(),
+        untagged: match raw.protected.untagged {
+            RawUntagged::Refuse => Untagged::Refuse,
+            RawUntagged::Allow => Untagged::Allow,
+        },
         servers: raw.protected.servers,
         projects: parsed::<ProjectId>(raw.projects)?,
         regions: raw.regions,
@@ -190,6 +203,7 @@ mod tests {
             matches!(&rules.tags[0], TagPattern::Whole(glob) if glob.as_str() == "criticality=high")
         );
         assert!(matches!(&rules.tags[1], TagPattern::Key(glob) if glob.as_str() == "keep-on"));
+        assert_eq!(rules.untagged, Untagged::Allow);
         assert_eq!(
             rules.projects.unwrap()[0].as_str(),
             "bbf1946d374b44a0a2a95533562ba954"

@@ -1,11 +1,12 @@
 //! What was read of the project for the rules that need it.
 //!
 //! Owns how servers as the cloud gives them become names and tags that rules can be held against.
-//! Invariant: what the cloud did not tell is not taken for empty.
+//! Invariant: what the API did not report is not taken for empty, and every name and tag that any row showed
+//! for a server counts.
 
 use std::collections::HashMap;
 
-use crate::bms::ServerDetail;
+use crate::bms::{ServerDetail, Tags};
 use crate::ids::ServerId;
 use crate::inventory::Survey;
 
@@ -17,21 +18,44 @@ pub struct Reading {
 }
 
 /// What one server showed.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Seen {
-    /// Its name, if it was told.
-    pub(super) name: Option<String>,
-    /// Its tags, if they were told.
-    pub(super) tags: Option<Vec<String>>,
+    /// Its names; none if none could be read.
+    pub(super) names: Vec<String>,
+    /// Its tags.
+    pub(super) tags: SeenTags,
+}
+
+/// The tags that a server showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SeenTags {
+    /// These, of which there may be none.
+    Known(Vec<String>),
+    /// The API reports them as null.
+    Null,
+    /// The API does not report them.
+    Absent,
+    /// They are no list of texts.
+    Unreadable,
 }
 
 impl Reading {
-    /// What a pass over the whole listing showed, and single reads of targets that it did not show whole.
+    /// What passes over the whole listing showed, and single reads of targets that it did not show whole.
     pub fn new(survey: Survey, singles: Vec<ServerDetail>) -> Self {
-        let listed = survey.servers().len();
-        let all = survey.into_servers().into_iter().chain(singles);
-        let seen = all.map(|server| (server.id, Seen::of(server)));
-        let seen = seen.collect();
+        let listed = survey.count();
+        let mut seen: HashMap<ServerId, Seen> = survey
+            .into_servers()
+            .into_iter()
+            .map(|server| (server.id, Seen::of(server)))
+            .collect();
+        for single in singles {
+            let id = single.id;
+            let shown = Seen::of(single);
+            match seen.remove(&id) {
+                Some(listed) => seen.insert(id, listed.and(shown)),
+                None => seen.insert(id, shown),
+            };
+        }
         Self { listed, seen }
     }
 
@@ -55,8 +79,67 @@ impl Reading {
 impl Seen {
     fn of(server: ServerDetail) -> Self {
         Self {
-            name: (!server.name.is_empty()).then_some(server.name),
-            tags: server.tags,
+            names: server.names().map(str::to_owned).collect(),
+            tags: match server.tags {
+                Tags::Listed(tags) | Tags::Conflicting(tags) => SeenTags::Known(tags),
+                Tags::Null => SeenTags::Null,
+                Tags::Absent => SeenTags::Absent,
+                Tags::Unreadable => SeenTags::Unreadable,
+            },
         }
+    }
+
+    /// What the listing showed, with what the server showed by itself.
+    fn and(mut self, single: Self) -> Self {
+        for name in single.names {
+            if !self.names.contains(&name) {
+                self.names.push(name);
+            }
+        }
+        self.tags = self.tags.and(single.tags);
+        self
+    }
+}
+
+impl SeenTags {
+    /// Tags that are known count, whoever showed them; what cannot be read is not taken for none.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Known(mut tags), Self::Known(more)) => {
+                tags.extend(more);
+                tags.sort_unstable();
+                tags.dedup();
+                Self::Known(tags)
+            }
+            (Self::Known(tags), _) | (_, Self::Known(tags)) => Self::Known(tags),
+            (Self::Unreadable, _) | (_, Self::Unreadable) => Self::Unreadable,
+            (Self::Null, _) | (_, Self::Null) => Self::Null,
+            (Self::Absent, Self::Absent) => Self::Absent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    fn known(tags: &[&str]) -> SeenTags {
+        SeenTags::Known(tags.iter().map(|tag| (*tag).to_owned()).collect())
+    }
+
+    #[rstest]
+    #[case(known(&["b"]), known(&["a"]), known(&["a", "b"]))]
+    #[case(SeenTags::Null, known(&["a"]), known(&["a"]))]
+    #[case(known(&["a"]), SeenTags::Unreadable, known(&["a"]))]
+    #[case(SeenTags::Unreadable, SeenTags::Absent, SeenTags::Unreadable)]
+    #[case(SeenTags::Absent, SeenTags::Null, SeenTags::Null)]
+    #[case(SeenTags::Absent, SeenTags::Absent, SeenTags::Absent)]
+    fn tags_of_the_listing_and_of_the_server_count(
+        #[case] listed: SeenTags,
+        #[case] single: SeenTags,
+        #[case] expected: SeenTags,
+    ) {
+        assert_eq!(listed.and(single), expected);
     }
 }

@@ -50,6 +50,8 @@ pub struct Rules {
     pub names: Vec<Glob>,
     /// Patterns over tags of protected servers.
     pub tags: Vec<TagPattern>,
+    /// What those patterns make of servers without reported tags.
+    pub untagged: Untagged,
     /// The only projects, if they are limited.
     pub projects: Option<Vec<ProjectId>>,
     /// The only regions, if they are limited.
@@ -68,6 +70,16 @@ pub struct Rules {
     pub allow_override: Option<bool>,
     /// Prefixes of environment variables that workflows may read, if the policy lists any.
     pub env_prefixes: Option<Vec<EnvPrefix>>,
+}
+
+/// What patterns over tags make of a server whose tags are null or absent in what the API reports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Untagged {
+    /// Its tags cannot be read, so it must not be a target.
+    #[default]
+    Refuse,
+    /// It has no tags.
+    Allow,
 }
 
 /// Something that a run must have.
@@ -168,6 +180,19 @@ impl Policies {
     pub fn look_at_servers(&self) -> bool {
         let mut rules = self.iter().map(Policy::rules);
         rules.any(|rules| !rules.names.is_empty() || !rules.tags.is_empty())
+    }
+
+    /// What the rules on tags make of servers without reported tags; `None` without such a rule.
+    pub fn untagged(&self) -> Option<Untagged> {
+        let rules = self.iter().map(Policy::rules);
+        let mut by_tag = rules.filter(|rules| !rules.tags.is_empty()).peekable();
+        by_tag.peek()?;
+        let refused = by_tag.any(|rules| rules.untagged == Untagged::Refuse);
+        Some(if refused {
+            Untagged::Refuse
+        } else {
+            Untagged::Allow
+        })
     }
 
     /// Whether some rule limits the share of the project's servers.

@@ -50,6 +50,8 @@ struct Sweep {
     began: Moment,
     /// The servers it showed that are none of the plan's.
     strangers: HashSet<ServerId>,
+    /// The plan's servers that it showed in two states. They are read singly.
+    contradicted: HashSet<ServerId>,
 }
 
 impl States {
@@ -144,6 +146,7 @@ impl States {
         let mut sweep = Sweep {
             began: context.clock.elapsed(),
             strangers: HashSet::new(),
+            contradicted: HashSet::new(),
         };
         // What a listing without an end has not shown by the last page is read singly.
         for page in 1..=MOST_PAGES {
@@ -174,9 +177,18 @@ impl States {
         let mut news = false;
         for row in rows {
             news |= match known.readings.get_mut(&row.id) {
+                Some(_) if sweep.contradicted.contains(&row.id) => false,
                 Some(place) => {
-                    let before = place.replace(Reading::of(context, row, at));
-                    before.is_none_or(|reading| reading.at < sweep.began)
+                    let reading = Reading::of(context, row, at);
+                    let earlier = place.filter(|earlier| earlier.at >= sweep.began);
+                    *place = match earlier {
+                        Some(earlier) => earlier.and(reading),
+                        None => Some(reading),
+                    };
+                    if place.is_none() {
+                        sweep.contradicted.insert(row.id);
+                    }
+                    earlier.is_none()
                 }
                 None => sweep.strangers.insert(row.id),
             };
@@ -261,6 +273,15 @@ impl Reading {
             renamed: false,
         }
     }
+
+    /// This reading, with one that a later row of the same listing gives; `None` if they contradict each other in
+    /// the server's state. A server that is listed under another name as well is renamed.
+    fn and(self, later: Self) -> Option<Self> {
+        (self.state == later.state).then_some(Self {
+            renamed: self.renamed || later.renamed,
+            ..later
+        })
+    }
 }
 
 impl Known {
@@ -283,5 +304,35 @@ impl Known {
     fn all_fresh(&self, servers: &[ServerId], since: Moment) -> Option<Vec<Reading>> {
         let fresh = |server: &ServerId| self.fresh(*server, since);
         servers.iter().map(fresh).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reading(at: u64, state: StateClass, renamed: bool) -> Reading {
+        Reading {
+            at: Moment::default().after(Duration::from_secs(at)),
+            state,
+            renamed,
+        }
+    }
+
+    #[test]
+    fn two_rows_of_one_server_must_agree_on_its_state_and_both_names_count() {
+        for (one, other) in [(false, false), (true, false), (false, true)] {
+            let (first, later) = (
+                reading(1, StateClass::On, one),
+                reading(2, StateClass::On, other),
+            );
+            let both = reading(2, StateClass::On, one || other);
+            assert_eq!(first.and(later), Some(both));
+        }
+        let (on, off) = (
+            reading(1, StateClass::On, false),
+            reading(1, StateClass::Off, false),
+        );
+        assert_eq!((on.and(off), off.and(on)), (None, None));
     }
 }

@@ -18,6 +18,7 @@ use super::power::{PowerRequest, power_request};
 use super::quota::{Kind, Meter, Quotas};
 use super::reply::{Refusal, Reply};
 use super::routes::{Call, Route};
+use super::row_faults;
 use super::rows::Rows;
 use super::rule::{Fault, Point};
 use super::stats::{Accepted, AnswerSeen, Handled, JobSeen, PowerSeen, Record, Stats};
@@ -73,12 +74,7 @@ impl Cloud {
         let draw = Draw::new(settings.seed);
         let (clock, faults) = (settings.clock, settings.faults);
         let now = clock.elapsed();
-        let fleet = Fleet::new(
-            settings.servers,
-            (&faults.servers, &faults.movements),
-            draw,
-            now,
-        );
+        let fleet = Fleet::new(settings.servers, &faults, draw, now);
         Self {
             rows: Rows::new(settings.project.as_str(), now, clock.now()),
             project: settings.project,
@@ -308,8 +304,10 @@ impl Cloud {
         })?;
         let mut body = Vec::with_capacity(2_048);
         body.extend_from_slice(b"{\"server\":");
+        let start = body.len();
         self.rows
             .write(&mut body, server, now, self.faults.state_lag.0);
+        row_faults::spoil(&server.row_faults, Kind::Show, &mut body, start);
         body.push(b'}');
         Ok(body)
     }

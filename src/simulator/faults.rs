@@ -15,6 +15,7 @@ use super::model::Condition;
 use super::movement::Movement;
 use super::presets;
 use super::quota::{Kind, PerKind};
+use super::row_faults::{Doubled, RowFault};
 use super::rule::{Fault, Rule, Span};
 use crate::ids::ServerId;
 
@@ -74,6 +75,11 @@ impl FaultsError {
 ///     ignored: { share: 0.1 }
 /// movements:                   # after so many list pages
 ///   - { after_pages: 3, disappear: [616fb98f-46ca-475e-917e-2563e5a8cd19] }
+/// rows:                        # members that are null_value, absent, empty, an object, or there twice
+///   - { member: tags, form: null_value, in: list, share: 0.1 }
+/// doubled:                     # servers that the listing shows twice
+///   - { share: 0.1, name: db-7, apart: true }
+/// bystanders: 2500             # servers of the project beside those that are named
 /// jobs: { stuck: 0.1, forgotten: 0.1 }
 /// state_lag: 5s
 /// conflicts: subjob            # or reject
@@ -93,6 +99,12 @@ pub struct Faults {
     pub servers: ServerFaults,
     /// Which servers come and go.
     pub movements: Vec<Movement>,
+    /// Which rows are not as documented.
+    pub rows: Vec<RowFault>,
+    /// Which servers are listed twice.
+    pub doubled: Vec<Doubled>,
+    /// How many servers the project has beside those that are given.
+    pub bystanders: u32,
     /// What is the matter with jobs.
     pub jobs: JobFaults,
     /// How long readings of states lag behind the truth.

@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use super::SimulatedServer;
 use super::draw::{Draw, key_of};
-use super::faults::{Conflicts, ServerFaults};
+use super::faults::{Conflicts, Faults};
 use super::jobs::{Ending, SubJob};
 use super::model::{Fate, Phase, Server};
-use super::movement::{Absences, Movement};
+use super::movement::Absences;
 use super::power::PowerRequest;
+use super::quota::Kind;
 use super::reply::Refusal;
+use super::row_faults::{self, Doubled};
 use super::rows::Rows;
 use super::strict::ListRequest;
 use crate::clock::Moment;
@@ -27,6 +29,16 @@ pub(super) struct Fleet {
     servers: Vec<Server>,
     places: HashMap<ServerId, usize>,
     absences: Absences,
+    /// The second rows, each with the place of its server.
+    doubled: Vec<(usize, Doubled)>,
+}
+
+/// One row of the listing.
+#[derive(Clone, Copy)]
+struct Listed<'a> {
+    server: &'a Server,
+    /// What makes it a second row of its server.
+    double: Option<&'a Doubled>,
 }
 
 /// How an accepted request goes.
@@ -40,12 +52,8 @@ pub(super) struct Terms {
 
 impl Fleet {
     /// The servers as given, with what `faults` makes of them.
-    pub(super) fn new(
-        given: Vec<SimulatedServer>,
-        (faults, movements): (&ServerFaults, &[Movement]),
-        draw: Draw,
-        now: Moment,
-    ) -> Self {
+    pub(super) fn new(given: Vec<SimulatedServer>, all: &Faults, draw: Draw, now: Moment) -> Self {
+        let faults = &all.servers;
         let met = |given: SimulatedServer| {
             let SimulatedServer {
                 id,
@@ -63,17 +71,28 @@ impl Fleet {
             server.shown = particulars.written();
             server.when_stopped = faults.when_stopped(draw, id);
             server.when_started = faults.when_started(draw, id);
+            let odd = all.rows.iter().enumerate();
+            let odd = odd.filter(|(place, fault)| fault.falls_on(draw, *place, id));
+            server.row_faults = odd.map(|(_, fault)| fault.clone()).collect();
             Some(server)
         };
-        let servers: Vec<Server> = given.into_iter().filter_map(met).collect();
+        let servers = among_bystanders(given, all.bystanders).filter_map(met);
+        let servers: Vec<Server> = servers.collect();
+        let doubled = servers.iter().enumerate().flat_map(|(at, server)| {
+            let rows = all.doubled.iter().enumerate();
+            let rows = rows.filter(move |(place, row)| row.falls_on(draw, *place, server.id));
+            rows.map(move |(_, row)| (at, row.clone()))
+        });
+        let doubled = doubled.collect();
         let places = servers
             .iter()
             .enumerate()
             .map(|(place, server)| (server.id, place));
         Self {
             places: places.collect(),
-            absences: Absences::new(movements),
+            absences: Absences::new(&all.movements),
             servers,
+            doubled,
         }
     }
 
@@ -184,32 +203,90 @@ impl Fleet {
         let skip = (request.page - 1).saturating_mul(request.limit);
         let filtered =
             request.name.is_some() || request.status.is_some() || !self.absences.is_empty();
-        let (matching, page): (usize, Vec<&Server>) = if request.nothing_matches {
+        let (matching, page): (usize, Vec<Listed<'_>>) = if request.nothing_matches {
             (0, Vec::new())
-        } else if filtered {
-            let meets = |server: &&Server| {
-                meets(request, server, now, lag) && !self.absences.has(server.id)
+        } else if filtered || !self.doubled.is_empty() {
+            let meets = |row: &Listed<'_>| {
+                meets(request, row.server, now, lag) && !self.absences.has(row.server.id)
             };
-            let matching: Vec<&Server> = self.servers.iter().filter(meets).collect();
+            let matching: Vec<Listed<'_>> = self.listed().into_iter().filter(meets).collect();
             let page = matching.iter().skip(skip).take(request.limit).copied();
             (matching.len(), page.collect())
         } else {
             let page = self.servers.iter().skip(skip).take(request.limit);
-            (self.servers.len(), page.collect())
+            (self.servers.len(), page.map(Listed::first).collect())
         };
         // One of the two documented readings: the count is never above the limit.
         let count = matching.min(request.limit);
         let mut out = Vec::with_capacity(100 + 2_048 * page.len());
         out.extend_from_slice(b"{\"servers\":[");
-        for (place, server) in page.into_iter().enumerate() {
+        for (place, Listed { server, double }) in page.into_iter().enumerate() {
             if place > 0 {
                 out.push(b',');
             }
+            let start = out.len();
             rows.write(&mut out, server, now, lag);
+            if let Some(double) = double {
+                double.rewrite(&mut out, start);
+            }
+            row_faults::spoil(&server.row_faults, Kind::List, &mut out, start);
         }
         out.extend_from_slice(format!("],\"count\":{count}}}").as_bytes());
         out
     }
+
+    /// Every row of the listing, second rows included.
+    fn listed(&self) -> Vec<Listed<'_>> {
+        let (apart, beside): (Vec<_>, Vec<_>) =
+            self.doubled.iter().partition(|(_, double)| double.apart);
+        let mut beside = beside.into_iter().peekable();
+        let mut rows = Vec::with_capacity(self.servers.len() + self.doubled.len());
+        for (at, server) in self.servers.iter().enumerate() {
+            rows.push(Listed::first(server));
+            while let Some((_, double)) = beside.next_if(|(of, _)| *of == at) {
+                rows.push(Listed {
+                    server,
+                    double: Some(double),
+                });
+            }
+        }
+        let apart = apart.into_iter().filter_map(|(at, double)| {
+            let server = self.servers.get(*at)?;
+            let double = Some(double);
+            Some(Listed { server, double })
+        });
+        rows.extend(apart);
+        rows
+    }
+}
+
+impl<'a> Listed<'a> {
+    fn first(server: &'a Server) -> Self {
+        Self {
+            server,
+            double: None,
+        }
+    }
+}
+
+/// The given servers with so many others, half of them before and half behind.
+fn among_bystanders(
+    given: Vec<SimulatedServer>,
+    count: u32,
+) -> impl Iterator<Item = SimulatedServer> {
+    let bystander = |number: u32| {
+        // The version and variant of a random UUID.
+        let mut bytes = *b"bystand\0\x8b\0\0\0\0\0\0\0";
+        bytes[6] = 0x4b;
+        bytes[12..].copy_from_slice(&number.to_be_bytes());
+        SimulatedServer {
+            name: format!("bystander-{number}"),
+            ..SimulatedServer::new(ServerId::from_bytes(bytes))
+        }
+    };
+    let before = (0..count / 2).map(bystander);
+    let behind = (count / 2..count).map(bystander);
+    before.chain(given).chain(behind)
 }
 
 fn meets(request: &ListRequest, server: &Server, now: Moment, lag: Duration) -> bool {
@@ -277,7 +354,7 @@ impl Obstacle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulator::{Condition, Faults};
+    use crate::simulator::Condition;
     use rstest::rstest;
     use serde_json::{Value, json};
 
@@ -298,12 +375,7 @@ mod tests {
                 initial: *initial,
                 ..SimulatedServer::new(id(at as u8))
             });
-        Fleet::new(
-            given.collect(),
-            (&ServerFaults::default(), &[]),
-            Draw::new(1),
-            second(0),
-        )
+        Fleet::new(given.collect(), &Faults::default(), Draw::new(1), second(0))
     }
 
     const STOP: Action = Action::Stop(StopType::Hard);
@@ -365,12 +437,7 @@ mod tests {
     fn a_server_can_be_refused_though_it_looks_well(#[case] refused: Value, #[case] code: &str) {
         let faults = Faults::from_value(json!({"servers": {"refused": refused}})).unwrap();
         let given = vec![SimulatedServer::new(id(0))];
-        let mut fleet = Fleet::new(
-            given,
-            (&faults.servers, &[]),
-            Draw::new(1),
-            Moment::default(),
-        );
+        let mut fleet = Fleet::new(given, &faults, Draw::new(1), Moment::default());
         let refusal = fleet
             .power(&request(&[0]), terms(1, Conflicts::Reject))
             .unwrap_err();
@@ -471,5 +538,40 @@ mod tests {
             .collect();
         assert_eq!(names, expected);
         assert_eq!(body["count"], count);
+    }
+
+    #[test]
+    fn bystanders_and_second_rows_are_listed_too() {
+        let faults = Faults::from_value(json!({
+            "bystanders": 5,
+            "doubled": [
+                {"ids": [id(0)], "name": "beside"},
+                {"ids": [id(1), id(0)], "name": "behind", "apart": true}
+            ],
+            "rows": [{"member": "name", "form": "null_value", "ids": [id(1)]}]
+        }));
+        let given = vec![SimulatedServer::new(id(0)), SimulatedServer::new(id(1))];
+        let fleet = Fleet::new(given, &faults.unwrap(), Draw::new(1), second(0));
+        let rows = Rows::new("p", second(0), "2026-11-28T17:00:00Z".parse().unwrap());
+        let request = ListRequest {
+            limit: 100,
+            page: 1,
+            ..ListRequest::default()
+        };
+        let body = fleet.page(&request, &rows, second(0), Duration::ZERO);
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let shown = body["servers"].as_array().unwrap().iter().map(|row| {
+            let id = row["id"].as_str().unwrap();
+            let name = row["name"].as_str().unwrap_or("null");
+            match name.starts_with("server-") {
+                true => id[..2].to_owned(),
+                false => name.to_owned(),
+            }
+        });
+        let shown: Vec<String> = shown.collect();
+        assert_eq!(shown.len(), 10, "{shown:?}");
+        assert_eq!(shown[..2], ["bystander-0", "bystander-1"]);
+        assert_eq!(shown[3], "beside");
+        assert_eq!(shown[8..], ["behind", "null"]);
     }
 }

@@ -21,6 +21,7 @@ mod presets;
 mod quota;
 mod reply;
 mod routes;
+mod row_faults;
 mod rows;
 mod rule;
 mod server;
@@ -50,6 +51,7 @@ pub use movement::Movement;
 pub use particulars::Particulars;
 pub use presets::names;
 pub use quota::{Kind, PerKind, Quotas};
+pub use row_faults::{Answers, Doubled, Form, RowFault};
 pub use rule::{Rule, Span};
 pub use stats::{AnswerSeen, Handled, JobSeen, PowerSeen, Stats};
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::particulars::{Particulars, Written};
+use super::row_faults::RowFault;
 use crate::clock::Moment;
 use crate::ids::ServerId;
 use crate::power::Action;
@@ -138,6 +139,8 @@ pub(super) struct Server {
     pub(super) shown: Arc<Written>,
     pub(super) when_stopped: Disposition,
     pub(super) when_started: Disposition,
+    /// What is odd about its rows.
+    pub(super) row_faults: Vec<RowFault>,
     timeline: Vec<Change>,
 }
 
@@ -165,6 +168,7 @@ impl Server {
             shown: Particulars::default().written(),
             when_stopped: Disposition::default(),
             when_started: Disposition::default(),
+            row_faults: Vec::new(),
             timeline: Vec::with_capacity(1),
         };
         server.change(at, first);

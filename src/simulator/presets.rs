@@ -6,7 +6,7 @@
 use super::faults::{Faults, FaultsError};
 
 /// Name, description, file.
-const PRESETS: [(&str, &str, &str); 10] = [
+const PRESETS: [(&str, &str, &str); 11] = [
     ("calm", "nothing goes wrong", "{}"),
     (
         "throttled",
@@ -73,6 +73,21 @@ const PRESETS: [(&str, &str, &str); 10] = [
             "off": {"share": 0.1}, "stopping": {"share": 0.03, "for": "40s"},
             "busy": {"share": 0.03, "for": "50s"}
         }}"#,
+    ),
+    (
+        "odd-rows",
+        "rows have null and odd members or are there twice, and the project has 1,500 more servers",
+        r#"{"bystanders": 1500, "doubled": [{"share": 0.1}, {"share": 0.02, "name": "another", "apart": true}],
+        "rows": [
+            {"member": "tags", "form": "null_value", "share": 0.1},
+            {"member": "tags", "form": "object", "share": 0.05},
+            {"member": "name", "form": "null_value", "share": 0.02},
+            {"member": "name", "form": "object", "share": 0.02, "in": "list"},
+            {"member": "status", "form": "null_value", "share": 0.02},
+            {"member": "locked", "form": "absent", "share": 0.1},
+            {"member": "flavor", "form": "empty", "share": 0.1},
+            {"member": "id", "form": "twice", "share": 0.02, "in": "list"}
+        ]}"#,
     ),
     (
         "storm",

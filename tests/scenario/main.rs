@@ -39,6 +39,7 @@ mod inventories;
 mod last_look;
 mod locks;
 mod lost_answers;
+mod odd_rows;
 mod overrides;
 mod pipelines;
 mod policy;

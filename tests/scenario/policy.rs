@@ -377,7 +377,7 @@ fn a_target_whose_name_cannot_be_read_is_refused() {
     ended.saying(&[
         &id,
         "its name cannot be read",
-        "the cloud does not know the server",
+        "the API does not know the server",
     ]);
 }
 

@@ -316,7 +316,7 @@ async fn jobs_pages_and_servers_are_read() {
     Some(ReadFailure::Refused)
 )]
 #[case(404, "<html>not here</html>", Some(ReadFailure::Rejected))]
-#[case(200, r#"{"server":{"id":"726fb98f-46ca-475e-917e-2563e5a8cd20"}}"#, Some(ReadFailure::Retry { after: None }))]
+#[case(200, r#"{"servers":[]}"#, Some(ReadFailure::Retry { after: None }))]
 #[case(200, "{\"server\":", Some(ReadFailure::Retry { after: None }))]
 #[tokio::test]
 async fn only_the_service_can_say_that_a_server_is_gone(
@@ -330,6 +330,18 @@ async fn only_the_service_can_say_that_a_server_is_gone(
         None => assert_eq!(shown, Ok(None)),
         Some(class) => assert_eq!(shown.unwrap_err().class, class),
     }
+    assert_eq!(cloud.received().len(), 1);
+}
+
+#[rstest]
+#[case(r#"{"server":{"id":"726fb98f-46ca-475e-917e-2563e5a8cd20","status":"SHUTOFF"}}"#)]
+#[case(r#"{"server":{"id":null,"status":"SHUTOFF"}}"#)]
+#[case(r#"{"server":null}"#)]
+#[tokio::test]
+async fn an_answer_about_no_known_server_shows_no_state_of_it(#[case] body: &str) {
+    let cloud = Cloud::answering([(200, body)]).await;
+    let shown = cloud.client(keys()).show(server()).await.unwrap().unwrap();
+    assert_eq!((shown.id, shown.state), (server(), StateClass::Busy));
     assert_eq!(cloud.received().len(), 1);
 }
 

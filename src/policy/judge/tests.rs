@@ -24,9 +24,10 @@ fn plan() -> Plan {
 
 fn reading(servers: &[(u32, &str, Option<&[&str]>)], others: usize) -> Reading {
     let seen = servers.iter().map(|(number, name, tags)| {
-        let name = (!name.is_empty()).then(|| (*name).to_owned());
-        let tags = tags.map(|tags| tags.iter().map(|tag| (*tag).to_owned()).collect());
-        (server(*number), Seen { name, tags })
+        let names = name.split_terminator('|').map(str::to_owned).collect();
+        let owned = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let tags = tags.map_or(SeenTags::Absent, |tags| SeenTags::Known(owned(tags)));
+        (server(*number), Seen { names, tags })
     });
     Reading::for_tests(servers.len() + others, seen.collect())
 }
@@ -157,18 +158,75 @@ fn what_cannot_be_read_is_refused() {
         against,
         [
             format!(
-                "server `{}` (group `a`): its name cannot be read",
+                "server `{}` (group `a`): its name cannot be read: the API reports none, or not as text",
                 server(0)
             ),
             format!(
-                "server `{}` (`db-7`, group `a`): its name cannot be read: the cloud does not know the server",
+                "server `{}` (`db-7`, group `a`): its name cannot be read: the API does not know the server",
                 server(2)
             )
         ]
     );
     let (_, against) = shown("protected: { tags: ['env'] }", Some(&reading));
     assert_eq!(against.len(), 2);
-    assert!(against[0].contains("`web-1`, group `a`): its tags cannot be read"));
+    let why = "`web-1`, group `a`): its tags cannot be read: the API does not report them";
+    assert!(against[0].contains(why), "{}", against[0]);
+}
+
+#[rstest]
+#[case(SeenTags::Null, "the API reports them as null", true)]
+#[case(SeenTags::Absent, "the API does not report them", true)]
+#[case(SeenTags::Unreadable, "they are not a list of texts", false)]
+fn tags_that_are_not_reported_are_none_only_if_the_policy_says_so(
+    #[case] tags: SeenTags,
+    #[case] why: &str,
+    #[case] can_be_allowed: bool,
+) {
+    let seen = |number| {
+        let seen = Seen {
+            names: vec![format!("web-{number}")],
+            tags: tags.clone(),
+        };
+        (server(number), seen)
+    };
+    let reading = Reading::for_tests(3, (0..3).map(seen).collect());
+    for untagged in ["", ", untagged: refuse"] {
+        let rules = format!("protected: {{ tags: ['env']{untagged} }}");
+        let (words, against) = shown(&rules, Some(&reading));
+        assert_eq!(
+            (words, against.len()),
+            (vec!["protected.tags BREACHED".to_owned()], 3)
+        );
+        assert!(against[0].ends_with(&format!("its tags cannot be read: {why}")));
+    }
+    let allowing = "protected: { tags: ['env'], untagged: allow }";
+    let (_, against) = shown(allowing, Some(&reading));
+    assert_eq!(against.is_empty(), can_be_allowed);
+    // One policy that refuses is enough.
+    let refusing = "protected: { tags: ['other'] }";
+    let both = policies(&[allowing, refusing]);
+    assert_eq!(both.untagged(), Some(Untagged::Refuse));
+    assert_eq!(policies(&[allowing]).untagged(), Some(Untagged::Allow));
+    assert_eq!(policies(&["max_servers: 1"]).untagged(), None);
+}
+
+#[test]
+fn every_name_of_a_server_counts() {
+    let servers: [(u32, &str, Option<&[&str]>); 3] = [
+        (0, "web-0|mq-7", Some(&[])),
+        (1, "web-1", Some(&[])),
+        (2, "web-2", Some(&[])),
+    ];
+    let (_, against) = shown(
+        "protected: { names: ['mq-*'] }",
+        Some(&reading(&servers, 0)),
+    );
+    assert_eq!(against.len(), 1);
+    assert!(
+        against[0].ends_with("its name fits `mq-*`"),
+        "{}",
+        against[0]
+    );
 }
 
 #[rstest]

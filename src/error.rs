@@ -113,6 +113,9 @@ pub enum Error {
     /// A signal came before the run began.
     #[error("interrupted while the project's servers were read; nothing was begun")]
     InterruptedReading,
+    /// A signal came before the run began.
+    #[error("{0}: nothing was begun")]
+    InterruptedEarly(&'static str),
     /// `LIGHTSOUT_CLOCK` is not understood.
     #[error("`LIGHTSOUT_CLOCK` is not understood")]
     Clock(#[source] InvalidCourse),
@@ -253,6 +256,7 @@ impl Error {
             | Self::NotCommitted { .. }
             | Self::OtherSelection(_)
             | Self::State(StateError::Plan(..) | StateError::OtherPlan(_)) => Exit::PlanMismatch,
+            Self::State(StateError::Lost(_)) | Self::InterruptedEarly(_) => Exit::Halted,
             Self::State(_) => Exit::Invalid,
             Self::Forbidden(_) | Self::Policy(..) => Exit::Guard,
             Self::NotNow(_) => Exit::NotNow,
@@ -361,6 +365,7 @@ impl Error {
             | Self::Stdout(_)
             | Self::InterruptedWaiting
             | Self::InterruptedReading
+            | Self::InterruptedEarly(_)
             | Self::Internal(..) => {
                 return None;
             }

@@ -17,16 +17,23 @@ fn main() -> ExitCode {
 }
 
 fn surroundings() -> Surroundings {
-    let mut variables = std::env::vars_os();
-    let policy = variables.find(|(name, _)| name == "LIGHTSOUT_POLICY");
     let variables = std::env::vars_os();
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };
+    // A path that is no text must not look like none.
+    let path = |wanted: &str| {
+        let mut variables = std::env::vars_os();
+        variables
+            .find(|(name, _)| name == wanted)
+            .map(|(_, value)| value)
+    };
     Surroundings {
         variables: variables.filter_map(text).collect(),
-        // A name that is no text must not look like none.
-        policy: policy.map(|(_, path)| path),
+        policy: path("LIGHTSOUT_POLICY"),
+        state_dir: path("LIGHTSOUT_STATE_DIR"),
+        xdg_state_home: path("XDG_STATE_HOME"),
+        home: path("HOME"),
         stdin_is_terminal: io::stdin().is_terminal(),
         stderr_is_terminal: io::stderr().is_terminal(),
     }

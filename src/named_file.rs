@@ -1,13 +1,16 @@
-//! Reading a file that a person named: workflow, plan, variables, credentials, certificates.
+//! Reading a file that a person named, or that lies in the state folder.
 //!
 //! Owns what counts as one, and the work tree that reviewed files must lie in: a link in a pull request must
 //! not make an error message show a file of this machine. A pipe without a writer would block for ever, and
 //! a device may never end, so neither is opened. Invariant: reading ends, and takes no more memory than the
 //! limit; what [`locate`] returns lies in its work tree, with all links resolved.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 /// Largest file that is read: six times a million IDs.
 const SIZE_LIMIT: u64 = 256 << 20;
@@ -15,6 +18,32 @@ const SIZE_LIMIT: u64 = 256 << 20;
 /// The content of a regular file.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     read_up_to(SIZE_LIMIT, path)
+}
+
+/// The content of a regular file of any size.
+pub fn read_all(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    open(path)?.read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// Opens a regular file for reading. A folder, a pipe or a device is an error, without waiting for a writer.
+pub fn open(path: &Path) -> io::Result<File> {
+    // Even to open a device can have an effect.
+    if !fs::metadata(path)?.is_file() {
+        return Err(refused(NOT_REGULAR));
+    }
+    // Another program can put a pipe there in between.
+    let at_once = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(at_once.bits() as i32)
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(refused(NOT_REGULAR))
+    }
 }
 
 /// What is said of a folder, a pipe or a device.
@@ -100,13 +129,8 @@ pub fn read_text(path: &Path) -> io::Result<String> {
 }
 
 fn read_up_to(limit: u64, path: &Path) -> io::Result<Vec<u8>> {
-    if !fs::metadata(path)?.is_file() {
-        return Err(refused(NOT_REGULAR));
-    }
     let mut content = Vec::new();
-    File::open(path)?
-        .take(limit + 1)
-        .read_to_end(&mut content)?;
+    open(path)?.take(limit + 1).read_to_end(&mut content)?;
     if content.len() as u64 > limit {
         return Err(refused("larger than 256 MiB"));
     }

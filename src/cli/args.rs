@@ -49,7 +49,7 @@ pub(super) struct Arguments {
 pub(super) struct GeneralFlags {
     /// Folder that keeps runs and rehearsals.
     ///
-    /// Else `LIGHTSOUT_STATE_DIR`, else `/var/lib/lightsout` where it can be written, else
+    /// An absolute path. Else `LIGHTSOUT_STATE_DIR`, else `/var/lib/lightsout` if it exists, else
     /// `$XDG_STATE_HOME/lightsout`, else `~/.local/state/lightsout`.
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) state_dir: Option<PathBuf>,

@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::event::{Event, Launch, Slots, Stamped, StopCause};
 use crate::exit::Exit;
 use crate::ids::BatchIndex;
-use crate::journal::{CrashPoint, Journal, Replayed};
+use crate::journal::{CrashPoint, HeldFile, Journal, Lost, Replayed, Terms};
 use crate::ledger::{BatchRecord, Ledger, SendRecord};
 use crate::plan::{self, Plan, Ruling};
 use crate::report::{Kept, Report, RunFacts, summary};
@@ -44,6 +44,8 @@ pub(super) struct Execution {
     pub(super) hours: Hours,
     /// Whether gates are asked.
     pub(super) gates: Gates,
+    /// The lock that it must hold to the end; none in a rehearsal.
+    pub(super) lock: Option<HeldFile>,
     /// Where a test wants the process to die.
     pub(super) crash: Option<CrashPoint>,
 }
@@ -89,6 +91,7 @@ impl Engine {
         let runtime = runtime()?;
         let signals = runtime.block_on(async { Signals::catch() });
         let signals = signals.map_err(|error| internal("catch signals", error))?;
+        invocation.early.relieve();
         Ok(Self { runtime, signals })
     }
 }
@@ -159,13 +162,21 @@ fn begin(execution: &Execution, beginning: Beginning) -> Result<(Opening, Ledger
     let Execution {
         plan,
         folder,
+        lock,
         crash,
         ..
     } = execution;
+    if let Some(lock) = lock.as_ref().filter(|lock| !lock.is_in_place()) {
+        return Err(StateError::Lost(Lost::Lock(lock.path().to_owned())).into());
+    }
+    let terms = Terms {
+        lock: lock.clone(),
+        crash: *crash,
+    };
     match beginning {
         Beginning::Fresh(launch, left_out) => {
             folder.write_plan(|file| plan::write_json(plan, file))?;
-            let journal = folder.start_journal(*crash)?;
+            let journal = folder.start_journal(terms)?;
             Ok((Opening::Fresh(launch, left_out), Ledger::new(plan), journal))
         }
         Beginning::Resumed(resumption) => {
@@ -175,7 +186,7 @@ fn begin(execution: &Execution, beginning: Beginning) -> Result<(Opening, Ledger
                 forbidden,
                 guards,
             } = *resumption;
-            let journal = folder.continue_journal(&replayed, *crash)?;
+            let journal = folder.continue_journal(&replayed, terms)?;
             let opening = Opening::Resumed { forbidden, guards };
             Ok((opening, ledger, journal))
         }
@@ -245,6 +256,9 @@ async fn report(
     execution: &Execution,
     recorder: &Recorder,
 ) -> Result<Exit, RunError> {
+    if let Some(lost) = lost(recorder) {
+        return Ok(leave(invocation, recorder, lost));
+    }
     let plan = &execution.plan;
     let mut places = Vec::new();
     if let Some(place) = &execution.place {
@@ -274,6 +288,28 @@ async fn report(
         (places, _) => Kept::Reports(places),
     };
     Ok(recorder.read(|ledger| sum_up(invocation, plan, ledger, kept)))
+}
+
+/// What a run has lost that has not come to a durable end.
+fn lost(recorder: &Recorder) -> Option<&Lost> {
+    let finished = recorder.read(|ledger| ledger.finished_at().is_some());
+    let over = finished && !recorder.journal_failed();
+    (!over).then(|| recorder.lost()).flatten()
+}
+
+/// Ends a run that another process may be at work on: nothing is written, so the job IDs go to stderr.
+fn leave(invocation: &Invocation<'_>, recorder: &Recorder, lost: &Lost) -> Exit {
+    let error = Error::from(StateError::Lost(lost.clone()));
+    invocation.printer.problem(error.explain());
+    recorder.read(|ledger| {
+        tell_job_ids(invocation, ledger);
+        let exit = ledger.exit_if_left();
+        let text = "the run has ended without a report; exit code:";
+        invocation
+            .printer
+            .problem(format!("{text} {}", exit.code()));
+        exit
+    })
 }
 
 /// Records that a finished run's report is not where it should be; an unfinished run will try again.

@@ -141,7 +141,11 @@ pub(super) fn begin(
     timing::tell_idle(invocation, &prepared.permit);
     let folder = RunFolder::create(&state, Keep::Runs, clock.now())?;
     lock.name(&Holder::this(Some(folder.run().clone())))?;
-    let made = execution(invocation, told, prepared, folder.clone(), &state);
+    let made = lock.check().map_err(Error::from).and_then(|lock| {
+        let (execution, beginning) = execution(invocation, told, prepared, folder.clone(), &state)?;
+        let lock = Some(lock);
+        Ok((Execution { lock, ..execution }, beginning))
+    });
     let (execution, beginning) = match made {
         Ok(made) => made,
         Err(error) => {
@@ -243,6 +247,7 @@ fn execution(
         switch: Some(state.to_owned()),
         hours,
         gates,
+        lock: None,
     };
     Ok((
         execution,

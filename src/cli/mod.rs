@@ -61,6 +61,7 @@ use crate::untrusted::{PlainJson, for_terminal};
 
 use args::{GeneralFlags, SchemaName, Verb};
 use printer::Printer;
+use signals::EarlySignals;
 
 pub use settings::Surroundings;
 
@@ -71,6 +72,8 @@ struct Invocation<'a> {
     around: &'a Surroundings,
     /// The clock of everything that this invocation asks of a cloud.
     clock: OnceCell<Clock>,
+    /// What ends it on a signal, as long as no run listens.
+    early: EarlySignals,
 }
 
 /// Does what the arguments ask for, and says how the process ends.
@@ -79,8 +82,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings
         Ok(arguments) => arguments,
         Err(exit) => return exit,
     };
+    let printer = Printer::new(settings::voice(&arguments.general, around));
     let invocation = Invocation {
-        printer: Printer::new(settings::voice(&arguments.general, around)),
+        early: early(&arguments.verb, &printer),
+        printer,
         general: arguments.general,
         around,
         clock: OnceCell::new(),
@@ -89,6 +94,28 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings
         tell(&invocation.printer, &error);
         error.exit()
     })
+}
+
+/// Listens to signals from the start on, for commands that send requests or take up what was sent.
+fn early(verb: &Verb, printer: &Printer) -> EarlySignals {
+    match verb {
+        Verb::Run(_) | Verb::Resume(_) | Verb::Settle(_) | Verb::Undo(_) => {
+            EarlySignals::listen(printer)
+        }
+        Verb::Validate(_)
+        | Verb::Render(_)
+        | Verb::Plan(_)
+        | Verb::Inventory(_)
+        | Verb::Status(_)
+        | Verb::Report(_)
+        | Verb::Doctor(_)
+        | Verb::Halt(_)
+        | Verb::Window(_)
+        | Verb::Rehearse(_)
+        | Verb::Simulate(_)
+        | Verb::Schema(_)
+        | Verb::Completions(_) => EarlySignals::default(),
+    }
 }
 
 fn dispatch(invocation: &Invocation<'_>, verb: Verb) -> Result<Exit, Error> {

@@ -88,6 +88,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         switch: None,
         hours,
         gates: Gates::NotAsked,
+        lock: None,
         crash: None,
     };
     let mut engine = Engine::start(invocation, clock)?;

@@ -35,7 +35,7 @@ fn of_run(
     choice: &Choice,
     format: AccountFormat,
 ) -> Result<Exit, Error> {
-    let state = settings::state_folder(&invocation.general, invocation.around)?;
+    let state = settings::state_folder_to_read(&invocation.general, invocation.around)?;
     let (keep, run) = choice.find(&state)?;
     // Before the journal is read: a run that ends in between is finished, not left behind.
     let holder = live_holder(&state, &run);

@@ -118,7 +118,10 @@ pub(super) fn ask(
         clock: connected.clock,
         retry_for: workflow.rollout.retry_for,
     };
-    let survey = signals::read_heeding(inventory::survey(&connected.client, patience))?;
+    let survey = signals::read_heeding(
+        &invocation.early,
+        inventory::survey(&connected.client, patience),
+    )?;
     let (project, endpoint) = (workflow.project.clone(), workflow.endpoint.clone());
     Ok((connected, Listing::of(project, endpoint, survey)))
 }

@@ -6,7 +6,7 @@
 //! the wall's clock.
 
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use tracing::level_filters::LevelFilter;
@@ -16,7 +16,7 @@ use crate::clock::Course;
 use crate::error::Error;
 use crate::ids::Endpoint;
 use crate::journal::CrashPoint;
-use crate::state::{self, Wishes};
+use crate::state::{self, Access, SystemFolder, Wishes};
 
 /// What surrounds the process; collected in `main`.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +25,12 @@ pub struct Surroundings {
     pub variables: BTreeMap<String, String>,
     /// The policy that the environment names, in whatever encoding.
     pub policy: Option<OsString>,
+    /// `LIGHTSOUT_STATE_DIR`, in whatever encoding.
+    pub state_dir: Option<OsString>,
+    /// `XDG_STATE_HOME`, in whatever encoding.
+    pub xdg_state_home: Option<OsString>,
+    /// `HOME`, in whatever encoding.
+    pub home: Option<OsString>,
     /// Whether a person can type.
     pub stdin_is_terminal: bool,
     /// Whether messages go to a person.
@@ -83,15 +89,27 @@ pub(super) fn voice(flags: &GeneralFlags, around: &Surroundings) -> Voice {
     }
 }
 
-/// The state folder that flags and surroundings ask for.
+/// The state folder that flags and surroundings ask for, to be written.
 pub(super) fn state_folder(flags: &GeneralFlags, around: &Surroundings) -> Result<PathBuf, Error> {
+    located(flags, around, Access::Write)
+}
+
+/// The state folder that flags and surroundings ask for, to be read only.
+pub(super) fn state_folder_to_read(
+    flags: &GeneralFlags,
+    around: &Surroundings,
+) -> Result<PathBuf, Error> {
+    located(flags, around, Access::Read)
+}
+
+fn located(flags: &GeneralFlags, around: &Surroundings, access: Access) -> Result<PathBuf, Error> {
     let wishes = Wishes {
         flag: flags.state_dir.as_deref(),
-        variable: around.set("LIGHTSOUT_STATE_DIR").map(OsStr::new),
-        xdg_state_home: around.set("XDG_STATE_HOME").map(OsStr::new),
-        home: around.set("HOME").map(OsStr::new),
+        variable: around.state_dir.as_deref(),
+        xdg_state_home: around.xdg_state_home.as_deref(),
+        home: around.home.as_deref(),
     };
-    Ok(state::locate(wishes, state::is_usable)?)
+    Ok(state::locate(wishes, access, SystemFolder::look)?)
 }
 
 /// The folder that GitHub Actions has checked a repository out to.
@@ -148,6 +166,9 @@ mod tests {
                 .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
                 .collect(),
             policy: None,
+            state_dir: None,
+            xdg_state_home: None,
+            home: Some("/root".into()),
             stdin_is_terminal: terminal,
             stderr_is_terminal: terminal,
         }
@@ -227,7 +248,7 @@ mod tests {
     #[test]
     fn the_flag_names_the_state_folder() {
         let flags = flags("--state-dir /srv/state");
-        let found = state_folder(&flags, &around(&[("HOME", "/root")], false)).unwrap();
+        let found = state_folder(&flags, &around(&[], false)).unwrap();
         assert_eq!(found, PathBuf::from("/srv/state"));
     }
 }

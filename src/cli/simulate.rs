@@ -13,7 +13,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::ids::{ProjectId, ServerId};
 use crate::inventory::Listing;
-use crate::simulator::{Keys, Settings, SimulatedServer, Simulator};
+use crate::simulator::{DateSource, Keys, Settings, SimulatedServer, Simulator};
 
 /// The invented project.
 const PROJECT: &str = "0123456789abcdef0123456789abcdef";
@@ -67,6 +67,8 @@ fn wanted(invocation: &Invocation<'_>, flags: &SimulateFlags) -> Result<Settings
     }
     if let Some(course) = settings::local_course(invocation.around)? {
         wanted.clock = Clock::new(course);
+        // The clock of the other process began at another moment.
+        wanted.date_source = DateSource::Caller;
     }
     Ok(wanted)
 }

@@ -13,7 +13,7 @@ use crate::state::{Glimpse, Keep, Switch, live_holder};
 use crate::status::{Circumstances, Status};
 
 pub(super) fn status(invocation: &Invocation<'_>, flags: &StatusFlags) -> Result<Exit, Error> {
-    let state = settings::state_folder(&invocation.general, invocation.around)?;
+    let state = settings::state_folder_to_read(&invocation.general, invocation.around)?;
     let (keep, run) = flags.run.find(&state)?;
     let now = Clock::real().now();
     // Before the journal is read: a run that ends in between is finished, not broken off.

@@ -120,6 +120,7 @@ pub(super) fn take_up(
         switch: forbidden.is_none().then_some(state),
         hours,
         gates,
+        lock: Some(lock.check()?),
         crash,
     };
     let beginning = Beginning::Resumed(Box::new(Resumption {
@@ -251,6 +252,7 @@ pub(super) fn settle_earlier(
             switch: None,
             hours: Hours::default(),
             gates: Gates::NotAsked,
+            lock: Some(lock.check()?),
             crash: None,
         };
         let beginning = Beginning::Resumed(Box::new(Resumption {

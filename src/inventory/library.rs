@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::folders::{Folders, PathError};
 use crate::diagnostic::{Diagnostic, Place, SourceFile};
+use crate::named_file;
 
 /// Largest inventory that is read: six times a million IDs.
 const SIZE_LIMIT: u64 = 256 * 1024 * 1024;
@@ -135,7 +136,7 @@ fn read(path: &str, name: &str, real: &Path) -> Result<String, Box<Diagnostic>> 
         let message = format!("the inventory `{path}` is larger than 256 MiB");
         return Err(Box::new(Diagnostic::error("inventory-too-large", message)));
     }
-    let bytes = fs::read(real).map_err(unreadable)?;
+    let bytes = named_file::read(real).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|error| Box::new(not_utf8(name, &error)))
 }
 

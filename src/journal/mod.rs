@@ -11,11 +11,13 @@
 //! stands in the first line only.
 
 mod crash;
+mod held;
 mod line;
 mod replay;
 mod writer;
 
 pub use crash::CrashPoint;
+pub use held::{HeldFile, Lost};
 pub use line::FORMAT;
 pub use replay::{JournalError, Replayed, is_over, replay, salvage};
-pub use writer::{Journal, Receipt};
+pub use writer::{Journal, Receipt, Terms};

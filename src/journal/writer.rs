@@ -2,20 +2,21 @@
 //!
 //! Owns the open file. What is handed over while a sync is under way travels together in the next
 //! line, so many batches share few syncs. Invariant: lines are written in the order of handing over;
-//! after the first failed write or sync nothing is written any more, and every receipt says so.
+//! after the first failed write or sync, and once the lock or the journal's own path was lost, nothing is
+//! written any more, and every receipt says so.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 
 use super::crash::CrashPoint;
+use super::held::{HeldFile, Lost};
 use super::line::encode;
 use super::replay::Replayed;
 use crate::event::Stamped;
@@ -25,6 +26,7 @@ use crate::event::Stamped;
 pub struct Journal {
     entries: Option<mpsc::Sender<Entry>>,
     failed: Arc<AtomicBool>,
+    custody: Arc<Custody>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -45,43 +47,82 @@ struct Entry {
     done: oneshot::Sender<bool>,
 }
 
+/// What a journal depends on, beside its own file.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// The lock without which nothing may be written; none in a rehearsal.
+    pub lock: Option<HeldFile>,
+    /// Where a test wants the process to die.
+    pub crash: Option<CrashPoint>,
+}
+
+/// The files that must stay where they are while a journal is written.
+#[derive(Debug)]
+struct Custody {
+    lock: Option<HeldFile>,
+    journal: HeldFile,
+    lost: OnceLock<Lost>,
+}
+
+impl Custody {
+    /// What was lost, if anything was; looked at now.
+    fn lost(&self) -> Option<&Lost> {
+        if self.lost.get().is_none() {
+            let lock = self.lock.as_ref().filter(|lock| !lock.is_in_place());
+            if let Some(lock) = lock {
+                return Some(self.lose(Lost::Lock(lock.path().to_owned())));
+            }
+            if !self.journal.is_in_place() {
+                return Some(self.lose(self.journal_lost()));
+            }
+        }
+        self.lost.get()
+    }
+
+    fn lose(&self, lost: Lost) -> &Lost {
+        self.lost.get_or_init(|| lost)
+    }
+
+    fn journal_lost(&self) -> Lost {
+        Lost::Journal(self.journal.path().to_owned())
+    }
+}
+
 impl Journal {
     /// Starts a journal in a file that must not exist yet.
-    pub fn create(path: &Path, crash: Option<CrashPoint>) -> io::Result<Self> {
+    pub fn create(path: &Path, terms: Terms) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
         if let Some(folder) = path.parent() {
             File::open(folder)?.sync_all()?;
         }
-        Self::start(Writer {
-            file,
-            seq: 0,
-            crash,
-        })
+        Self::start(Writer::new(path, file, (0, 0), terms)?)
     }
 
     /// Goes on with a journal that was read back; cuts off its torn end first.
-    pub fn reopen(path: &Path, replayed: &Replayed, crash: Option<CrashPoint>) -> io::Result<Self> {
+    pub fn reopen(path: &Path, replayed: &Replayed, terms: Terms) -> io::Result<Self> {
         let mut file = OpenOptions::new().write(true).open(path)?;
+        if file.metadata()?.len() < replayed.whole {
+            return Err(io::Error::other("the file was truncated"));
+        }
         file.set_len(replayed.whole)?;
         file.seek(SeekFrom::End(0))?;
         file.sync_all()?;
-        Self::start(Writer {
-            file,
-            seq: replayed.next_seq,
-            crash,
-        })
+        let end = (replayed.next_seq, replayed.whole);
+        Self::start(Writer::new(path, file, end, terms)?)
     }
 
     fn start(mut writer: Writer) -> io::Result<Self> {
         let (entries, waiting) = mpsc::channel();
         let failed = Arc::new(AtomicBool::new(false));
         let failure = Arc::clone(&failed);
+        let custody = Arc::clone(&writer.custody);
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || writer.work(&waiting, &failure))?;
         Ok(Self {
             entries: Some(entries),
             failed,
+            custody,
             thread: Some(thread),
         })
     }
@@ -100,6 +141,13 @@ impl Journal {
     pub fn has_failed(&self) -> bool {
         self.failed.load(Ordering::Acquire)
     }
+
+    /// What the run no longer has, if anything; looked at now. From then on nothing is written.
+    pub fn lost(&self) -> Option<&Lost> {
+        let lost = self.custody.lost()?;
+        self.failed.store(true, Ordering::Release);
+        Some(lost)
+    }
 }
 
 impl Drop for Journal {
@@ -115,10 +163,30 @@ impl Drop for Journal {
 struct Writer {
     file: File,
     seq: u64,
+    /// How long the file is if no other process writes to it, in bytes.
+    length: u64,
+    custody: Arc<Custody>,
     crash: Option<CrashPoint>,
 }
 
 impl Writer {
+    /// Writes behind `length` bytes, from line `seq` on.
+    fn new(path: &Path, file: File, (seq, length): (u64, u64), terms: Terms) -> io::Result<Self> {
+        let Terms { lock, crash } = terms;
+        let custody = Custody {
+            lock,
+            journal: HeldFile::of(path, &file)?,
+            lost: OnceLock::new(),
+        };
+        Ok(Self {
+            file,
+            seq,
+            length,
+            custody: Arc::new(custody),
+            crash,
+        })
+    }
+
     fn work(&mut self, waiting: &mpsc::Receiver<Entry>, failed: &AtomicBool) {
         while let Ok(first) = waiting.recv() {
             let mut events = first.events;
@@ -155,17 +223,28 @@ impl Writer {
 
     fn append(&mut self, events: &[Stamped]) -> io::Result<()> {
         let line = encode(self.seq, events)?;
+        self.check_custody()?;
         self.file.write_all(line.as_bytes())?;
         self.file.sync_data()?;
-        if self.file.metadata()?.nlink() == 0 {
-            return Err(io::Error::other("the file was removed"));
+        self.length += line.len() as u64;
+        // What another process has written to meanwhile is not durable, as it cannot be read back.
+        self.check_custody()
+    }
+
+    /// That lock and journal are in place, and nobody else has written to the journal.
+    fn check_custody(&self) -> io::Result<()> {
+        let mut lost = self.custody.lost();
+        if lost.is_none() && self.file.metadata()?.len() != self.length {
+            lost = Some(self.custody.lose(self.custody.journal_lost()));
         }
-        Ok(())
+        lost.map_or(Ok(()), |lost| Err(io::Error::other(lost.clone())))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::super::replay::replay;
     use super::*;
     use crate::event::Event;
@@ -181,7 +260,7 @@ mod tests {
     async fn what_a_receipt_calls_durable_reads_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.jsonl");
-        let journal = Journal::create(&path, None).unwrap();
+        let journal = Journal::create(&path, Terms::default()).unwrap();
         for second in 0..3 {
             assert!(journal.append(vec![stamped(second)]).durable().await);
         }
@@ -194,7 +273,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.jsonl");
         drop(
-            Journal::create(&path, None)
+            Journal::create(&path, Terms::default())
                 .unwrap()
                 .append(vec![stamped(0)]),
         );
@@ -202,7 +281,7 @@ mod tests {
         bytes.extend_from_slice(b"{\"sum\":\"torn");
         std::fs::write(&path, &bytes).unwrap();
         let replayed = replay(&bytes).unwrap();
-        let journal = Journal::reopen(&path, &replayed, None).unwrap();
+        let journal = Journal::reopen(&path, &replayed, Terms::default()).unwrap();
         assert!(journal.append(vec![stamped(1)]).durable().await);
         let again = replay(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(again.events, [stamped(0), stamped(1)]);
@@ -210,35 +289,106 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_failure_nothing_is_written_any_more() {
-        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let journal = Journal::start(Writer {
-            file: full,
-            seq: 0,
-            crash: None,
-        })
-        .unwrap();
+        let path = Path::new("/dev/full");
+        let full = OpenOptions::new().write(true).open(path).unwrap();
+        let writer = Writer::new(path, full, (0, 0), Terms::default()).unwrap();
+        let journal = Journal::start(writer).unwrap();
         assert!(!journal.append(vec![stamped(0)]).durable().await);
         assert!(journal.has_failed());
         assert!(!journal.append(vec![stamped(1)]).durable().await);
     }
 
-    #[tokio::test]
-    async fn a_journal_that_nobody_can_find_again_has_failed() {
+    /// A journal with one line, and what it depends on.
+    struct Kept {
+        journal: Journal,
+        path: PathBuf,
+        lock: PathBuf,
+        /// Held open as a run does: the number of a file that nobody has open is given to the next one.
+        _lock: File,
+        _folder: tempfile::TempDir,
+    }
+
+    async fn kept() -> Kept {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("journal.jsonl");
-        let journal = Journal::create(&path, None).unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let (path, lock) = (at("journal.jsonl"), at("lock"));
+        let file = File::create(&lock).unwrap();
+        let terms = Terms {
+            lock: Some(HeldFile::of(&lock, &file).unwrap()),
+            crash: None,
+        };
+        let journal = Journal::create(&path, terms).unwrap();
         assert!(journal.append(vec![stamped(0)]).durable().await);
-        std::fs::remove_file(&path).unwrap();
-        assert!(!journal.append(vec![stamped(1)]).durable().await);
-        assert!(journal.has_failed());
+        assert_eq!(journal.lost(), None);
+        Kept {
+            journal,
+            path,
+            lock,
+            _lock: file,
+            _folder: folder,
+        }
+    }
+
+    impl Kept {
+        /// That nothing is appended any more, because this was lost.
+        async fn has_lost(&self, lost: Lost) {
+            let before = std::fs::read(&self.path).ok();
+            assert!(!self.journal.append(vec![stamped(1)]).durable().await);
+            assert!(self.journal.has_failed());
+            assert_eq!(self.journal.lost(), Some(&lost));
+            assert_eq!(std::fs::read(&self.path).ok(), before);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_journal_that_was_removed_replaced_or_changed_is_not_written_any_more() {
+        let changes: [fn(&Path); 4] = [
+            |path| std::fs::remove_file(path).unwrap(),
+            |path| {
+                let copy = path.with_extension("copy");
+                std::fs::copy(path, &copy).unwrap();
+                std::fs::rename(copy, path).unwrap();
+            },
+            |path| {
+                let file = OpenOptions::new().write(true).open(path);
+                file.unwrap().set_len(0).unwrap();
+            },
+            |path| {
+                let mut other = OpenOptions::new().append(true).open(path).unwrap();
+                other.write_all(b"{}\n").unwrap();
+            },
+        ];
+        for change in changes {
+            let kept = kept().await;
+            change(&kept.path);
+            kept.has_lost(Lost::Journal(kept.path.clone())).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn without_its_lock_a_journal_is_not_written_any_more() {
+        let kept = kept().await;
+        std::fs::remove_file(&kept.lock).unwrap();
+        // Another process can take a lock of the same name.
+        File::create(&kept.lock).unwrap();
+        kept.has_lost(Lost::Lock(kept.lock.clone())).await;
+    }
+
+    #[tokio::test]
+    async fn a_loss_is_noticed_without_an_append() {
+        let kept = kept().await;
+        std::fs::remove_file(&kept.lock).unwrap();
+        let lost = Lost::Lock(kept.lock.clone());
+        assert_eq!(kept.journal.lost(), Some(&lost));
+        assert!(kept.journal.has_failed());
     }
 
     #[test]
     fn a_journal_never_replaces_another() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.jsonl");
-        drop(Journal::create(&path, None).unwrap());
-        let error = Journal::create(&path, None).unwrap_err();
+        drop(Journal::create(&path, Terms::default()).unwrap());
+        let error = Journal::create(&path, Terms::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn earlier(moment: Timestamp, time: Duration) -> Timestamp {
 impl Context {
     /// Why the hour forbids to send, if it does, or nobody knows what hour it is.
     pub(super) fn out_of_hours(&self) -> Option<StopCause> {
-        if self.skew().is_some() {
+        if self.forbidding_skew().is_some() {
             return Some(StopCause::Clock);
         }
         let now = self.recorder.latest();
@@ -119,7 +119,7 @@ impl Context {
 }
 
 /// Whether there are targets that are still to be sent.
-fn has_unsent(ledger: &Ledger) -> bool {
+pub(super) fn has_unsent(ledger: &Ledger) -> bool {
     let mut open = ledger.batches().iter().filter(|batch| !batch.is_settled());
     open.any(|batch| !opening::rest(batch, Default::default()).unsent.is_empty())
 }

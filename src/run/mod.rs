@@ -138,8 +138,21 @@ impl Context {
                     stopped.or(too_many.then_some(StopCause::MaxFailures))
                 })
             })
-            .or_else(|| self.recorder.journal_failed().then_some(StopCause::Journal))
+            .or_else(|| self.cannot_record().then_some(StopCause::Journal))
             .or_else(|| self.out_of_hours())
+    }
+
+    /// Whether what happens next could not be kept, or another process may be at work on the same run.
+    fn cannot_record(&self) -> bool {
+        self.recorder.journal_failed() || self.recorder.lost().is_some()
+    }
+
+    /// Waits until lock or journal are lost, and warns of a wrong clock meanwhile.
+    async fn watch_custody(&self) {
+        while self.recorder.lost().is_none() {
+            self.warn_of_skew();
+            self.clock.sleep(NOTICE).await;
+        }
     }
 
     /// Records that more targets have failed than are borne, as soon as they have and others are left.
@@ -275,6 +288,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
     let ended = tokio::select! {
         biased;
         cause = raised(&mut stop) => Some(cause),
+        () = context.watch_custody() => Some(StopCause::Journal),
         never = context.watch_hours() => match never? {},
         never = context.keep_present() => match never? {},
         worked = work_through(&context) => { worked?; None }
@@ -283,11 +297,12 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         context.stop_sending(cause, Evidence::default()).await?;
         context.deliveries.finish(clock).await;
     }
+    context.warn_of_skew();
     context.recorder.notice_failure()?;
     let settled = context
         .recorder
         .read(|ledger| ledger.totals().pending() == 0);
-    if settled {
+    if settled && context.recorder.lost().is_none() {
         context.recorder.record(Event::Finished).await?;
     }
     Ok(())

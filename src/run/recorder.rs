@@ -12,7 +12,7 @@ use super::RunError;
 use crate::bms::Evidence;
 use crate::clock::{Clock, Latest};
 use crate::event::{Event, Phase, Slots, Stamped, StopCause};
-use crate::journal::{Journal, Receipt};
+use crate::journal::{Journal, Lost, Receipt};
 use crate::ledger::Ledger;
 use crate::power::{Action, StateClass};
 
@@ -132,6 +132,11 @@ impl Recorder {
     /// Whether the journal could not be written.
     pub fn journal_failed(&self) -> bool {
         self.journal.as_ref().is_some_and(Journal::has_failed)
+    }
+
+    /// What the run no longer has, if it has lost its lock or its journal; looked at now.
+    pub fn lost(&self) -> Option<&Lost> {
+        self.journal.as_ref()?.lost()
     }
 
     /// Folds an event and hands it over, so that the journal's order is the ledger's.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::date::Followed;
 use super::draw::Draw;
 use super::faults::{Befallen, Faults};
 use super::fleet::{Fleet, Terms};
@@ -38,6 +39,7 @@ pub(super) struct Cloud {
     draw: Draw,
     clock: Clock,
     began: Moment,
+    followed: Followed,
     job_duration: Duration,
     rows: Rows,
     state: Mutex<State>,
@@ -84,6 +86,7 @@ impl Cloud {
             draw,
             clock,
             began: now,
+            followed: Followed::new(settings.date_source),
             job_duration: settings.job_duration,
             state: Mutex::new(State {
                 fleet,
@@ -102,7 +105,8 @@ impl Cloud {
     /// What its own clock shows, right or wrong.
     pub(super) fn date(&self) -> Timestamp {
         let passed = self.clock.elapsed().since(self.began);
-        self.faults.date.shown(self.clock.now(), passed)
+        let now = self.followed.date(self.clock.now());
+        self.faults.date.shown(now, passed)
     }
 
     /// Whether the faults of calls and jobs are over.
@@ -202,6 +206,8 @@ impl Cloud {
         project: &str,
         kind: Kind,
     ) -> Result<(), Refusal> {
+        self.followed
+            .hear(received.header(super::date::HEADER), self.clock.now());
         strict::authenticate(received, &self.keys, self.date())?;
         strict::check_project(received, project, &self.project)?;
         if let Some(quotas) = &self.quotas {

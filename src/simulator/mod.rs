@@ -39,7 +39,7 @@ use crate::clock::Clock;
 use crate::ids::{Endpoint, InvalidId, ProjectId, ServerId};
 use crate::power::USUAL_JOB;
 
-pub use date::DateFaults;
+pub use date::{DateFaults, DateSource};
 pub use disposition::StartFaults;
 pub use draw::invented_name;
 pub use faults::{
@@ -155,6 +155,8 @@ pub struct Settings {
     pub seed: u64,
     /// The time by which jobs, quotas, delays and dates go.
     pub clock: Clock,
+    /// By whose clock answers are dated.
+    pub date_source: DateSource,
     /// The port to listen on; 0 for a free one.
     pub port: u16,
     /// The quotas; `None` for none.
@@ -174,6 +176,7 @@ impl Settings {
             faults: Faults::default(),
             seed: 1,
             clock: Clock::real(),
+            date_source: DateSource::Own,
             port: 0,
             quotas: Some(Quotas::documented()),
             job_duration: USUAL_JOB,

@@ -3,7 +3,6 @@
 //! Owns finding the undos of a run, the last run of a workflow, and the one of a window's occurrence. Takes no lock. Invariant: a run that
 //! may be an undo of the one asked for, or the last one, is never passed over because it cannot be read.
 
-use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
@@ -15,6 +14,7 @@ use super::{Keep, Recorded, RunFolder, StateError, runs};
 use crate::event::{Event, Launch};
 use crate::ids::RunId;
 use crate::journal;
+use crate::named_file;
 use crate::plan::Project;
 
 /// How long before the opening of a window a run of it may seem to have begun.
@@ -45,7 +45,7 @@ pub fn launch_of(state: &Path, run: &RunId) -> Result<Option<Launch>, StateError
 /// is damaged.
 fn first_line(path: &Path) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
-    let mut reader = BufReader::new(fs::File::open(path)?);
+    let mut reader = BufReader::new(named_file::open(path)?);
     reader.read_until(b'\n', &mut line)?;
     line.extend(reader.fill_buf()?.first());
     Ok(line)
@@ -159,6 +159,7 @@ fn action_of(state: &Path, run: &RunId) -> Result<String, StateError> {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
+    use std::fs;
 
     use jiff::Timestamp;
 
@@ -222,7 +223,9 @@ mod tests {
             plan: plan.digest,
             left_out: Vec::new(),
         };
-        let journal = folder.start_journal(None).unwrap();
+        let journal = folder
+            .start_journal(crate::journal::Terms::default())
+            .unwrap();
         let events = std::iter::once(event).chain(events.iter().cloned());
         let events = events.map(|event| Stamped { at, event }).collect();
         assert!(journal.append(events).durable().await);

@@ -6,15 +6,21 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{StateError, run_folder};
 use crate::ids::RunId;
+use crate::journal::{HeldFile, Lost};
+use crate::named_file;
 use crate::plan::Project;
+
+/// How often the lock is tried again if its file is replaced while it is taken.
+const ATTEMPTS: usize = 10;
 
 /// Longest text that a lock file is expected to hold, in bytes.
 const LONGEST: u64 = 4096;
@@ -69,26 +75,56 @@ impl Lock {
                 .create(folder)
                 .map_err(failed)?;
         }
-        let options = OpenOptions::new()
+        for _ in 0..ATTEMPTS {
+            let mut lock = Self::open(&path).map_err(failed)?;
+            match lock.file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    return Err(StateError::Locked(holder(&path).map(Box::new)));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+            // A file that was removed in between can be locked, and excludes nobody.
+            if lock.held().map_err(failed)?.is_in_place() {
+                lock.name(&Holder::this(None))?;
+                return Ok(lock);
+            }
+        }
+        Err(failed(io::Error::other("it is replaced again and again")))
+    }
+
+    fn open(path: &Path) -> io::Result<Self> {
+        let at_once = OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(&path);
-        let file = options.map_err(failed)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(StateError::Locked(holder(&path).map(Box::new)));
-            }
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            .custom_flags(at_once.bits() as i32)
+            .open(path)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("not a regular file"));
         }
-        let mut lock = Self {
+        Ok(Self {
             file,
-            path: path.clone(),
-        };
-        lock.name(&Holder::this(None))?;
-        Ok(lock)
+            path: path.to_owned(),
+        })
+    }
+
+    /// The lock file, to be compared with what its path leads to later.
+    pub fn held(&self) -> io::Result<HeldFile> {
+        HeldFile::of(&self.path, &self.file)
+    }
+
+    /// Fails if another process could take the lock by now.
+    pub fn check(&self) -> Result<HeldFile, StateError> {
+        let failed = |error| StateError::Lock(self.path.clone(), error);
+        let held = self.held().map_err(failed)?;
+        if held.is_in_place() {
+            Ok(held)
+        } else {
+            Err(StateError::Lost(Lost::Lock(self.path.clone())))
+        }
     }
 
     /// Writes down who holds the lock.
@@ -143,7 +179,9 @@ fn path(state: &Path, project: &Project) -> PathBuf {
 fn holder(path: &Path) -> Option<Holder> {
     let read = || -> io::Result<String> {
         let mut text = String::new();
-        File::open(path)?.take(LONGEST).read_to_string(&mut text)?;
+        named_file::open(path)?
+            .take(LONGEST)
+            .read_to_string(&mut text)?;
         Ok(text)
     };
     serde_json::from_str(&read().ok()?).ok()
@@ -186,6 +224,36 @@ mod tests {
         assert_eq!(live_holders(state.path()).len(), 1);
         drop(lock);
         assert_eq!(live_holders(state.path()), []);
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_is_lost() {
+        let state = tempfile::tempdir().unwrap();
+        let lock = Lock::take(state.path(), &project("https://bms.example.com")).unwrap();
+        assert!(lock.check().is_ok());
+        fs::remove_dir_all(state.path().join("locks")).unwrap();
+        let lost = lock.check().unwrap_err();
+        assert!(matches!(lost, StateError::Lost(_)), "{lost:?}");
+        let _other = Lock::take(state.path(), &project("https://bms.example.com")).unwrap();
+        assert!(lock.check().is_err());
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_lock_is_refused_at_once() {
+        let state = tempfile::tempdir().unwrap();
+        let project = project("https://bms.example.com");
+        let path = path(state.path(), &project);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            0o600.into(),
+            0,
+        )
+        .unwrap();
+        let refused = Lock::take(state.path(), &project).unwrap_err();
+        assert!(matches!(refused, StateError::Lock(..)), "{refused:?}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::ids::RunId;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Lost};
 use crate::ledger::Misfit;
 use crate::plan::PlanError;
 
@@ -26,7 +26,7 @@ pub use history::{Ran, latest_of, launch_of, ran_in, undos_of};
 pub use lock::{Holder, Lock, live_holder, live_holders};
 pub use recorded::{Glimpse, Recorded, digest_of, find, latest, project_of, runs, unfinished};
 pub use report_place::ReportPlace;
-pub use root::{Wishes, can_be_used, is_on_network, is_usable, locate};
+pub use root::{Access, SystemFolder, Wishes, can_be_used, is_on_network, locate};
 pub use run_folder::{Keep, RunFolder};
 pub use switch::Switch;
 
@@ -36,6 +36,17 @@ pub enum StateError {
     /// Neither a flag nor the environment names a state folder.
     #[error("there is no place for the state folder")]
     NoPlace,
+    /// A relative path, which is another folder for each process.
+    #[error("`{source_name}` is `{}`, which is not an absolute path", .folder.display())]
+    Relative {
+        /// The flag or variable.
+        source_name: &'static str,
+        /// Its value.
+        folder: PathBuf,
+    },
+    /// The folder of the machine is there and cannot be written.
+    #[error("cannot write the state folder `{}` of this machine", .0.display())]
+    SystemFolder(PathBuf, #[source] io::Error),
     /// A folder could not be made.
     #[error("cannot make the folder `{}`", .0.display())]
     Folder(PathBuf, #[source] io::Error),
@@ -63,6 +74,9 @@ pub enum StateError {
     /// The journal was written for another plan.
     #[error("the journal `{}` was written for another plan than the one beside it", .0.display())]
     OtherPlan(PathBuf),
+    /// A run has lost its lock or its journal, so that another process may be at work on it.
+    #[error(transparent)]
+    Lost(Lost),
     /// The lock of a project cannot be used.
     #[error("cannot use the lock `{}`", .0.display())]
     Lock(PathBuf, #[source] io::Error),
@@ -96,6 +110,13 @@ impl StateError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::NoPlace => "give `--state-dir DIR`, or set `LIGHTSOUT_STATE_DIR` or `HOME`",
+            Self::Relative { .. } => {
+                "write the whole path, from `/` on; crontab and systemd expand neither `~` nor `$HOME`"
+            }
+            Self::SystemFolder(..) => {
+                "run as a user who can write there, or name another folder with `--state-dir`; \
+                 runs with another state folder are not kept apart from the runs in this one"
+            }
             Self::Folder(..) => "check who may write there, or choose another with `--state-dir`",
             Self::Write(..) => "check who may write there and that the disk is not full",
             Self::Read(..) => "check who may read there",
@@ -105,6 +126,10 @@ impl StateError {
             Self::Journal(_, error) => error.hint(),
             Self::Misfit(..) | Self::OtherPlan(_) => {
                 "put back the run's own `plan.json`; nothing is done with a journal of another plan"
+            }
+            Self::Lost(_) => {
+                "nothing in the state folder may be removed while a run is at work; \
+                 see `lightsout status`, and then `lightsout resume`"
             }
             Self::Lock(..) => "check who may write there",
             Self::Locked(_) => "wait for it, or ask it to end with `lightsout halt`",

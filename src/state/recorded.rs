@@ -17,6 +17,7 @@ use super::{Keep, RunFolder, StateError};
 use crate::ids::{Digest, RunId};
 use crate::journal::{self, JournalError, Replayed};
 use crate::ledger::Ledger;
+use crate::named_file;
 use crate::plan::{self, Plan, Project};
 
 /// More than the longest line that ends a journal, in bytes.
@@ -54,7 +55,8 @@ impl Recorded {
         let folder = RunFolder::of(state, keep, run);
         let plan = plan_of(&folder)?;
         let path = folder.journal();
-        let bytes = fs::read(&path).map_err(|error| StateError::Read(path.clone(), error))?;
+        let bytes = named_file::read_all(&path);
+        let bytes = bytes.map_err(|error| StateError::Read(path.clone(), error))?;
         let damaged = |error| StateError::Journal(path.clone(), error);
         let replayed = journal::replay(&bytes).map_err(damaged)?;
         match folded(&plan, &replayed, &path) {
@@ -99,7 +101,7 @@ pub(super) fn part_of_plan<T: DeserializeOwned>(
 ) -> Result<T, StateError> {
     let path = RunFolder::of(state, Keep::Runs, run).plan();
     let read = || -> io::Result<T> {
-        let file = io::BufReader::new(fs::File::open(&path)?);
+        let file = io::BufReader::new(named_file::open(&path)?);
         Ok(serde_json::from_reader(file)?)
     };
     read().map_err(|error| StateError::Read(path.clone(), error))
@@ -111,7 +113,7 @@ impl Glimpse {
         let folder = RunFolder::of(state, keep, run);
         let plan = plan_of(&folder)?;
         let path = folder.journal();
-        let bytes = match fs::read(&path) {
+        let bytes = match named_file::read_all(&path) {
             Ok(bytes) => bytes,
             Err(error) => {
                 return Ok(Self {
@@ -141,13 +143,19 @@ impl Glimpse {
 /// The plan of a run.
 fn plan_of(folder: &RunFolder) -> Result<Plan, StateError> {
     let path = folder.plan();
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
+    let text = match named_file::read_all(&path) {
+        Ok(bytes) => String::from_utf8(bytes),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(StateError::NoRun(folder.run().clone()));
         }
         Err(error) => return Err(StateError::Read(path, error)),
     };
+    let text = text.map_err(|error| {
+        StateError::Read(
+            path.clone(),
+            io::Error::new(io::ErrorKind::InvalidData, error),
+        )
+    })?;
     plan::load(&text).map_err(|error| StateError::Plan(path, error))
 }
 
@@ -219,7 +227,7 @@ pub fn unfinished(state: &Path) -> Result<Vec<RunId>, StateError> {
 
 /// The end of a file, and whether that is all of it.
 fn tail(path: &Path) -> io::Result<(Vec<u8>, bool)> {
-    let mut file = fs::File::open(path)?;
+    let mut file = named_file::open(path)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
     let mut bytes = Vec::new();
@@ -245,7 +253,9 @@ mod tests {
         folder
             .write_plan(|file| plan::write_json(plan, file))
             .unwrap();
-        let journal = folder.start_journal(None).unwrap();
+        let journal = folder
+            .start_journal(crate::journal::Terms::default())
+            .unwrap();
         for event in events {
             assert!(
                 journal

@@ -170,7 +170,7 @@ fn run_of(path: &Path) -> Option<RunId> {
     struct Part {
         run_id: Option<RunId>,
     }
-    let file = io::BufReader::new(File::open(path).ok()?);
+    let file = io::BufReader::new(named_file::open(path).ok()?);
     serde_json::from_reader::<_, Part>(file).ok()?.run_id
 }
 

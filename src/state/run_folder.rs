@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::recorded::runs;
 use super::{StateError, atomic};
 use crate::ids::RunId;
-use crate::journal::{CrashPoint, Journal, Replayed};
+use crate::journal::{Journal, Replayed, Terms};
 
 /// How many runs may begin in the same second before a new one gives up on an ID of its own.
 const ATTEMPTS: usize = 100;
@@ -119,20 +119,20 @@ impl RunFolder {
         self.path.join("journal.jsonl")
     }
 
-    /// Starts the journal; `crash` is for tests.
-    pub fn start_journal(&self, crash: Option<CrashPoint>) -> Result<Journal, StateError> {
+    /// Starts the journal.
+    pub fn start_journal(&self, terms: Terms) -> Result<Journal, StateError> {
         let path = self.journal();
-        Journal::create(&path, crash).map_err(|error| StateError::Write(path, error))
+        Journal::create(&path, terms).map_err(|error| StateError::Write(path, error))
     }
 
-    /// Goes on with the journal that was read back; `crash` is for tests.
+    /// Goes on with the journal that was read back.
     pub fn continue_journal(
         &self,
         replayed: &Replayed,
-        crash: Option<CrashPoint>,
+        terms: Terms,
     ) -> Result<Journal, StateError> {
         let path = self.journal();
-        let journal = Journal::reopen(&path, replayed, crash);
+        let journal = Journal::reopen(&path, replayed, terms);
         journal.map_err(|error| StateError::Write(path, error))
     }
 

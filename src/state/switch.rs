@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{StateError, atomic, run_folder};
+use crate::named_file;
 
 /// Why sending is forbidden, and until when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,16 +53,28 @@ impl Switch {
             set_at: now,
             until: None,
         };
-        let switch = match fs::read(path(state)) {
+        let path = path(state);
+        // Needs no file descriptor: a process that has run out of them can still see that nothing is there.
+        if is_absent(&path) {
+            return None;
+        }
+        let switch = match named_file::read(&path) {
             Ok(bytes) => {
                 serde_json::from_slice(&bytes).unwrap_or_else(|error| unreadable(error.to_string()))
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            // It was lifted in between.
+            Err(_) if is_absent(&path) => return None,
             Err(error) => unreadable(error.to_string()),
         };
         let lifted = switch.until.is_some_and(|until| until <= now);
         (!lifted).then_some(switch)
     }
+}
+
+/// Whether nothing has this name, not even a link that leads nowhere.
+fn is_absent(path: &Path) -> bool {
+    let seen = fs::symlink_metadata(path);
+    seen.is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 fn path(state: &Path) -> PathBuf {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use lightsout::bms::StateClass;
 use lightsout::event::{Event, Phase, Stamped};
 use lightsout::ids::ServerId;
-use lightsout::journal::{self, Journal};
+use lightsout::journal::{self, Journal, Terms};
 use serde_json::{Value, json};
 
 use crate::scenario::{Ended, Scenario, Stage, ids};
@@ -220,7 +220,7 @@ fn age(stage: &Stage, by: SignedDuration) {
     let path = stage.run_folder().join("journal.jsonl");
     let replayed = journal::replay(&std::fs::read(&path).unwrap()).unwrap();
     std::fs::remove_file(&path).unwrap();
-    let journal = Journal::create(&path, None).unwrap();
+    let journal = Journal::create(&path, Terms::default()).unwrap();
     for Stamped { at, event } in replayed.events {
         let at: Timestamp = at - by;
         journal.append(vec![Stamped { at, event }]);

@@ -271,7 +271,10 @@ fn files_that_are_wrong_are_told() {
 fn a_state_folder_that_cannot_be_used_or_forbids_runs_is_told() {
     let stage = Scenario::new(&ids(1)).file("occupied", "").start();
     let ended = stage
-        .run("doctor night.yaml --state-dir occupied/x")
+        .run(&format!(
+            "doctor night.yaml --state-dir {}",
+            stage.path("occupied/x").display()
+        ))
         .with_code(2);
     assert!(ended.out.contains("PROBLEM  state-folder"), "{}", ended.out);
     stage.run("halt --reason cooling").with_code(0);

@@ -7,7 +7,7 @@ use std::fs;
 use std::time::Duration;
 
 use lightsout::event::Event;
-use lightsout::journal::Journal;
+use lightsout::journal::{Journal, Terms};
 
 use crate::porter::{Porter, Said};
 use crate::scenario::{
@@ -263,7 +263,7 @@ fn a_wave_that_a_gate_held_back_is_not_passed_over_after_a_crash() {
     let last = events.iter().position(|stamped| held_back(&stamped.event));
     events.truncate(last.unwrap() + 1);
     fs::remove_file(&path).unwrap();
-    let journal = Journal::create(&path, None).unwrap();
+    let journal = Journal::create(&path, Terms::default()).unwrap();
     for stamped in events {
         journal.append(vec![stamped]);
     }

@@ -197,18 +197,65 @@ fn clocks_that_differ_are_told_before_anything_is_sent() {
 }
 
 #[test]
-fn without_a_window_clocks_may_differ() {
-    for date in [json!({ "ahead": "10m" }), json!({ "behind": "10m" })] {
+fn a_clock_that_is_off_stops_a_run_without_a_window_too() {
+    let unread = "checks: { before: false, after: false }";
+    for (date, more, line) in [
+        (json!({ "ahead": "10m" }), "", "run night.yaml"),
+        (json!({ "behind": "10m" }), "", "run night.yaml"),
+        (json!({ "ahead": "10m" }), unread, "run night.yaml"),
+        (
+            json!({ "ahead": "10m" }),
+            WEEKLY,
+            "run night.yaml --override CHG0042",
+        ),
+    ] {
+        Scenario::new(&ids(2))
+            .with(more)
+            .faults(json!({ "date": date }))
+            .clock("2026-11-27T18:00:00Z")
+            .run(line)
+            .with_code(20)
+            .with_nothing_sent()
+            .with_outcomes(&[("not_sent/clock", 2)])
+            .saying(&["by the cloud's clock", "NTP"]);
+    }
+}
+
+#[test]
+fn a_clock_that_goes_wrong_stops_the_rest_of_a_run_without_a_window() {
+    let ended = Scenario::new(&ids(3))
+        .with("rollout: { waves: [1, rest], soak: 10m }")
+        .faults(json!({ "date": { "ahead": "10m", "after": "5m" } }))
+        .pace(40)
+        .run("run night.yaml")
+        .with_code(30)
+        .with_outcomes(&[("stopped", 1), ("not_sent/clock", 2)]);
+    assert_eq!(ended.accepted_sizes(), [1]);
+}
+
+#[test]
+fn a_clock_that_is_off_by_less_stops_nothing() {
+    for date in [json!({ "ahead": "4m" }), json!({ "behind": "4m" })] {
         Scenario::new(&ids(2))
             .faults(json!({ "date": date }))
             .run("run night.yaml")
             .with_code(0);
     }
-    // Nor does it matter where the window is lifted.
-    Scenario::new(&ids(2))
-        .with(WEEKLY)
-        .faults(json!({ "date": { "ahead": "10m" } }))
-        .clock("2026-11-27T18:00:00Z")
-        .run("run night.yaml --override CHG0042")
-        .with_code(0);
+}
+
+#[test]
+fn an_undo_and_settling_warn_of_a_clock_that_is_off_and_go_on() {
+    const WARNING: &str = "this machine's clock differs from that of the API";
+    let mut stage = Scenario::new(&ids(2)).clock("2026-11-28T01:00:00Z").start();
+    let ended = stage.run("run night.yaml").with_code(0);
+    assert!(!ended.err.contains(WARNING), "{}", ended.err);
+    let run = stage.run_id();
+    stage.jumps(",jump:+10m@0s");
+    let undone = stage.run(&format!("undo {run} --yes")).with_code(0);
+    assert_eq!(undone.saying(&[WARNING]).total("started"), 2);
+
+    let mut stage = left(Scenario::new(&ids(2)).clock("2026-11-28T01:00:00Z"));
+    stage.jumps(",jump:+10m@0s");
+    let ended = stage.run("settle").with_code(0).saying(&[WARNING]);
+    ended.with_outcomes(&[("stopped", 2)]);
 }

@@ -3,6 +3,7 @@
 //! Invariant: whatever a file holds, the program ends soon, with 2, a bounded text, and nothing sent.
 
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use crate::scenario::{Ended, PROJECT, Scenario, Stage, at_once, ids, needs_confirmation};
 
@@ -299,5 +300,103 @@ fn a_pipe_that_a_shell_has_opened_is_refused_for_what_it_is() {
         ended
             .saying(&["cannot read `/dev/stdin`: not a regular file"])
             .with_nothing_sent();
+    }
+}
+
+/// Puts a pipe without a writer in the place of a file.
+fn pipe(path: &Path) {
+    let _ = std::fs::remove_file(path);
+    let fifo = rustix::fs::FileType::Fifo;
+    rustix::fs::mknodat(rustix::fs::CWD, path, fifo, 0o600.into(), 0).unwrap();
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_file_never_hangs() {
+    let given = [
+        "run pipe",
+        "run --plan pipe",
+        "plan night.yaml --vars-file pipe",
+        "plan night.yaml --against pipe",
+        "plan night.yaml --inventory pipe",
+        "run night.yaml --yes --exclude pipe",
+        "run night.yaml --yes --ca-file pipe",
+        "run night.yaml --yes --report pipe",
+        "rehearse night.yaml --faults ./pipe",
+        "report ./pipe",
+        "undo ./pipe",
+        "validate list.yaml",
+    ];
+    let stage = Scenario::new(&ids(1)).start();
+    pipe(&stage.path("pipe"));
+    std::os::unix::fs::symlink("pipe", stage.path("list.txt")).unwrap();
+    let text = stage.read("night.yaml");
+    let (top, _) = text.split_once("groups:").unwrap();
+    let groups = "groups: [{ name: all, servers_from: list.txt }]";
+    stage.write("list.yaml", format!("{top}{groups}\n"));
+    for line in given {
+        refused(&stage, line);
+    }
+    let ended = soon(&stage, "run night.yaml --yes --credentials file:pipe");
+    ended.with_code(3).with_nothing_sent();
+    let ended = soon(&stage, "run night.yaml --yes --policy pipe");
+    ended.with_code(23).with_nothing_sent();
+}
+
+#[test]
+fn a_pipe_in_the_state_folder_never_hangs() {
+    let stage = Scenario::new(&ids(1)).start();
+    stage.run("run night.yaml").with_code(0);
+    let run = stage.run_id();
+    let folder = stage.run_folder();
+    pipe(&stage.path("state/halt.json"));
+    let ended = soon(&stage, "run night.yaml").with_code(24);
+    ended.saying(&["cannot be read: not a regular file"]);
+    soon(&stage, "status").with_code(0);
+    soon(&stage, "halt --clear").with_code(0);
+    for (name, lines) in [
+        (
+            "journal.jsonl",
+            ["status", "report latest", "resume RUN", "undo RUN"],
+        ),
+        (
+            "plan.json",
+            ["status", "report latest", "resume RUN", "undo RUN"],
+        ),
+    ] {
+        let kept = std::fs::read(folder.join(name)).unwrap();
+        pipe(&folder.join(name));
+        for line in lines {
+            let ended = soon(&stage, &line.replace("RUN", run.as_str()));
+            assert_eq!(ended.code, 2, "{line}: {}", ended.err);
+        }
+        std::fs::remove_file(folder.join(name)).unwrap();
+        std::fs::write(folder.join(name), kept).unwrap();
+    }
+}
+
+#[test]
+fn a_state_folder_that_is_not_absolute_is_refused() {
+    let lines = [
+        "run night.yaml",
+        "halt --reason drill",
+        "status",
+        "resume",
+        "settle",
+    ];
+    for folder in ["~/st", "$HOME/st", "st", "./st"] {
+        let stage = Scenario::new(&ids(1))
+            .variable("LIGHTSOUT_STATE_DIR", folder)
+            .start();
+        for line in lines {
+            let ended = soon(&stage, line).with_code(2).with_nothing_sent();
+            let told =
+                format!("`LIGHTSOUT_STATE_DIR` is `{folder}`, which is not an absolute path");
+            ended.saying(&[&told, "from `/` on"]);
+        }
+        let ended = soon(&stage, "run night.yaml --state-dir st").with_code(2);
+        ended.saying(&["`--state-dir` is `st`"]);
+        for made in ["~", "$HOME", "st"] {
+            assert!(!stage.path(made).exists(), "{made}");
+        }
     }
 }

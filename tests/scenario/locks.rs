@@ -2,12 +2,13 @@
 //!
 //! Invariant: the lock dies with its process, whatever way that dies.
 
+use std::path::Path;
 use std::time::Duration;
 
 use lightsout::event::{Event, SendAnswer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::process::now;
+use crate::process::{Running, now};
 use crate::scenario::{Scenario, Stage, ids};
 
 /// How fast a refusal must be, even on a busy machine; what it takes is printed.
@@ -165,4 +166,78 @@ fn another_project_is_not_excluded() {
     assert!(!err.contains("settling"), "{err}");
     assert_eq!(other.stats().accepted.len(), 4);
     drop(first);
+}
+
+/// Ends a run whose lock or journal a test has spoiled: it writes no report, and tells its jobs.
+fn ended_without_a_word(stage: &Stage, running: Running<'_>, told: &str) {
+    let journal = stage.run_folder().join("journal.jsonl");
+    let before = std::fs::read(&journal).ok();
+    let jobs = stage.stats().jobs.len();
+    stage.crashed();
+    let (ended, _) = running.ended();
+    let ended = ended.with_code(if jobs > 0 { 34 } else { 24 });
+    let ended = ended.saying(&[told, "lightsout status"]);
+    assert_eq!(ended.err.matches("job ID: ").count(), jobs, "{}", ended.err);
+    assert!(ended.reports.is_empty(), "{}", ended.err);
+    assert_eq!(std::fs::read(&journal).ok(), before);
+    assert_eq!(stage.stats().jobs.len(), jobs);
+}
+
+#[test]
+fn a_run_that_has_lost_its_lock_writes_and_sends_nothing_more() {
+    let spoil: [fn(&Stage); 2] = [
+        |stage| std::fs::remove_dir_all(stage.path("state/locks")).unwrap(),
+        |stage| {
+            let locks = stage.path("state/locks");
+            std::fs::rename(&locks, stage.path("state/other")).unwrap();
+        },
+    ];
+    for spoil in spoil {
+        let stage = stage();
+        let mut first = stage.spawn("run night.yaml");
+        first.until("an answer", |stage| stage.knows(accepted));
+        spoil(&stage);
+        ended_without_a_word(&stage, first, "was removed or replaced");
+        // Another process has the run to itself.
+        let ended = stage.run("run night.yaml").with_code(0);
+        assert_eq!(ended.accepted_sizes(), [2, 2]);
+    }
+}
+
+#[test]
+fn a_run_that_loses_its_lock_before_it_sends_ends_with_24() {
+    let slow = json!([{ "fault": "slow", "delay": "60s", "first": 1 }]);
+    let stage = Scenario::new(&ids(2))
+        .faults(json!({ "calls": { "list": slow, "show": slow } }))
+        .pace(10)
+        .start();
+    let mut first = stage.spawn("run night.yaml");
+    first.until("the beginning", |stage| {
+        stage.knows(|event| matches!(event, Event::Began { .. }))
+    });
+    std::fs::remove_dir_all(stage.path("state/locks")).unwrap();
+    ended_without_a_word(&stage, first, "was removed or replaced");
+}
+
+#[test]
+fn a_run_whose_journal_is_spoiled_writes_and_sends_nothing_more() {
+    let spoil: [fn(&Path); 3] = [
+        |journal| {
+            let file = std::fs::OpenOptions::new().write(true).open(journal);
+            file.unwrap().set_len(0).unwrap();
+        },
+        |journal| {
+            let copy = journal.with_extension("copy");
+            std::fs::copy(journal, &copy).unwrap();
+            std::fs::rename(copy, journal).unwrap();
+        },
+        |journal| std::fs::remove_file(journal).unwrap(),
+    ];
+    for spoil in spoil {
+        let stage = stage();
+        let mut first = stage.spawn("run night.yaml");
+        first.until("an answer", |stage| stage.knows(accepted));
+        spoil(&stage.run_folder().join("journal.jsonl"));
+        ended_without_a_word(&stage, first, "was removed, replaced, truncated or written");
+    }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use lightsout::clock::{Clock, Course};
 use lightsout::ids::ServerId;
-use lightsout::simulator::{Faults, Keys, Settings, SimulatedServer, Simulator, Stats};
+use lightsout::simulator::{DateSource, Faults, Keys, Settings, SimulatedServer, Simulator, Stats};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -235,6 +235,10 @@ impl Scenario {
         };
         let simulator = cloud.map(|mut settings| {
             let other = || Clock::new(format!("{course}{cloud_jumps}").parse().unwrap());
+            // Without a date of its own, the program starts at another moment each time.
+            if date.is_none() && cloud_jumps.is_empty() {
+                settings.date_source = DateSource::Caller;
+            }
             settings.clock = if cloud_jumps.is_empty() {
                 clock
             } else {

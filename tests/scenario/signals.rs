@@ -253,3 +253,97 @@ fn settling_that_is_interrupted_is_no_internal_error_and_can_be_done_again() {
     assert_eq!(ended.total("stopped"), 2);
     assert_eq!(ended.stats.stops.len(), 1);
 }
+
+/// The program, started by a shell that ignores these signals, as `nohup` and `&` do.
+fn ignoring(stage: &Stage, signals: &str) -> std::process::Command {
+    let program = env!("CARGO_BIN_EXE_lightsout");
+    let script = format!("trap '' {signals}; exec {program} run night.yaml --yes");
+    stage.surrounded("sh", ["-c", &script].into_iter())
+}
+
+#[test]
+fn signals_that_were_ignored_stay_ignored_and_sigterm_is_obeyed() {
+    let answers = |count: usize| {
+        move |stage: &Stage| {
+            let answered = |event: &Event| matches!(event, Event::SendAnswered { .. });
+            let events = stage.durable();
+            events.iter().filter(|s| answered(&s.event)).count() >= count
+        }
+    };
+    let stage = scenario(json!({})).start();
+    let mut running = stage.spawned(ignoring(&stage, "INT HUP"));
+    running.until("an answer", answers(1));
+    running.signal("INT");
+    running.signal("HUP");
+    running.until("the next answer", answers(2));
+    running
+        .ended()
+        .0
+        .with_code(0)
+        .with_outcomes(&[("stopped", 4)]);
+
+    let stage = scenario(json!({})).start();
+    let mut running = stage.spawned(ignoring(&stage, "INT HUP TERM"));
+    running.until("an answer", answers(1));
+    running.signal("TERM");
+    running.ended().0.with_code(34).saying(&["SIGTERM"]);
+}
+
+/// Whether a process catches SIGTERM, as the system shows it.
+fn catches_sigterm(process: u32) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+    caught >> 14 & 1 == 1
+}
+
+#[test]
+fn a_signal_while_files_are_read_begins_nothing() {
+    let stage = Scenario::new(&ids(1)).start();
+    // So many that reading them takes a while.
+    let list: String = ids(300_000).iter().map(|id| format!("{id}\n")).collect();
+    stage.write("list.txt", list);
+    let text = stage.read("night.yaml");
+    let (head, _) = text.split_once("groups:").unwrap();
+    let groups = "groups: [{ name: all, servers_from: list.txt }]\nguards: { max_servers: 300000 }";
+    stage.write("large.yaml", format!("{head}{groups}\n"));
+    let mut command = stage.command("run large.yaml --yes");
+    // Whoever catches signals only when the run begins has no time for that here.
+    command.env("LIGHTSOUT_CRASH", "before:0");
+    let mut running = stage.spawned(command);
+    let process = running.id();
+    running.until("signals are caught", |_| catches_sigterm(process));
+    running.signal("TERM");
+    let (ended, _) = running.ended();
+    ended
+        .with_code(24)
+        .with_nothing_sent()
+        .saying(&["SIGTERM: nothing was begun"]);
+    assert_eq!(stage.run_folders().len(), 0);
+}
+
+#[test]
+fn a_run_without_file_descriptors_is_not_halted() {
+    use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+    let stage = Scenario::new(&ids(4))
+        .with("rollout: { waves: [2, rest], soak: 5m }")
+        .pace(30)
+        .start();
+    let mut running = stage.spawn("run night.yaml");
+    running.until("the pause between waves", |stage| {
+        stage.knows(|event| matches!(event, Event::Soaking { .. }))
+    });
+    let process = Pid::from_raw(i32::try_from(running.id()).unwrap());
+    // The child has the limits of this process.
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let none = Rlimit {
+        current: Some(0),
+        maximum,
+    };
+    let before = prlimit(process, Resource::Nofile, none).unwrap();
+    // Two looks at the halt file.
+    std::thread::sleep(Duration::from_secs(1));
+    prlimit(process, Resource::Nofile, before).unwrap();
+    let (ended, _) = running.ended();
+    ended.with_code(0).with_outcomes(&[("stopped", 4)]);
+}

@@ -1,4 +1,4 @@
-//! Clocks that differ, in runs with a window and in runs without.
+//! Clocks that differ, in runs with a window and in runs without one.
 
 use super::*;
 use crate::window::Occurrence;
@@ -54,9 +54,13 @@ async fn a_window_cannot_be_told_by_a_clock_that_differs() {
 }
 
 #[tokio::test]
-async fn without_a_window_no_clock_matters() {
-    let told = run(json!({"ahead": "10m"})).run().await;
-    assert_eq!(told.count(OutcomeKind::Done), 4);
+async fn without_a_window_a_clock_that_differs_stops_a_run_too() {
+    for date in [json!({"ahead": "10m"}), json!({"behind": "10m"})] {
+        let told = run(date).run().await;
+        assert_eq!(unsent(&told), 4);
+        assert_eq!(told.stats.stops, []);
+        assert_eq!(told.ledger.exit(), Exit::NotNow);
+    }
 }
 
 #[tokio::test]

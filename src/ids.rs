@@ -89,11 +89,22 @@ impl FromStr for ProjectId {
     }
 }
 
-/// ID of an asynchronous task of the cloud. Opaque: the cloud spells it with and without hyphens.
+/// ID of an asynchronous task: 1 to 64 ASCII letters, digits, hyphens and underscores.
+///
+/// The API writes it as a UUID and as 32 bare hex digits, and documents it as opaque text. It becomes a part of a
+/// path, so nothing that could leave that part is a job ID.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct JobId(String);
 
 impl JobId {
+    /// Longest job ID, in characters.
+    pub const LONGEST: usize = 64;
+
+    /// Whether this byte can be part of a job ID.
+    pub fn can_hold(byte: u8) -> bool {
+        byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+    }
+
     /// The ID exactly as the cloud gave it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -104,10 +115,13 @@ impl FromStr for JobId {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        if text.is_empty() {
-            return Err(InvalidId("an empty job ID"));
+        if (1..=Self::LONGEST).contains(&text.len()) && text.bytes().all(Self::can_hold) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidId(
+                "not a job ID of 1 to 64 letters, digits, hyphens and underscores",
+            ))
         }
-        Ok(Self(text.to_owned()))
     }
 }
 

@@ -1,7 +1,8 @@
 //! What one answer to the power call means: the classes of design §7.
 //!
 //! Owns the vocabulary and the one pure table from answer to class. Invariant: an answer is `NotSent`
-//! only if no byte of the request can have reached the cloud, and `Accepted` only with a job ID.
+//! only if no byte of the request can have reached the cloud, `Accepted` only with a job ID, and a response that names
+//! a job is one of `Accepted` and `AmbiguousWithJobs`.
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error_body::{evidence, fault, request_id, shorten};
 use super::job::JobError;
+use super::job_ids::{self, JobIds};
 use super::retry_after::retry_after;
 use crate::http::{Failure, Response};
 use crate::ids::JobId;
@@ -30,6 +32,8 @@ pub enum PowerAnswer {
     Conflict(Conflict),
     /// The request may or may not have been accepted.
     Ambiguous,
+    /// The response is no clear acceptance, and names jobs all the same.
+    AmbiguousWithJobs(JobIds),
     /// The credentials were not accepted.
     Credentials,
     /// The project or the permission is refused, for every request alike.
@@ -96,6 +100,12 @@ pub fn classify_power(
     }
     let fault = fault(response);
     let meaning = meaning(response.status, &fault.code);
+    if let Some(jobs) = JobIds::new(job_ids::find(&response.body)) {
+        return (
+            PowerAnswer::AmbiguousWithJobs(jobs),
+            evidence(response, fault),
+        );
+    }
     let answer = match meaning {
         Meaning::Busy => PowerAnswer::Throttled {
             retry_after: retry_after(response),
@@ -107,6 +117,20 @@ pub fn classify_power(
         Meaning::Rejected { one_server } => PowerAnswer::Rejected { one_server },
     };
     (answer, evidence(response, fault))
+}
+
+/// Class and evidence of a response of which only a part arrived before `failure`.
+pub(super) fn classify_part(failure: &Failure, part: &Response) -> (PowerAnswer, Evidence) {
+    let evidence = Evidence {
+        http_status: Some(part.status),
+        request_id: request_id(part),
+        ..failure_evidence(failure)
+    };
+    let answer = match JobIds::new(job_ids::find(&part.body)) {
+        Some(jobs) => PowerAnswer::AmbiguousWithJobs(jobs),
+        None => of_failure(failure),
+    };
+    (answer, evidence)
 }
 
 fn of_failure(failure: &Failure) -> PowerAnswer {
@@ -139,10 +163,16 @@ fn of_success(response: &Response) -> (PowerAnswer, Evidence) {
     struct Accepted {
         job_id: JobId,
     }
-    match serde_json::from_slice::<Accepted>(&response.body) {
-        Ok(Accepted { job_id }) => (PowerAnswer::Accepted(job_id), plain_evidence(response)),
-        // Whatever it says: a success without a job may have been acted on.
-        Err(_) => (PowerAnswer::Ambiguous, odd_evidence(response)),
+    let accepted = serde_json::from_slice::<Accepted>(&response.body);
+    let clear = accepted.map(|accepted| accepted.job_id).ok();
+    let all = JobIds::new(clear.iter().cloned().chain(job_ids::find(&response.body)));
+    match (clear, all) {
+        (Some(job), Some(all)) if all.as_slice().len() == 1 => {
+            (PowerAnswer::Accepted(job), plain_evidence(response))
+        }
+        (_, Some(all)) => (PowerAnswer::AmbiguousWithJobs(all), odd_evidence(response)),
+        // A success without a job may have been acted on.
+        (_, None) => (PowerAnswer::Ambiguous, odd_evidence(response)),
     }
 }
 

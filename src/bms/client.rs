@@ -9,19 +9,20 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use secrecy::{ExposeSecret, SecretString};
 use tracing::debug;
 
-use super::answer::{Evidence, PowerAnswer, classify_power};
+use super::answer::{Evidence, PowerAnswer, classify_part, classify_power};
 use super::cloud_date::CloudDate;
 use super::credentials::{Credentials, CredentialsError, Secrets};
 use super::detail::{self, ServerDetail};
 use super::job::{self, Job};
+use super::job_ids::JobIds;
 use super::listing::{self, Page, ServerRow};
 use super::probe::{Between, Probe, Probed};
 use super::quota::{Quota, Slot};
 use super::read::{ReadError, ReadFailure, classify_read, unreadable};
 use super::request::{self, Call};
 use super::signing::{self, Message};
-use crate::clock::Clock;
-use crate::http::{Connection, Failure, Header, MayLeave, Request, Response, Transport};
+use crate::clock::{Clock, Moment};
+use crate::http::{Connection, Exchange, Header, MayLeave, Request, Transport};
 use crate::ids::{Endpoint, JobId, ProjectId, ServerId};
 use crate::power::Action;
 use crate::workflow::Rate;
@@ -63,6 +64,17 @@ struct Quotas {
     job: Quota,
     list: Quota,
     show: Quota,
+}
+
+/// What one request brought, and when that request was under way: after waiting for the quota, without earlier tries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timed<T> {
+    /// When the request was about to leave.
+    pub began: Moment,
+    /// When its response had arrived.
+    pub ended: Moment,
+    /// What it brought.
+    pub value: T,
 }
 
 /// Leave to make one power request. Dropped unused, it does not count.
@@ -111,59 +123,80 @@ impl Client {
         let call = request::power(&self.shared.settings.project, action, servers);
         slot.begin();
         let secrets = self.secrets();
-        let result = self.shared.send(&call, Connection::Fresh, &secrets).await;
+        let Exchange { result, part } = self.shared.send(&call, Connection::Fresh, &secrets).await;
         drop(slot);
-        let (answer, evidence) = classify_power(action, &result);
-        (answer, redacted(evidence, &secrets))
+        let (answer, evidence) = match (&result, &part) {
+            (Err(failure), Some(part)) => classify_part(failure, part),
+            (_, _) => classify_power(action, &result),
+        };
+        (
+            without_secrets(answer, &secrets),
+            redacted(evidence, &secrets),
+        )
     }
 
     /// Asks once how a job is doing.
     pub async fn job(&self, id: &JobId) -> Result<Job, ReadError> {
         let call = request::job(&self.shared.settings.project, id);
-        let job = self
-            .read(&call, &self.shared.quotas.job, job::parse)
-            .await?;
+        let job = self.read(&call, &self.shared.quotas.job, job::parse).await;
+        let job = job.value?;
         let secrets = self.secrets();
         Ok(job.cleaned(|text| secrets.redact(text)))
     }
 
     /// Asks once for page `page` of the project's servers; the first page is 1.
     pub async fn list_page(&self, page: u32) -> Result<Page, ReadError> {
+        self.list_page_timed(page).await.map(|timed| timed.value)
+    }
+
+    /// The same, and when the request that brought it was under way.
+    pub async fn list_page_timed(&self, page: u32) -> Result<Timed<Page>, ReadError> {
         let call = request::list(&self.shared.settings.project, page);
-        self.read(&call, &self.shared.quotas.list, listing::parse_page)
+        let quota = &self.shared.quotas.list;
+        self.read(&call, quota, listing::parse_page)
             .await
+            .answered()
     }
 
     /// Asks once for page `page` of the project's servers, each with all that can be selected by.
     pub async fn detail_page(&self, page: u32) -> Result<Page<ServerDetail>, ReadError> {
         let call = request::list(&self.shared.settings.project, page);
-        self.read(&call, &self.shared.quotas.list, detail::parse_detail_page)
+        let quota = &self.shared.quotas.list;
+        self.read(&call, quota, detail::parse_detail_page)
             .await
+            .value
     }
 
     /// Asks once for one server; `None` if the service says that there is no such server.
     pub async fn show(&self, id: ServerId) -> Result<Option<ServerRow>, ReadError> {
+        self.show_timed(id).await.map(|timed| timed.value)
+    }
+
+    /// The same, and when the request that brought it was under way.
+    pub async fn show_timed(&self, id: ServerId) -> Result<Timed<Option<ServerRow>>, ReadError> {
         self.show_as(id, |body| listing::parse_server_or_not_understood(body, id))
             .await
     }
 
     /// Asks once for one server with all that can be selected by; `None` as for [`Self::show`].
     pub async fn show_detail(&self, id: ServerId) -> Result<Option<ServerDetail>, ReadError> {
-        self.show_as(id, |body| detail::parse_detail(body, id))
-            .await
+        let shown = self.show_as(id, |body| detail::parse_detail(body, id));
+        shown.await.map(|timed| timed.value)
     }
 
     async fn show_as<T>(
         &self,
         id: ServerId,
         parse: impl Fn(&[u8]) -> Option<T>,
-    ) -> Result<Option<T>, ReadError> {
+    ) -> Result<Timed<Option<T>>, ReadError> {
         let call = request::show(&self.shared.settings.project, id);
-        match self.read(&call, &self.shared.quotas.show, parse).await {
+        let shown = self.read(&call, &self.shared.quotas.show, parse).await;
+        let row = |value: Result<T, ReadError>| match value {
             Ok(row) => Ok(Some(row)),
             Err(error) if error.class == ReadFailure::NotFound => Ok(None),
             Err(error) => Err(error),
-        }
+        };
+        shown.map(row).answered()
     }
 
     /// Asks once, for whoever looks at more than the content of the answer.
@@ -181,10 +214,10 @@ impl Client {
         slot.begin();
         let secrets = self.secrets();
         let asked = settings.clock.now();
-        let result = self.shared.send(&call, Connection::Pooled, &secrets).await;
+        let sent = self.shared.send(&call, Connection::Pooled, &secrets).await;
         let heard = settings.clock.now();
         drop(slot);
-        Probed::of(result, Between { asked, heard }, |evidence| {
+        Probed::of(sent.result, Between { asked, heard }, |evidence| {
             redacted(evidence, &secrets)
         })
     }
@@ -218,15 +251,16 @@ impl Client {
         call: &Call,
         quota: &Quota,
         parse: impl Fn(&[u8]) -> Option<T>,
-    ) -> Result<T, ReadError> {
-        match self.read_once(call, quota, &parse).await {
+    ) -> Timed<Result<T, ReadError>> {
+        let first = self.read_once(call, quota, &parse).await;
+        match &first.value {
             Err(error) if error.class == ReadFailure::Credentials => {
                 if self.renew_credentials().is_err() {
-                    return Err(error);
+                    return first;
                 }
                 self.read_once(call, quota, &parse).await
             }
-            result => result,
+            Ok(_) | Err(_) => first,
         }
     }
 
@@ -235,36 +269,64 @@ impl Client {
         call: &Call,
         quota: &Quota,
         parse: &impl Fn(&[u8]) -> Option<T>,
-    ) -> Result<T, ReadError> {
+    ) -> Timed<Result<T, ReadError>> {
+        let clock = &self.shared.settings.clock;
         let mut slot = quota.slot().await;
         slot.begin();
         let secrets = self.secrets();
-        let result = self.shared.send(call, Connection::Pooled, &secrets).await;
+        let began = clock.elapsed();
+        let sent = self.shared.send(call, Connection::Pooled, &secrets).await;
+        let ended = clock.elapsed();
         drop(slot);
-        classify_read(result)
+        let value = classify_read(sent.result)
             .and_then(|response| parse(&response.body).ok_or_else(|| unreadable(&response)))
             .map_err(|error| ReadError {
                 evidence: redacted(error.evidence, &secrets),
                 ..error
-            })
+            });
+        Timed {
+            began,
+            ended,
+            value,
+        }
+    }
+}
+
+impl<T> Timed<T> {
+    fn map<U>(self, change: impl FnOnce(T) -> U) -> Timed<U> {
+        Timed {
+            began: self.began,
+            ended: self.ended,
+            value: change(self.value),
+        }
+    }
+}
+
+impl<T> Timed<Result<T, ReadError>> {
+    fn answered(self) -> Result<Timed<T>, ReadError> {
+        let Self {
+            began,
+            ended,
+            value,
+        } = self;
+        value.map(|value| Timed {
+            began,
+            ended,
+            value,
+        })
     }
 }
 
 impl Shared {
-    async fn send(
-        &self,
-        call: &Call,
-        connection: Connection,
-        secrets: &Secrets,
-    ) -> Result<Response, Failure> {
+    async fn send(&self, call: &Call, connection: Connection, secrets: &Secrets) -> Exchange {
         let clock = &self.settings.clock;
         let began = clock.elapsed();
         let request = self.request(call, connection, secrets);
-        let result = self.transport.send(request).await;
+        let exchange = self.transport.exchange(request).await;
         let ended = clock.elapsed();
         let millis = ended.since(began).as_millis();
         let (method, path) = (call.method.as_str(), call.path.as_str());
-        match &result {
+        match &exchange.result {
             Ok(response) => {
                 self.note(CloudDate::of(response, began, (ended, clock.now())));
                 let request_id = response.header("x-request-id").unwrap_or("none");
@@ -280,7 +342,7 @@ impl Shared {
             }
             Err(failure) => debug!(method, path, %failure, millis, "no answer"),
         }
-        result
+        exchange
     }
 
     fn note(&self, date: Option<CloudDate>) {
@@ -351,6 +413,28 @@ impl Shared {
         let (access_key, secret_key) = (access_key.expose_secret(), secret_key.expose_secret());
         signing::authorize(&message, access_key, secret_key).map(|signed| signed.to_header())
     }
+}
+
+/// The answer without job IDs that hold a secret: whoever repeats a credential does not name a job.
+fn without_secrets(answer: PowerAnswer, secrets: &Secrets) -> PowerAnswer {
+    let jobs = match answer {
+        PowerAnswer::Accepted(job) if secrets.redact(job.as_str().to_owned()) == job.as_str() => {
+            return PowerAnswer::Accepted(job);
+        }
+        PowerAnswer::Accepted(_) => None,
+        PowerAnswer::AmbiguousWithJobs(jobs) => {
+            let jobs = jobs.as_slice().iter().cloned();
+            JobIds::new(jobs.filter(|job| secrets.redact(job.as_str().to_owned()) == job.as_str()))
+        }
+        other @ (PowerAnswer::NotSent
+        | PowerAnswer::Throttled { .. }
+        | PowerAnswer::Conflict(_)
+        | PowerAnswer::Ambiguous
+        | PowerAnswer::Credentials
+        | PowerAnswer::RefusedForAll
+        | PowerAnswer::Rejected { .. }) => return other,
+    };
+    jobs.map_or(PowerAnswer::Ambiguous, PowerAnswer::AmbiguousWithJobs)
 }
 
 fn redacted(evidence: Evidence, secrets: &Secrets) -> Evidence {

@@ -86,6 +86,18 @@ where
     reads.buffered(TOGETHER).try_collect().await
 }
 
+/// The same, with the answer for each server of its own.
+pub async fn singly_each<T, F>(
+    servers: impl IntoIterator<Item = ServerId>,
+    read: impl Fn(ServerId) -> F,
+) -> Vec<Result<T, Unanswered>>
+where
+    F: Future<Output = Result<T, Unanswered>>,
+{
+    let reads = stream::iter(servers).map(read);
+    reads.buffered(TOGETHER).collect().await
+}
+
 /// Says that a read is tried again: aloud now and again, else for the curious.
 fn tell(tries: u32, pause: Duration, evidence: &Evidence) {
     let parts = [&evidence.code, &evidence.message];

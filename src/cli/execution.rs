@@ -335,7 +335,7 @@ fn written(
 /// With no report to be had, what must not be lost goes to stderr.
 fn tell_job_ids(invocation: &Invocation<'_>, ledger: &Ledger) {
     let sends = ledger.batches().iter().flat_map(BatchRecord::sends);
-    for job in sends.filter_map(SendRecord::job) {
+    for job in sends.flat_map(SendRecord::jobs) {
         let job = for_terminal(job.as_str());
         invocation.printer.problem(format!("job ID: {job}"));
     }

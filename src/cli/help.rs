@@ -246,8 +246,8 @@ Examples:
   lightsout rehearse workflows/weekly-stop.yaml --faults storm --seed 7
   lightsout rehearse workflows/weekly-stop.yaml --at 2026-11-28T04:00:00+08:00
 Faults by name:
-  calm, throttled, flaky-reads, failing-sends, lost-answers, stuck-jobs, failing-jobs,
-  mixed-states, late-conflicts, odd-rows, storm";
+  calm, throttled, flaky-reads, failing-sends, lost-answers, odd-responses, stuck-jobs,
+  failing-jobs, mixed-states, late-conflicts, odd-rows, storm";
 
 pub(super) const SIMULATE_LONG: &str = "\
 Serve a simulated cloud on a loopback port.

@@ -13,7 +13,7 @@ use crate::duration;
 use crate::event::{
     Event, JobEnd, JobResult, Launch, Mode, Phase, SendAnswer, Slots, StopCause, WaitReason,
 };
-use crate::ids::BatchIndex;
+use crate::ids::{BatchIndex, JobId};
 use crate::outcome::{Outcome, OutcomeKind};
 use crate::plan::Plan;
 use crate::power::{Action, StateClass};
@@ -261,6 +261,13 @@ fn answered(request: &str, answer: &SendAnswer, evidence: &Evidence) -> (Level, 
         SendAnswer::Accepted { job } => {
             let job = for_terminal(job.as_str());
             (Level::INFO, format!("{request} accepted, job {job}"))
+        }
+        SendAnswer::AmbiguousWithJobs { jobs } => {
+            let jobs: Vec<_> = jobs.as_slice().iter().map(JobId::as_str).collect();
+            let jobs = for_terminal(&jobs.join(", ")).into_owned();
+            refused(&format!(
+                "may have been accepted: unclear response that names job {jobs}, following it"
+            ))
         }
         SendAnswer::NotConnected => refused("did not get through"),
         SendAnswer::Throttled => refused("was throttled"),

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::bms::{Evidence, JobError, JobStatus, StateClass};
+use crate::bms::{Evidence, JobError, JobIds, JobStatus, StateClass};
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::outcome::{Outcome, Reason};
 use crate::plan::{PlanWarning, Ruling};
@@ -275,12 +275,47 @@ pub enum SendAnswer {
     Conflict,
     /// It may or may not have been accepted.
     Ambiguous,
+    /// No clear acceptance, but the response names jobs.
+    AmbiguousWithJobs {
+        /// The jobs.
+        jobs: JobIds,
+    },
     /// The credentials were not accepted.
     Credentials,
     /// Every such request is refused.
     RefusedForAll,
     /// This request is refused.
     Rejected,
+}
+
+impl SendAnswer {
+    /// The jobs that the response named.
+    pub fn jobs(&self) -> &[JobId] {
+        match self {
+            Self::Accepted { job } => std::slice::from_ref(job),
+            Self::AmbiguousWithJobs { jobs } => jobs.as_slice(),
+            Self::NotConnected
+            | Self::Throttled
+            | Self::Conflict
+            | Self::Ambiguous
+            | Self::Credentials
+            | Self::RefusedForAll
+            | Self::Rejected => &[],
+        }
+    }
+
+    /// Whether the request was accepted, or may have been.
+    pub fn may_be_acceptance(&self) -> bool {
+        match self {
+            Self::Accepted { .. } | Self::Ambiguous | Self::AmbiguousWithJobs { .. } => true,
+            Self::NotConnected
+            | Self::Throttled
+            | Self::Conflict
+            | Self::Credentials
+            | Self::RefusedForAll
+            | Self::Rejected => false,
+        }
+    }
 }
 
 /// How following a job ended.

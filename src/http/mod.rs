@@ -14,4 +14,4 @@ pub use enquiry::Enquirer;
 pub use failure::{Failure, HttpError};
 pub use last_look::MayLeave;
 pub use message::{Connection, Header, Method, Request, Response};
-pub use transport::{BODY_LIMIT, CaFile, Reach, Transport, TransportSettings};
+pub use transport::{BODY_LIMIT, CaFile, Exchange, Reach, Transport, TransportSettings};

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Client, ClientBuilder, redirect, retry};
 
@@ -120,13 +120,32 @@ impl Transport {
 
     /// Sends one request once and reads the whole answer, whatever its status.
     pub async fn send(&self, request: Request) -> Result<Response, Failure> {
+        self.exchange(request).await.result
+    }
+
+    /// The same, with what had arrived of an answer that broke off.
+    pub async fn exchange(&self, request: Request) -> Exchange {
+        let mut arrived = None;
+        let result = self.send_into(request, &mut arrived).await;
+        let part = result.is_err().then(|| arrived.map(Arrived::into_response));
+        Exchange {
+            result,
+            part: part.flatten(),
+        }
+    }
+
+    async fn send_into(
+        &self,
+        request: Request,
+        arrived: &mut Option<Arrived>,
+    ) -> Result<Response, Failure> {
         let client = match request.connection {
             Connection::Fresh => &self.fresh,
             Connection::Pooled => &self.pooled,
         };
         match self
             .clock
-            .timeout(REQUEST_LIMIT, exchange(client, request))
+            .timeout(REQUEST_LIMIT, exchange(client, request, arrived))
             .await
         {
             Ok(result) => result,
@@ -135,6 +154,33 @@ impl Transport {
             Err(Elapsed) => Err(Failure::TimedOut {
                 message: format!("no answer within {} s", REQUEST_LIMIT.as_secs()),
             }),
+        }
+    }
+}
+
+/// What came of one request.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The whole answer, or why there is none.
+    pub result: Result<Response, Failure>,
+    /// What had arrived of an answer that broke off, if its head had.
+    pub part: Option<Response>,
+}
+
+/// What has arrived of an answer so far.
+#[derive(Default)]
+struct Arrived {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: BytesMut,
+}
+
+impl Arrived {
+    fn into_response(self) -> Response {
+        Response {
+            status: self.status,
+            headers: self.headers,
+            body: self.body.freeze(),
         }
     }
 }
@@ -201,7 +247,11 @@ fn client_builder(settings: &TransportSettings, certificates: &[Certificate]) ->
     }
 }
 
-async fn exchange(client: &Client, request: Request) -> Result<Response, Failure> {
+async fn exchange(
+    client: &Client,
+    request: Request,
+    arrived: &mut Option<Arrived>,
+) -> Result<Response, Failure> {
     let method = match request.method {
         Method::Get => reqwest::Method::GET,
         Method::Post => reqwest::Method::POST,
@@ -213,7 +263,7 @@ async fn exchange(client: &Client, request: Request) -> Result<Response, Failure
         builder = builder.body(request.body);
     }
     let response = builder.send().await.map_err(|error| Failure::of(&error))?;
-    read(response).await
+    read(response, arrived).await
 }
 
 fn header_map(headers: &[Header]) -> Result<HeaderMap, Failure> {
@@ -230,32 +280,41 @@ fn header_map(headers: &[Header]) -> Result<HeaderMap, Failure> {
     Ok(map)
 }
 
-async fn read(mut response: reqwest::Response) -> Result<Response, Failure> {
+async fn read(
+    mut response: reqwest::Response,
+    arrived: &mut Option<Arrived>,
+) -> Result<Response, Failure> {
     let status = response.status().as_u16();
     let headers = response
         .headers()
         .iter()
         .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())))
         .collect();
-    let body = read_body(&mut response, status).await?;
-    Ok(Response {
+    // Kept outside, so that it outlives a time-out.
+    let arrived = arrived.insert(Arrived {
         status,
         headers,
-        body,
-    })
+        body: BytesMut::new(),
+    });
+    read_body(&mut response, arrived).await?;
+    Ok(std::mem::take(arrived).into_response())
 }
 
-async fn read_body(response: &mut reqwest::Response, status: u16) -> Result<Bytes, Failure> {
+async fn read_body(response: &mut reqwest::Response, arrived: &mut Arrived) -> Result<(), Failure> {
     let announced = response.content_length().unwrap_or(0);
     let too_large = Failure::TooLarge {
-        status,
+        status: arrived.status,
         limit: BODY_LIMIT,
     };
+    let body = &mut arrived.body;
     if announced > BODY_LIMIT as u64 {
+        // Its beginning is worth having: it can name a job.
+        let first = response.chunk().await.ok().flatten();
+        body.extend_from_slice(&first.unwrap_or_default());
         return Err(too_large);
     }
     // One piece of the announced size is not moved again while it grows.
-    let mut body = BytesMut::with_capacity(usize::try_from(announced).unwrap_or(0));
+    body.reserve(usize::try_from(announced).unwrap_or(0));
     while let Some(chunk) = response
         .chunk()
         .await
@@ -266,7 +325,7 @@ async fn read_body(response: &mut reqwest::Response, status: u16) -> Result<Byte
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.freeze())
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,8 +10,10 @@ use sha2::{Digest, Sha256};
 
 use crate::event::Stamped;
 
-/// The format that this version writes and reads.
-pub const FORMAT: &str = "lightsout/journal/v1";
+/// The format that this version writes. Version 2 has responses that name jobs and are no clear acceptance.
+pub const FORMAT: &str = "lightsout/journal/v2";
+/// The older format that this version reads, too.
+const OLDER: &str = "lightsout/journal/v1";
 
 const BEFORE_SUM: &str = "{\"sum\":\"";
 const BEFORE_RECORD: &str = "\",\"record\":";
@@ -46,9 +48,19 @@ pub(super) enum BadLine {
     Unreadable(String),
 }
 
+/// Whether a line names the format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    /// The first line of each process: an older version of the program then refuses the journal, also one that an
+    /// older version began.
+    Format,
+    /// Every other line.
+    Nothing,
+}
+
 /// The line with number `seq`, its line end included.
-pub(super) fn encode(seq: u64, events: &[Stamped]) -> serde_json::Result<String> {
-    let format = (seq == 0).then_some(FORMAT);
+pub(super) fn encode(seq: u64, names: Names, events: &[Stamped]) -> serde_json::Result<String> {
+    let format = (names == Names::Format).then_some(FORMAT);
     let record = serde_json::to_string(&Written {
         seq,
         format,
@@ -69,7 +81,7 @@ pub(super) fn decode(line: &[u8]) -> Result<Record, BadLine> {
     let unreadable = |error: serde_json::Error| BadLine::Unreadable(error.to_string());
     let head: Head = serde_json::from_slice(record).map_err(unreadable)?;
     match head.format {
-        Some(format) if format != FORMAT => Err(BadLine::Newer(format)),
+        Some(format) if format != FORMAT && format != OLDER => Err(BadLine::Newer(format)),
         Some(_) | None => serde_json::from_slice(record).map_err(unreadable),
     }
 }

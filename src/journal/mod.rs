@@ -6,7 +6,7 @@
 //! prefix of those that its run recorded, in the same order; a torn end costs only what was not yet
 //! durable, and any other damage is refused.
 //!
-//! Format `lightsout/journal/v1`, a line: `{"sum":"<16 hex digits>","record":{"seq":0,"format":"…","events":[…]}}`.
+//! Format `lightsout/journal/v2`, a line: `{"sum":"<16 hex digits>","record":{"seq":0,"format":"…","events":[…]}}`.
 //! `sum` is the first half of the SHA-256 of the bytes of `record`; `seq` counts from 0; `format`
 //! stands in the first line only.
 

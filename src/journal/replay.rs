@@ -132,7 +132,7 @@ pub fn is_over(tail: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::line::encode;
+    use super::super::line::{Names, encode};
     use super::*;
     use proptest::prelude::*;
 
@@ -144,7 +144,15 @@ mod tests {
     }
 
     fn journal(lines: u64) -> Vec<u8> {
-        let line = |seq| encode(seq, &[stamped(seq as i64), stamped(seq as i64 + 1)]).unwrap();
+        let events = |seq| [stamped(seq as i64), stamped(seq as i64 + 1)];
+        let names = |seq| {
+            if seq == 0 {
+                Names::Format
+            } else {
+                Names::Nothing
+            }
+        };
+        let line = |seq| encode(seq, names(seq), &events(seq)).unwrap();
         (0..lines).map(line).collect::<String>().into_bytes()
     }
 
@@ -166,9 +174,30 @@ mod tests {
 
     #[test]
     fn a_newer_format_is_refused_by_name() {
+        let line = of_format("lightsout/journal/v3");
+        assert_eq!(
+            replay(line.as_bytes()),
+            Err(JournalError::Newer("lightsout/journal/v3".into()))
+        );
+    }
+
+    #[test]
+    fn the_older_format_is_read() {
+        let line = of_format("lightsout/journal/v1");
+        assert_eq!(
+            replay(line.as_bytes()),
+            replay(&journal(1)).map(|replayed| Replayed {
+                whole: line.len() as u64,
+                ..replayed
+            })
+        );
+    }
+
+    /// A journal of one line that names this format.
+    fn of_format(format: &str) -> String {
         let text = String::from_utf8(journal(1))
             .unwrap()
-            .replace("journal/v1", "journal/v2");
+            .replace(super::super::line::FORMAT, format);
         let record = text
             .split_once("\"record\":")
             .unwrap()
@@ -176,11 +205,7 @@ mod tests {
             .trim_end()
             .strip_suffix('}')
             .unwrap();
-        let line = super::super::line::with_sum(record);
-        assert_eq!(
-            replay(line.as_bytes()),
-            Err(JournalError::Newer("lightsout/journal/v2".into()))
-        );
+        super::super::line::with_sum(record)
     }
 
     #[test]

@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::crash::CrashPoint;
 use super::held::{HeldFile, Lost};
-use super::line::encode;
+use super::line::{Names, encode};
 use super::replay::Replayed;
 use crate::event::Stamped;
 
@@ -163,6 +163,7 @@ impl Drop for Journal {
 struct Writer {
     file: File,
     seq: u64,
+    names: Names,
     /// How long the file is if no other process writes to it, in bytes.
     length: u64,
     custody: Arc<Custody>,
@@ -181,6 +182,7 @@ impl Writer {
         Ok(Self {
             file,
             seq,
+            names: Names::Format,
             length,
             custody: Arc::new(custody),
             crash,
@@ -212,6 +214,7 @@ impl Writer {
             Ok(()) => {
                 CrashPoint::die_if_after(self.crash, self.seq, events);
                 self.seq += 1;
+                self.names = Names::Nothing;
                 true
             }
             Err(error) => {
@@ -222,7 +225,7 @@ impl Writer {
     }
 
     fn append(&mut self, events: &[Stamped]) -> io::Result<()> {
-        let line = encode(self.seq, events)?;
+        let line = encode(self.seq, self.names, events)?;
         self.check_custody()?;
         self.file.write_all(line.as_bytes())?;
         self.file.sync_data()?;
@@ -266,6 +269,26 @@ mod tests {
         }
         let replayed = replay(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(replayed.events, [stamped(0), stamped(1), stamped(2)]);
+    }
+
+    #[tokio::test]
+    async fn each_process_names_the_format_in_its_first_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        let journal = Journal::create(&path, Terms::default()).unwrap();
+        for second in 0..2 {
+            assert!(journal.append(vec![stamped(second)]).durable().await);
+        }
+        drop(journal);
+        let replayed = replay(&std::fs::read(&path).unwrap()).unwrap();
+        let journal = Journal::reopen(&path, &replayed, Terms::default()).unwrap();
+        assert!(journal.append(vec![stamped(2)]).durable().await);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let named: Vec<bool> = text
+            .lines()
+            .map(|line| line.contains("lightsout/journal/v2"))
+            .collect();
+        assert_eq!(named, [true, false, true]);
     }
 
     #[tokio::test]

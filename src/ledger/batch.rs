@@ -9,7 +9,7 @@ use super::Misfit;
 use crate::bms::{Evidence, JobError, JobStatus, StateClass};
 use crate::event::{Attempt, JobEnd, JobResult, Phase, SendAnswer, Slot, Slots, WaitReason};
 use crate::ids::JobId;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, Reason};
 use crate::power::Action;
 
 /// What is known of one batch.
@@ -78,12 +78,14 @@ pub struct SendRecord {
 }
 
 impl SendRecord {
-    /// The job that the answer named.
+    /// The jobs that the answer named.
+    pub fn jobs(&self) -> &[JobId] {
+        self.answer.as_ref().map_or(&[], SendAnswer::jobs)
+    }
+
+    /// The first of the jobs that the answer named.
     pub fn job(&self) -> Option<&JobId> {
-        let Some(SendAnswer::Accepted { job }) = &self.answer else {
-            return None;
-        };
-        Some(job)
+        self.jobs().first()
     }
 
     /// The last status of the job that is known.
@@ -97,17 +99,9 @@ impl SendRecord {
 
     /// Whether the cloud took it, or may have.
     pub fn may_be_accepted(&self) -> bool {
-        match self.answer {
-            None if self.withdrawn => false,
-            None | Some(SendAnswer::Accepted { .. } | SendAnswer::Ambiguous) => true,
-            Some(
-                SendAnswer::NotConnected
-                | SendAnswer::Throttled
-                | SendAnswer::Conflict
-                | SendAnswer::Credentials
-                | SendAnswer::RefusedForAll
-                | SendAnswer::Rejected,
-            ) => false,
+        match &self.answer {
+            None => !self.withdrawn,
+            Some(answer) => answer.may_be_acceptance(),
         }
     }
 
@@ -275,21 +269,46 @@ impl BatchRecord {
         Ok(())
     }
 
-    /// Sets outcomes; returns the old and the new one of each target.
+    /// Sets outcomes; returns the old and the new one of each target. A target of a request that was, or may have
+    /// been, accepted is never `not_sent`, whatever a journal says of it: it is unknown.
     pub(super) fn settle(
         &mut self,
         outcomes: &[(Outcome, Slots)],
     ) -> Result<Vec<(Option<Outcome>, Outcome)>, Misfit> {
         let mut changes = Vec::new();
         for (outcome, slots) in outcomes {
-            self.each(slots, |target| {
-                changes.push((target.outcome.replace(*outcome), *outcome))
-            })?;
+            let (sent, rest) = match outcome {
+                Outcome::NotSent(_) => self.split_by_request(slots),
+                Outcome::Done(_)
+                | Outcome::Already
+                | Outcome::Skipped(_)
+                | Outcome::Failed(_)
+                | Outcome::Unknown(_) => (Slots::default(), slots.clone()),
+            };
+            let reason = outcome.reason().unwrap_or(Reason::Interrupted);
+            for (outcome, slots) in [(Outcome::Unknown(reason), sent), (*outcome, rest)] {
+                self.each(&slots, |target| {
+                    changes.push((target.outcome.replace(outcome), outcome))
+                })?;
+            }
         }
         if self.is_settled() {
             self.waiting = None;
         }
         Ok(changes)
+    }
+
+    /// Which of these targets were in a request that was, or may have been, accepted, and which were not.
+    pub fn split_by_request(&self, slots: &Slots) -> (Slots, Slots) {
+        let (sent, rest): (Vec<Slot>, Vec<Slot>) =
+            slots.iter().partition(|slot| self.may_have_acted_on(*slot));
+        (sent.into_iter().collect(), rest.into_iter().collect())
+    }
+
+    /// Whether a request with this target was, or may have been, accepted.
+    pub fn may_have_acted_on(&self, slot: Slot) -> bool {
+        let mut sends = self.sends.iter();
+        sends.any(|send| send.may_be_accepted() && send.servers.contains(slot))
     }
 
     fn send_mut(&mut self, attempt: Attempt) -> Result<&mut SendRecord, Misfit> {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::bms::Evidence;
-use crate::event::{Attempt, Event, Launch, SendAnswer, Stamped, StopCause};
+use crate::event::{Attempt, Event, Launch, Stamped, StopCause};
 use crate::ids::{BatchIndex, Digest};
 use crate::outcome::{Outcome, OutcomeKind, Reason};
 use crate::plan::{Plan, Ruling};
@@ -167,7 +167,7 @@ impl Ledger {
             } => {
                 self.batch_mut(*batch)?
                     .answer(*attempt, answer, evidence, at)?;
-                if matches!(answer, SendAnswer::Accepted { .. }) {
+                if !answer.jobs().is_empty() {
                     self.jobs.accepted(*batch, *attempt, at);
                 }
             }

@@ -26,7 +26,15 @@ fn exit(cause: Option<StopCause>, answer: Option<SendAnswer>, outcomes: &[(Outco
     let (attempt, batch) = (1, BATCH);
     let mut events = Vec::new();
     if let Some(answer) = answer {
-        let servers = "0-3".parse().unwrap();
+        // Whoever is not sent was in no request that may have been accepted.
+        let left = |outcome: &Outcome| outcome.kind() == OutcomeKind::NotSent;
+        let in_it = outcomes
+            .iter()
+            .filter(|(outcome, _)| !(answer.may_be_acceptance() && left(outcome)));
+        let slots = in_it.map(|(_, slots)| slots.parse::<crate::event::Slots>().unwrap());
+        let servers = slots
+            .flat_map(|slots| slots.iter().collect::<Vec<_>>())
+            .collect();
         events.push(Event::SendIntended {
             batch,
             attempt,
@@ -119,6 +127,79 @@ fn a_cause_that_held_nothing_back_did_not_stop_the_run() {
         let all = exit(Some(cause), accepted(), &[(STOPPED, "0-3")]);
         let some = exit(Some(cause), accepted(), &[(STOPPED, "0-2"), (FAILED, "3")]);
         assert_eq!((all, some), (0, 30));
+    }
+}
+
+/// Answers with what they say about the request: whether it was, or may have been, accepted.
+fn answers() -> Vec<(Option<SendAnswer>, bool)> {
+    let job: crate::ids::JobId = "70a599e0".parse().unwrap();
+    let jobs = job.clone().into();
+    let mut answers: Vec<(Option<SendAnswer>, bool)> = [
+        SendAnswer::NotConnected,
+        SendAnswer::Throttled,
+        SendAnswer::Conflict,
+        SendAnswer::Credentials,
+        SendAnswer::RefusedForAll,
+        SendAnswer::Rejected,
+    ]
+    .map(|answer| (Some(answer), false))
+    .into();
+    answers.extend(
+        [
+            SendAnswer::Accepted { job },
+            SendAnswer::Ambiguous,
+            SendAnswer::AmbiguousWithJobs { jobs },
+        ]
+        .map(|answer| (Some(answer), true)),
+    );
+    answers.push((None, true));
+    answers
+}
+
+#[test]
+fn a_target_of_a_request_that_may_have_been_accepted_is_never_not_sent() {
+    let (batch, evidence) = (BATCH, Evidence::default);
+    for (first, first_counts) in answers() {
+        for (second, second_counts) in answers() {
+            let plan = sample::plan(vec![sample::group("all", 0, 4)]);
+            let mut ledger = Ledger::new(&plan);
+            let mut events = Vec::new();
+            for (attempt, answer) in (1..).zip([first.clone(), second]) {
+                // The last server is in no request.
+                let servers = "0-2".parse().unwrap();
+                events.push(Event::SendIntended {
+                    batch,
+                    attempt,
+                    servers,
+                });
+                events.extend(answer.map(|answer| Event::SendAnswered {
+                    batch,
+                    attempt,
+                    answer,
+                    evidence: evidence(),
+                }));
+            }
+            let outcomes = vec![(unsent(StopCause::Cutoff), "0-3".parse().unwrap())];
+            events.push(Event::Settled { batch, outcomes });
+            for event in events {
+                let at = Timestamp::UNIX_EPOCH;
+                ledger.apply(&Stamped { at, event }).unwrap();
+            }
+            let outcomes: Vec<Option<Outcome>> = ledger.batches()[0]
+                .targets()
+                .iter()
+                .map(super::TargetRecord::outcome)
+                .collect();
+            let sent = if first_counts || second_counts {
+                Outcome::Unknown(Reason::Cutoff)
+            } else {
+                unsent(StopCause::Cutoff)
+            };
+            let expected = [sent, sent, sent, unsent(StopCause::Cutoff)].map(Some);
+            assert_eq!(outcomes, expected);
+            let unknown = ledger.totals().count(OutcomeKind::Unknown);
+            assert_eq!(unknown, if sent == outcomes[3].unwrap() { 0 } else { 3 });
+        }
     }
 }
 

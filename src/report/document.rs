@@ -107,6 +107,8 @@ struct SendEntry<'a> {
     attempt: Attempt,
     servers: usize,
     job_id: Option<&'a JobId>,
+    #[serde(skip_serializing_if = "<[JobId]>::is_empty")]
+    other_job_ids: &'a [JobId],
     job_status: Option<&'a str>,
     http_status: Option<u16>,
     request_id: Option<&'a str>,
@@ -234,6 +236,7 @@ fn send_entry((attempt, send): (Attempt, &SendRecord)) -> SendEntry<'_> {
         attempt,
         servers: send.servers.len(),
         job_id: send.job(),
+        other_job_ids: send.jobs().get(1..).unwrap_or_default(),
         job_status: send.job_status().map(|status| status.as_str()),
         http_status: evidence.http_status,
         request_id: evidence.request_id.as_deref(),

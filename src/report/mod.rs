@@ -226,7 +226,7 @@ impl<'a> Report<'a> {
         let batches = self.ledger.batches().iter();
         batches
             .flat_map(BatchRecord::sends)
-            .filter_map(SendRecord::job)
+            .flat_map(SendRecord::jobs)
     }
 
     /// Writes the report as JSON: an entry a line, each server on a line of its own.

@@ -154,6 +154,8 @@ struct Send {
     servers: usize,
     #[serde(deserialize_with = "Option::deserialize")]
     job_id: Option<String>,
+    #[serde(default)]
+    other_job_ids: Vec<String>,
     #[serde(deserialize_with = "Option::deserialize")]
     job_status: Option<String>,
     #[serde(deserialize_with = "Option::deserialize")]

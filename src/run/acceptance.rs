@@ -1,10 +1,8 @@
 //! Whether a request whose answer was lost was accepted, from the states of its servers. Pure.
 //!
-//! Owns the rules of Reconcile in design §7. Invariant: a request counts as not accepted only if all of
-//! its servers that it can still act on were seen unmoved twice, at least the grace time apart, and
-//! none was seen where it should be or on its way.
-
-use std::time::Duration;
+//! Owns the rules of Reconcile in design §7. Invariant: a request counts as not accepted only if each of
+//! its servers that it can still act on was seen unmoved twice, at least the grace time apart by the server's own
+//! reading times, and none was seen where it should be or on its way.
 
 use crate::outcome::Reason;
 use crate::power::Standing;
@@ -20,20 +18,23 @@ pub(super) enum Acceptance {
     TooEarly,
 }
 
-/// The verdict of one reading of all servers, `since_failure` after the request failed and
-/// `since_first` after the first reading.
-pub(super) fn judge(
-    standings: &[Standing],
-    since_failure: Duration,
-    since_first: Duration,
-    grace: Duration,
-) -> Acceptance {
+/// How the readings of the servers of a lost request lie in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Apart {
+    /// Each server has two readings that are at least the grace time apart, and the later one is not old.
+    All,
+    /// Some server has not.
+    NotAll,
+}
+
+/// The verdict of one reading of all servers.
+pub(super) fn judge(standings: &[Standing], apart: Apart) -> Acceptance {
     if standings.iter().any(|one| one.shows_acceptance()) {
-        Acceptance::Accepted
-    } else if since_failure >= grace && since_first >= grace {
-        Acceptance::NotAccepted
-    } else {
-        Acceptance::TooEarly
+        return Acceptance::Accepted;
+    }
+    match apart {
+        Apart::All => Acceptance::NotAccepted,
+        Apart::NotAll => Acceptance::TooEarly,
     }
 }
 
@@ -67,26 +68,15 @@ mod tests {
     use super::*;
     use rstest::rstest;
 
-    const GRACE: Duration = Duration::from_secs(120);
-
     #[rstest]
-    #[case(&[Standing::Opposite, Standing::There], 0, 0, Acceptance::Accepted)]
-    #[case(&[Standing::Opposite, Standing::UnderWay], 500, 500, Acceptance::Accepted)]
-    #[case(&[Standing::Opposite, Standing::Opposite], 0, 0, Acceptance::TooEarly)]
-    #[case(&[Standing::Opposite, Standing::Opposite], 119, 119, Acceptance::TooEarly)]
-    #[case(&[Standing::Opposite, Standing::Opposite], 500, 119, Acceptance::TooEarly)]
-    #[case(&[Standing::Opposite, Standing::Opposite], 120, 120, Acceptance::NotAccepted)]
-    #[case(&[Standing::Opposite, Standing::Busy], 119, 119, Acceptance::TooEarly)]
-    #[case(&[Standing::Error, Standing::Gone], 120, 120, Acceptance::NotAccepted)]
-    fn each_row(
-        #[case] states: &[Standing],
-        #[case] since_failure: u64,
-        #[case] since_first: u64,
-        #[case] expected: Acceptance,
-    ) {
-        let seconds = Duration::from_secs;
-        let verdict = judge(states, seconds(since_failure), seconds(since_first), GRACE);
-        assert_eq!(verdict, expected);
+    #[case(&[Standing::Opposite, Standing::There], Apart::NotAll, Acceptance::Accepted)]
+    #[case(&[Standing::Opposite, Standing::UnderWay], Apart::All, Acceptance::Accepted)]
+    #[case(&[Standing::Opposite, Standing::Opposite], Apart::NotAll, Acceptance::TooEarly)]
+    #[case(&[Standing::Opposite, Standing::Opposite], Apart::All, Acceptance::NotAccepted)]
+    #[case(&[Standing::Opposite, Standing::Busy], Apart::NotAll, Acceptance::TooEarly)]
+    #[case(&[Standing::Error, Standing::Gone], Apart::All, Acceptance::NotAccepted)]
+    fn each_row(#[case] states: &[Standing], #[case] apart: Apart, #[case] expected: Acceptance) {
+        assert_eq!(judge(states, apart), expected);
     }
 
     #[test]

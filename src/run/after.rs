@@ -1,14 +1,17 @@
 //! After the jobs: reading states until every target of a batch has its outcome.
 //!
 //! Owns the readings of design §7, step 4; the decision is `verdict`. Invariant: only readings that
-//! began after a target's job ended, or its request failed, count for it.
+//! began after a target's job ended, or its request failed, count for it, and none that is over a minute old.
 
 use std::time::Duration;
 
 use super::batch::{Suspense, observed, servers_at, settle, wait};
-use super::verdict::{Timing, Verdict, by_job_alone, judge};
-use super::{Context, RunError};
-use crate::event::{Phase, WaitReason};
+use super::states::Reading;
+use super::verdict::{Timing, by_job_alone, judge};
+use super::{Context, RunError, verdict};
+use crate::bms::{StateClass, Unanswered};
+use crate::clock::Moment;
+use crate::event::{Phase, Slot, WaitReason};
 use crate::outcome::{Outcome, Reason};
 use crate::plan::Batch;
 
@@ -24,49 +27,121 @@ pub(super) async fn verify(
         .map(|target| target.since)
         .max()
         .unwrap_or_default();
+    let mut only_old_since: Option<Moment> = None;
     while !open.is_empty() {
         let servers = servers_at(batch, open.iter().map(|target| target.slot));
-        let readings = match context.states.read(context, &servers, since).await {
-            Ok(readings) => readings,
-            Err(unanswered) => {
-                tracing::warn!(batch = %batch.index(), ?unanswered, "states cannot be read");
+        let readings = context.states.read_each(context, &servers, since).await;
+        let now = context.clock.elapsed();
+        let round = Round::of(context, open, readings, now);
+        observed(context, batch, Phase::After, round.states()).await?;
+        settle(context, batch, round.settled()).await?;
+        let some_old = round.any(Verdict::TooOld);
+        if round.all(Verdict::TooOld) {
+            let first = *only_old_since.get_or_insert(now);
+            if now.since(first) > context.plan.rollout.retry_for {
                 let unreadable = Outcome::Unknown(Reason::StatesUnreadable);
-                return settle(context, batch, open.iter().map(|t| (unreadable, t.slot))).await;
+                return settle(context, batch, round.slots().map(|slot| (unreadable, slot))).await;
             }
-        };
-        let seen = || open.iter().zip(&readings);
-        observed(
-            context,
-            batch,
-            Phase::After,
-            seen().map(|(t, r)| (r.state, t.slot)),
-        )
-        .await?;
-        let judged: Vec<(Suspense, Verdict)> = seen()
-            .map(|(target, reading)| {
-                let action = context.plan.action;
-                let timing = timing(context, reading.at.since(target.since));
-                (
-                    *target,
-                    judge(action, target.told, reading.state.under(action), timing),
-                )
-            })
-            .collect();
-        let settled = judged.iter().filter_map(|(target, verdict)| match verdict {
-            Verdict::Settled(outcome) => Some((*outcome, target.slot)),
-            Verdict::TooEarly => None,
-        });
-        settle(context, batch, settled).await?;
-        open = judged
-            .into_iter()
-            .filter_map(|(target, verdict)| (verdict == Verdict::TooEarly).then_some(target))
-            .collect();
-        if !open.is_empty() {
-            pause(context, batch, &open).await?;
-            since = context.clock.elapsed();
+        } else {
+            only_old_since = None;
         }
+        open = round.open();
+        if !open.is_empty() && !some_old {
+            pause(context, batch, &open).await?;
+        }
+        since = context.clock.elapsed();
     }
     Ok(())
+}
+
+/// One reading of all targets that are still in suspense.
+struct Round(Vec<Seen>);
+
+/// What one reading made of a target.
+struct Seen {
+    target: Suspense,
+    state: Option<StateClass>,
+    verdict: Verdict,
+}
+
+/// The outcome, or why there is none yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Settled(Outcome),
+    TooEarly,
+    /// The reading grew old while another server of the round was slow to read.
+    TooOld,
+}
+
+impl Round {
+    fn of(
+        context: &Context,
+        open: Vec<Suspense>,
+        readings: Vec<Result<Reading, Unanswered>>,
+        now: Moment,
+    ) -> Self {
+        let seen = |(target, reading): (Suspense, Result<Reading, Unanswered>)| match reading {
+            Ok(reading) => Seen {
+                target,
+                state: Some(reading.state),
+                verdict: verdict_on(context, target, &reading, now),
+            },
+            Err(unanswered) => {
+                tracing::warn!(slot = target.slot, ?unanswered, "a state cannot be read");
+                Seen {
+                    target,
+                    state: None,
+                    verdict: Verdict::Settled(Outcome::Unknown(Reason::StatesUnreadable)),
+                }
+            }
+        };
+        Self(open.into_iter().zip(readings).map(seen).collect())
+    }
+
+    fn states(&self) -> impl Iterator<Item = (StateClass, Slot)> {
+        let states = self.0.iter();
+        states.filter_map(|seen| Some((seen.state?, seen.target.slot)))
+    }
+
+    fn slots(&self) -> impl Iterator<Item = Slot> {
+        self.0.iter().map(|seen| seen.target.slot)
+    }
+
+    fn settled(&self) -> Vec<(Outcome, Slot)> {
+        let settled = |seen: &Seen| match seen.verdict {
+            Verdict::Settled(outcome) => Some((outcome, seen.target.slot)),
+            Verdict::TooEarly | Verdict::TooOld => None,
+        };
+        self.0.iter().filter_map(settled).collect()
+    }
+
+    fn any(&self, verdict: Verdict) -> bool {
+        self.0.iter().any(|seen| seen.verdict == verdict)
+    }
+
+    fn all(&self, verdict: Verdict) -> bool {
+        self.0.iter().all(|seen| seen.verdict == verdict)
+    }
+
+    fn open(self) -> Vec<Suspense> {
+        let open = |seen: Seen| match seen.verdict {
+            Verdict::Settled(_) => None,
+            Verdict::TooEarly | Verdict::TooOld => Some(seen.target),
+        };
+        self.0.into_iter().filter_map(open).collect()
+    }
+}
+
+fn verdict_on(context: &Context, target: Suspense, reading: &Reading, now: Moment) -> Verdict {
+    if reading.is_old(now) {
+        return Verdict::TooOld;
+    }
+    let action = context.plan.action;
+    let timing = timing(context, reading.at.since(target.since));
+    match judge(action, target.told, reading.state.under(action), timing) {
+        verdict::Verdict::Settled(outcome) => Verdict::Settled(outcome),
+        verdict::Verdict::TooEarly => Verdict::TooEarly,
+    }
 }
 
 /// Settles what needs no reading where the workflow wants none; returns the rest.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::batch::{Suspense, observed, servers_at, settle, settle_all, wait_to_send};
-use super::states::Reading;
+use super::states::{READING_AGE, Reading};
 use super::verdict::Told;
 use super::{Context, RunError};
 use crate::bms::Unanswered;
@@ -16,8 +16,6 @@ use crate::outcome::{Outcome, Reason};
 use crate::outlook::{Step, triage};
 use crate::plan::Batch;
 
-/// How old a reading may be when the request leaves.
-pub(super) const READING_AGE: Duration = Duration::from_secs(60);
 /// How long to wait for a server that is at work.
 const BUSY_PATIENCE: Duration = Duration::from_secs(120);
 /// How often to look at a server that is at work.

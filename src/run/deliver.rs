@@ -131,6 +131,9 @@ fn recorded(answer: &PowerAnswer) -> SendAnswer {
         PowerAnswer::Throttled { .. } => SendAnswer::Throttled,
         PowerAnswer::Conflict(_) => SendAnswer::Conflict,
         PowerAnswer::Ambiguous => SendAnswer::Ambiguous,
+        PowerAnswer::AmbiguousWithJobs(jobs) => {
+            SendAnswer::AmbiguousWithJobs { jobs: jobs.clone() }
+        }
         PowerAnswer::Credentials => SendAnswer::Credentials,
         PowerAnswer::RefusedForAll => SendAnswer::RefusedForAll,
         PowerAnswer::Rejected { .. } => SendAnswer::Rejected,

@@ -37,7 +37,7 @@ use tokio::sync::watch;
 
 use crate::bms::{Client, Evidence, Patience};
 use crate::clock::Clock;
-use crate::event::{Event, Launch, Slots, StopCause};
+use crate::event::{Event, Launch, SendAnswer, Slots, StopCause};
 use crate::ids::BatchIndex;
 use crate::ledger::{BatchRecord, Ledger, Misfit};
 use crate::outcome::{Outcome, Reason};
@@ -384,5 +384,5 @@ fn accepted_before(ledger: &Ledger) -> bool {
         .batches()
         .iter()
         .flat_map(BatchRecord::sends)
-        .any(|send| send.job().is_some())
+        .any(|send| matches!(send.answer, Some(SendAnswer::Accepted { .. })))
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::send::{Fate, Request};
 use crate::clock::Moment;
-use crate::event::{Attempt, Slot, Slots};
+use crate::event::{Attempt, SendAnswer, Slot, Slots};
 use crate::ledger::{BatchRecord, SendRecord, TargetRecord};
 use crate::outcome::Outcome;
 use crate::power::Standing;
@@ -48,9 +48,9 @@ pub(super) fn rest(record: &BatchRecord, now: Moment) -> Rest {
     };
     for (attempt, slots) in requests {
         let servers = slots.into_iter().collect();
-        match record.send(attempt).and_then(|send| send.job()) {
-            Some(job) => {
-                let fate = Fate::Job(job.clone());
+        let answer = record.send(attempt).and_then(|send| send.answer.as_ref());
+        match answer.and_then(named) {
+            Some(fate) => {
                 rest.accepted.push(Request {
                     attempt,
                     servers,
@@ -75,6 +75,21 @@ pub(super) fn rest(record: &BatchRecord, now: Moment) -> Rest {
         }
     }
     rest
+}
+
+/// The jobs to follow, if the answer named any.
+fn named(answer: &SendAnswer) -> Option<Fate> {
+    match answer {
+        SendAnswer::Accepted { job } => Some(Fate::Job(job.clone())),
+        SendAnswer::AmbiguousWithJobs { jobs } => Some(Fate::Named(jobs.clone())),
+        SendAnswer::NotConnected
+        | SendAnswer::Throttled
+        | SendAnswer::Conflict
+        | SendAnswer::Ambiguous
+        | SendAnswer::Credentials
+        | SendAnswer::RefusedForAll
+        | SendAnswer::Rejected => None,
+    }
 }
 
 /// Whether something is still to be found out about a target.
@@ -122,7 +137,7 @@ fn taken_with(send: &SendRecord, slot: Slot) -> bool {
 mod tests {
     use super::*;
     use crate::bms::{Evidence, StateClass};
-    use crate::event::{Event, Phase, SendAnswer, Stamped, StopCause};
+    use crate::event::{Event, Phase, Stamped, StopCause};
     use crate::ids::BatchIndex;
     use crate::ledger::Ledger;
     use crate::outcome::Reason;
@@ -239,6 +254,15 @@ mod tests {
         assert_eq!((proven.accepted.len(), proven.lost.len()), (1, 0));
         let open = rest("BMS.0605");
         assert_eq!((open.accepted.len(), open.lost.len()), (0, 1));
+    }
+
+    #[test]
+    fn jobs_that_an_unclear_response_named_are_followed_and_their_servers_never_sent() {
+        let jobs: crate::bms::JobIds = serde_json::from_str(r#"["job-1","job-2"]"#).unwrap();
+        let named = SendAnswer::AmbiguousWithJobs { jobs: jobs.clone() };
+        let rest = rest_after(vec![intended(1, "0-3"), answered(1, named)]);
+        assert!(rest.unsent.is_empty() && rest.lost.is_empty());
+        assert!(matches!(&rest.accepted[0].fate, Fate::Named(found) if *found == jobs));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::bms::{Conflict, PowerAnswer, next_wait};
+use crate::bms::{Conflict, JobIds, PowerAnswer, next_wait};
 use crate::event::{StopCause, WaitReason};
 use crate::ids::JobId;
 use crate::outcome::Reason;
@@ -35,6 +35,8 @@ pub(super) struct History {
 pub(super) enum Reaction {
     /// Poll the job.
     Follow(JobId),
+    /// Poll the jobs that a response named that is no clear acceptance.
+    FollowNamed(JobIds),
     /// Whether it was accepted is unknown: find out from the states.
     FindOut,
     /// An earlier request, whose answer was lost, was accepted.
@@ -75,6 +77,7 @@ pub(super) fn react(
     match answer {
         PowerAnswer::Accepted(job) => Reaction::Follow(job),
         PowerAnswer::Ambiguous => Reaction::FindOut,
+        PowerAnswer::AmbiguousWithJobs(jobs) => Reaction::FollowNamed(jobs),
         PowerAnswer::NotSent => match wait(None) {
             Some(pause) => Reaction::Again(pause, WaitReason::Unreachable),
             None => Reaction::Stop(StopCause::Unreachable),
@@ -230,9 +233,11 @@ mod tests {
                 servers, refusals, refused_for, sifted, renewed, accepted_before, lost_before,
             };
             let job: JobId = "70a599e0".parse().unwrap();
-            for answer in [PowerAnswer::Ambiguous, PowerAnswer::Accepted(job)] {
+            let named = PowerAnswer::AmbiguousWithJobs(job.clone().into());
+            for answer in [PowerAnswer::Ambiguous, PowerAnswer::Accepted(job), named] {
                 let reaction = react(answer, status, history, HOUR, jitter);
-                prop_assert!(matches!(reaction, Reaction::FindOut | Reaction::Follow(_)));
+                let follows = matches!(reaction, Reaction::Follow(_) | Reaction::FollowNamed(_));
+                prop_assert!(follows || reaction == Reaction::FindOut);
             }
         }
     }

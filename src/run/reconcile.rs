@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::acceptance::{Acceptance, disturbed, judge, unfit};
+use super::acceptance::{Acceptance, Apart, disturbed, judge, unfit};
 use super::batch::{observed, servers_at, settle, settle_all, tell_wait};
 use super::opening::doubtful_sends;
 use super::send::{Fate, Request};
-use super::states::Reading;
+use super::states::{READING_AGE, Reading};
 use super::{Context, RunError};
 use crate::clock::Moment;
 use crate::event::{Phase, Slot, Slots, StopCause, WaitReason};
@@ -20,6 +20,9 @@ use crate::power::Standing;
 
 /// Most requests that a server may be part of in a run, refused ones not counted.
 const SENDS_OF_A_SERVER: usize = 3;
+
+/// How often servers are read again because their readings grew old in the meantime.
+const ROUNDS: usize = 3;
 
 /// What became of a lost request.
 #[derive(Debug)]
@@ -38,53 +41,45 @@ pub(super) async fn reconcile(
     failed_at: Moment,
 ) -> Result<Found, RunError> {
     let action = context.plan.action;
-    let mut first: Option<Moment> = None;
-    let mut since = failed_at;
-    let mut told = false;
+    let grace = context.plan.checks.grace;
+    let mut first = FirstReadings::default();
+    let (mut since, mut told) = (failed_at, false);
     let mut spoilt: BTreeMap<Slot, Reason> = BTreeMap::new();
     loop {
-        let servers = servers_at(batch, request.servers.iter());
-        let readings = match context.states.read(context, &servers, since).await {
-            Ok(readings) => readings,
-            Err(unanswered) => {
-                tracing::warn!(batch = %batch.index(), ?unanswered, "states cannot be read");
-                let unreadable = Outcome::Unknown(Reason::StatesUnreadable);
-                settle_all(context, batch, &request.servers, unreadable).await?;
-                return Ok(Found::NotAccepted(Slots::default()));
-            }
+        let Some(seen) = look(context, batch, &request.servers, since).await? else {
+            unreadable(context, batch, &request.servers).await?;
+            return Ok(Found::NotAccepted(Slots::default()));
         };
-        let seen: Vec<(Slot, Reading)> = request.servers.iter().zip(readings).collect();
-        observed(
-            context,
-            batch,
-            Phase::After,
-            seen.iter().map(|(slot, r)| (r.state, *slot)),
-        )
-        .await?;
-        spoilt.extend(
-            seen.iter()
-                .filter_map(|(slot, r)| Some((*slot, disturbed(r.state.under(action))?))),
-        );
-        let at = seen
-            .iter()
-            .map(|(_, reading)| reading.at)
-            .min()
-            .unwrap_or(since);
+        let disturbed =
+            |(slot, r): &(Slot, Reading)| Some((*slot, disturbed(r.state.under(action))?));
+        spoilt.extend(seen.iter().filter_map(disturbed));
+        let left = first.left(&seen, grace);
+        let now = context.clock.elapsed();
+        // Readings that grew old while another server of the round was slow to read prove nothing now.
+        let old = seen.iter().any(|(_, reading)| reading.is_old(now));
+        let apart = if left.is_zero() && !old {
+            Apart::All
+        } else {
+            Apart::NotAll
+        };
         let standings: Vec<Standing> = seen
             .iter()
             .map(|(_, reading)| reading.state.under(action))
             .collect();
-        let began = *first.get_or_insert(at);
-        let grace = context.plan.checks.grace;
-        match judge(&standings, at.since(failed_at), at.since(began), grace) {
+        match judge(&standings, apart) {
             Acceptance::Accepted => return accepted(context, batch, request, &seen).await,
             Acceptance::NotAccepted => return not_accepted(context, batch, &seen, &spoilt).await,
             Acceptance::TooEarly => {}
         }
-        let left = began
-            .max(failed_at)
-            .after(grace)
-            .since(context.clock.elapsed());
+        if left.is_zero() {
+            let tried = now.since(first.complete_at(grace));
+            if tried > context.plan.rollout.retry_for {
+                unreadable(context, batch, &request.servers).await?;
+                return Ok(Found::NotAccepted(Slots::default()));
+            }
+            since = now.before(READING_AGE).max(failed_at);
+            continue;
+        }
         if !told {
             told = true;
             // Said once, for as long as it may take; the readings in between are not worth a line.
@@ -98,45 +93,120 @@ pub(super) async fn reconcile(
     }
 }
 
-/// Looks once more at servers of a request that seemed not to have been taken. If one of them is there
-/// or on its way now, it was: what is there is settled, and the rest returned to be followed.
-pub(super) async fn taken(
+/// When each server of a request was seen first after that had failed.
+#[derive(Default)]
+struct FirstReadings(BTreeMap<Slot, Moment>);
+
+impl FirstReadings {
+    /// How long it takes at least until each of these servers has two readings so far apart. A first reading counts
+    /// from its response, a later one from its request.
+    fn left(&mut self, seen: &[(Slot, Reading)], grace: Duration) -> Duration {
+        let left = seen.iter().map(|(slot, reading)| {
+            let first = *self.0.entry(*slot).or_insert(reading.arrived);
+            first.after(grace).since(reading.at)
+        });
+        left.max().unwrap_or_default()
+    }
+
+    /// When the first readings of all servers are long enough ago.
+    fn complete_at(&self, grace: Duration) -> Moment {
+        let last = self.0.values().max().copied();
+        last.unwrap_or_default().after(grace)
+    }
+}
+
+/// Readings of some servers, none of a request that began before `since`; `None` if they cannot be read.
+async fn look(
     context: &Context,
     batch: &Batch,
     slots: &Slots,
-) -> Result<Option<Slots>, RunError> {
+    since: Moment,
+) -> Result<Option<Vec<(Slot, Reading)>>, RunError> {
     let servers = servers_at(batch, slots.iter());
-    let now = context.clock.elapsed();
-    let Ok(readings) = context.states.read(context, &servers, now).await else {
-        // The reading that follows says so.
-        return Ok(None);
+    let readings = match context.states.read(context, &servers, since).await {
+        Ok(readings) => readings,
+        Err(unanswered) => {
+            tracing::warn!(batch = %batch.index(), ?unanswered, "states cannot be read");
+            return Ok(None);
+        }
     };
-    let action = context.plan.action;
-    let moved = |reading: &Reading| reading.state.under(action).shows_acceptance();
-    if !readings.iter().any(moved) {
-        return Ok(None);
-    }
     let seen: Vec<(Slot, Reading)> = slots.iter().zip(readings).collect();
-    observed(
-        context,
-        batch,
-        Phase::After,
-        seen.iter().map(|(slot, r)| (r.state, *slot)),
-    )
-    .await?;
-    settle_there(context, batch, &seen).await.map(Some)
+    let states = seen.iter().map(|(slot, reading)| (reading.state, *slot));
+    observed(context, batch, Phase::After, states).await?;
+    Ok(Some(seen))
 }
 
-/// Settles what is where it should be; returns the rest.
+async fn unreadable(context: &Context, batch: &Batch, slots: &Slots) -> Result<(), RunError> {
+    let unreadable = Outcome::Unknown(Reason::StatesUnreadable);
+    settle_all(context, batch, slots, unreadable).await
+}
+
+/// What another look at servers showed whose request seemed not to have been accepted.
+#[derive(Debug)]
+pub(super) enum Rechecked {
+    /// It was accepted: these are still to be followed. The others are settled.
+    Accepted(Slots),
+    /// Nothing speaks for that.
+    Unmoved {
+        /// Servers that have not moved. The others are settled.
+        slots: Slots,
+        /// When the oldest of their readings began.
+        read_at: Option<Moment>,
+    },
+}
+
+/// Looks once more at servers of a request that seemed not to have been accepted. What they show decides over all of
+/// them but those that have not moved.
+pub(super) async fn recheck(
+    context: &Context,
+    batch: &Batch,
+    slots: &Slots,
+) -> Result<Rechecked, RunError> {
+    let (mut since, mut rounds) = (context.clock.elapsed(), 0);
+    let seen = loop {
+        let Some(seen) = look(context, batch, slots, since).await? else {
+            unreadable(context, batch, slots).await?;
+            return Ok(Rechecked::Unmoved {
+                slots: Slots::default(),
+                read_at: None,
+            });
+        };
+        let now = context.clock.elapsed();
+        rounds += 1;
+        if rounds >= ROUNDS || !seen.iter().any(|(_, reading)| reading.is_old(now)) {
+            break seen;
+        }
+        since = now.before(READING_AGE);
+    };
+    let action = context.plan.action;
+    let standing = |reading: &Reading| reading.state.under(action);
+    if seen.iter().any(|(_, r)| standing(r).shows_acceptance()) {
+        return Ok(Rechecked::Accepted(
+            settle_there(context, batch, &seen).await?,
+        ));
+    }
+    let reason = |reading: &Reading| unfit(standing(reading), reading.renamed);
+    let settled = seen
+        .iter()
+        .filter_map(|(slot, reading)| Some((Outcome::Failed(reason(reading)?), *slot)));
+    settle(context, batch, settled).await?;
+    let unmoved = || seen.iter().filter(|(_, r)| reason(r).is_none());
+    Ok(Rechecked::Unmoved {
+        slots: unmoved().map(|(slot, _)| *slot).collect(),
+        read_at: unmoved().map(|(_, reading)| reading.at).min(),
+    })
+}
+
+/// Settles what is where it should be by a reading that is not old; returns the rest.
 async fn settle_there(
     context: &Context,
     batch: &Batch,
     seen: &[(Slot, Reading)],
 ) -> Result<Slots, RunError> {
-    let action = context.plan.action;
-    let (there, rest): (Vec<_>, Vec<_>) = seen
-        .iter()
-        .partition(|(_, reading)| reading.state.under(action) == Standing::There);
+    let (action, now) = (context.plan.action, context.clock.elapsed());
+    let (there, rest): (Vec<_>, Vec<_>) = seen.iter().partition(|(_, reading)| {
+        reading.state.under(action) == Standing::There && !reading.is_old(now)
+    });
     let done = Outcome::Done(Proof::AnswerLost);
     settle(context, batch, there.iter().map(|(slot, _)| (done, *slot))).await?;
     Ok(rest.iter().map(|(slot, _)| *slot).collect())
@@ -195,7 +265,7 @@ impl Request {
     /// When it failed, if its answer was lost.
     pub(super) fn lost_at(&self) -> Option<Moment> {
         match self.fate {
-            Fate::Job(_) => None,
+            Fate::Job(_) | Fate::Named(_) => None,
             Fate::Lost(at) => Some(at),
         }
     }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Suspense, servers_at, settle_all, wait_to_send};
-use super::before::{How, READING_AGE, Ready, sift};
+use super::before::{How, Ready, sift};
 use super::deliver::{Delivered, Parcel, deliver};
 use super::reaction::{History, Reaction, react};
-use super::reconcile::{Found, reconcile, taken};
+use super::reconcile::{Found, Rechecked, recheck, reconcile};
+use super::states::READING_AGE;
 use super::{Context, RunError, accepted_before};
-use crate::bms::{Evidence, PowerAnswer, PowerSlot};
+use crate::bms::{Evidence, JobIds, PowerAnswer, PowerSlot};
 use crate::clock::Moment;
 use crate::event::{Attempt, SendAnswer, Slot, Slots, StopCause};
 use crate::ids::JobId;
@@ -24,6 +25,8 @@ use crate::plan::Batch;
 
 /// Most requests of a batch that the cloud looked at: enough to single out one server of 1000.
 const SENDS_OF_A_BATCH: usize = 24;
+
+const REJECTED: Outcome = Outcome::Failed(Reason::Rejected);
 
 /// How often readings that have grown old are made anew before a request.
 const RENEWALS: usize = 2;
@@ -44,6 +47,8 @@ pub(super) struct Request {
 pub(super) enum Fate {
     /// A job was named.
     Job(JobId),
+    /// These jobs were named by a response that is no clear acceptance: its servers are never sent again.
+    Named(JobIds),
     /// The answer was lost at this moment.
     Lost(Moment),
 }
@@ -147,9 +152,7 @@ impl Sending<'_> {
             return self.leave(&portion, cause).await;
         }
         if self.looked_at() >= SENDS_OF_A_BATCH {
-            return self
-                .settle(&portion, Outcome::Failed(Reason::Rejected))
-                .await;
+            return self.give_up(&portion, REJECTED).await;
         }
         let quota = tokio::select! {
             quota = self.context.client.power_slot() => quota,
@@ -243,14 +246,8 @@ impl Sending<'_> {
         let now = self.context.clock.elapsed();
         let servers = portion.slots.clone();
         match reaction {
-            Reaction::Follow(job) => {
-                let fate = Fate::Job(job);
-                self.dispatched.requests.push(Request {
-                    attempt,
-                    servers,
-                    fate,
-                });
-            }
+            Reaction::Follow(job) => self.follow(attempt, servers, Fate::Job(job)),
+            Reaction::FollowNamed(jobs) => self.follow(attempt, servers, Fate::Named(jobs)),
             Reaction::FindOut => {
                 let request = Request {
                     attempt,
@@ -259,14 +256,7 @@ impl Sending<'_> {
                 };
                 self.tasks.push_front(Task::FindOut(request, now));
             }
-            Reaction::AcceptedEarlier => {
-                let fate = Fate::Lost(now);
-                self.dispatched.requests.push(Request {
-                    attempt,
-                    servers,
-                    fate,
-                });
-            }
+            Reaction::AcceptedEarlier => self.follow(attempt, servers, Fate::Lost(now)),
             Reaction::Again(pause, reason) => {
                 wait_to_send(self.context, self.batch, reason, pause).await?;
                 self.tasks.push_front(Task::Send(portion));
@@ -281,11 +271,8 @@ impl Sending<'_> {
                 portion.renewed = true;
                 self.renew(portion, evidence).await?;
             }
-            Reaction::Reject => {
-                self.settle(&portion, Outcome::Failed(Reason::Rejected))
-                    .await?
-            }
-            Reaction::GiveUp(reason) => self.settle(&portion, Outcome::NotSent(reason)).await?,
+            Reaction::Reject => self.give_up(&portion, REJECTED).await?,
+            Reaction::GiveUp(reason) => self.give_up(&portion, Outcome::NotSent(reason)).await?,
             Reaction::Stop(cause) => self.stop(&portion, cause, evidence).await?,
         }
         Ok(())
@@ -293,8 +280,8 @@ impl Sending<'_> {
 
     /// Reads states anew and keeps what is to be sent.
     async fn sift(&mut self, portion: &mut Portion, how: How) -> Result<(), RunError> {
-        if portion.doubtful && self.taken_after_all(portion).await? {
-            return Ok(());
+        if portion.doubtful {
+            return self.recheck(portion).await;
         }
         let ready = sift(self.context, self.batch, &portion.slots, how).await?;
         portion.slots = ready.send;
@@ -303,21 +290,29 @@ impl Sending<'_> {
         Ok(())
     }
 
-    /// Whether servers of a request that seemed not to have been taken are there or on their way after all:
-    /// then it was, for all of them, and they are followed.
-    async fn taken_after_all(&mut self, portion: &mut Portion) -> Result<bool, RunError> {
-        let Some(servers) = taken(self.context, self.batch, &portion.slots).await? else {
-            return Ok(false);
-        };
-        portion.slots = Slots::default();
-        let attempt = self.attempts();
-        let fate = Fate::Lost(self.context.clock.elapsed());
+    /// Reads the states of servers anew whose earlier request seemed not to have been accepted. What they show can
+    /// settle them, or prove that it was: then they are followed. The rest is kept.
+    async fn recheck(&mut self, portion: &mut Portion) -> Result<(), RunError> {
+        match recheck(self.context, self.batch, &portion.slots).await? {
+            Rechecked::Accepted(servers) => {
+                let lost = Fate::Lost(self.context.clock.elapsed());
+                self.follow(self.attempts(), servers, lost);
+                portion.slots = Slots::default();
+            }
+            Rechecked::Unmoved { slots, read_at } => {
+                portion.slots = slots;
+                portion.read_at = portion.read_at.and(read_at);
+            }
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, attempt: Attempt, servers: Slots, fate: Fate) {
         self.dispatched.requests.push(Request {
             attempt,
             servers,
             fate,
         });
-        Ok(true)
     }
 
     /// How many requests the batch has taken so far.
@@ -360,7 +355,7 @@ impl Sending<'_> {
     }
 
     async fn stop(
-        &self,
+        &mut self,
         portion: &Portion,
         cause: StopCause,
         evidence: Evidence,
@@ -370,13 +365,39 @@ impl Sending<'_> {
         self.leave(portion, cause).await
     }
 
-    async fn leave(&self, portion: &Portion, cause: StopCause) -> Result<(), RunError> {
-        let batch = self.batch.index();
-        self.context.leave(batch, &portion.slots, cause).await
+    /// Leaves a portion because nothing more is sent: for good, or for when the run is resumed.
+    async fn leave(&mut self, portion: &Portion, cause: StopCause) -> Result<(), RunError> {
+        if !portion.doubtful || cause.leaves_unfinished() {
+            let batch = self.batch.index();
+            return self.context.leave(batch, &portion.slots, cause).await;
+        }
+        self.context
+            .stop_sending(cause, Evidence::default())
+            .await?;
+        self.give_up(portion, Outcome::NotSent(cause.reason()))
+            .await
     }
 
-    async fn settle(&self, portion: &Portion, outcome: Outcome) -> Result<(), RunError> {
-        settle_all(self.context, self.batch, &portion.slots, outcome).await
+    /// Gives up a portion with this outcome. Servers of an earlier request that may have been accepted are never
+    /// `not_sent`: what their states show now decides.
+    async fn give_up(&mut self, portion: &Portion, outcome: Outcome) -> Result<(), RunError> {
+        if !portion.doubtful {
+            return settle_all(self.context, self.batch, &portion.slots, outcome).await;
+        }
+        let outcome = match outcome {
+            Outcome::NotSent(_) => Outcome::Failed(Reason::unmoved(self.context.plan.action)),
+            Outcome::Done(_)
+            | Outcome::Already
+            | Outcome::Skipped(_)
+            | Outcome::Failed(_)
+            | Outcome::Unknown(_) => outcome,
+        };
+        let mut rest = Portion {
+            slots: portion.slots.clone(),
+            ..Portion::default()
+        };
+        self.recheck(&mut rest).await?;
+        settle_all(self.context, self.batch, &rest.slots, outcome).await
     }
 
     /// How many requests of the batch the cloud looked at.
@@ -387,6 +408,7 @@ impl Sending<'_> {
                 SendAnswer::Accepted { .. }
                 | SendAnswer::Conflict
                 | SendAnswer::Ambiguous
+                | SendAnswer::AmbiguousWithJobs { .. }
                 | SendAnswer::RefusedForAll
                 | SendAnswer::Rejected,
             ) => true,

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use super::Context;
 use crate::bms::request::{MOST_PAGES, PAGE_SIZE};
-use crate::bms::{Patience, ReadError, ServerRow, StateClass, Unanswered, singly};
+use crate::bms::{
+    Page, Patience, ReadError, ServerRow, StateClass, Timed, Unanswered, singly, singly_each,
+};
 use crate::clock::Moment;
 use crate::ids::ServerId;
 use crate::plan::Plan;
@@ -21,11 +23,18 @@ const LARGE_SWEEP: usize = 10;
 /// How long a large sweep waits, for each of its pages.
 const LINGER_PER_PAGE: Duration = Duration::from_millis(2);
 
+/// How old a reading may be when a request leaves, or an outcome rests on it.
+pub(super) const READING_AGE: Duration = Duration::from_secs(60);
+/// How long a sweep goes on for other batches once its own servers are read.
+const SHARED_SWEEP: Duration = Duration::from_secs(20);
+
 /// What one reading showed of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reading {
     /// When the request began that brought it.
     pub(super) at: Moment,
+    /// When the response to that request had arrived.
+    pub(super) arrived: Moment,
     /// The server's state.
     pub(super) state: StateClass,
     /// Whether its name differs from the one in the plan.
@@ -90,12 +99,44 @@ impl States {
         self.read_for(&want, servers, since).await
     }
 
+    /// The same, with an answer for each server of its own: one that cannot be read leaves the others as they are.
+    pub(super) async fn read_each(
+        &self,
+        context: &Context,
+        servers: &[ServerId],
+        since: Moment,
+    ) -> Vec<Result<Reading, Unanswered>> {
+        let want = Want::of(context, context.patience());
+        if let Err(unanswered) = self.sweep_if_cheaper(&want, servers, since).await {
+            return vec![Err(unanswered); servers.len()];
+        }
+        if let Some(readings) = self.known().all_fresh(servers, since) {
+            return readings.into_iter().map(Ok).collect();
+        }
+        let one = |server| self.one(&want, server, since);
+        singly_each(servers.iter().copied(), one).await
+    }
+
     async fn read_for(
         &self,
         want: &Want<'_>,
         servers: &[ServerId],
         since: Moment,
     ) -> Result<Vec<Reading>, Unanswered> {
+        self.sweep_if_cheaper(want, servers, since).await?;
+        if let Some(readings) = self.known().all_fresh(servers, since) {
+            return Ok(readings);
+        }
+        let one = |server| self.one(want, server, since);
+        singly(servers.iter().copied(), one).await
+    }
+
+    async fn sweep_if_cheaper(
+        &self,
+        want: &Want<'_>,
+        servers: &[ServerId],
+        since: Moment,
+    ) -> Result<(), Unanswered> {
         let context = want.context;
         if self.sweep_is_cheaper(context, servers, since) {
             self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -106,11 +147,7 @@ impl States {
             }
             drop(turn);
         }
-        if let Some(readings) = self.known().all_fresh(servers, since) {
-            return Ok(readings);
-        }
-        let one = |server| self.one(want, server, since);
-        singly(servers.iter().copied(), one).await
+        Ok(())
     }
 
     /// Readings of `servers` by one request each, all begun from now on; no longer than may be sent.
@@ -150,36 +187,32 @@ impl States {
         };
         // What a listing without an end has not shown by the last page is read singly.
         for page in 1..=MOST_PAGES {
-            let at = context.clock.elapsed();
-            let answer = want.answer(|| context.client.list_page(page)).await?;
-            let news = self.take_in(context, &answer.rows, at, &mut sweep);
+            let read = || context.client.list_page_timed(page);
+            let timed = want.answer(read).await?;
+            let news = self.take_in(context, &timed, &mut sweep);
+            let answer = timed.value;
             if answer.listed < PAGE_SIZE || !news || page == MOST_PAGES {
                 self.known().pages = page as usize;
                 break;
             }
             let alone = self.waiting.load(Ordering::Relaxed) == 0;
-            if alone && self.known().all_fresh(servers, sweep.began).is_some() {
+            let long = context.clock.elapsed().since(sweep.began) > SHARED_SWEEP;
+            if (alone || long) && self.known().all_fresh(servers, sweep.began).is_some() {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Takes in the rows of a page that was asked for at `at`; whether the sweep had not shown one yet.
-    fn take_in(
-        &self,
-        context: &Context,
-        rows: &[ServerRow],
-        at: Moment,
-        sweep: &mut Sweep,
-    ) -> bool {
+    /// Takes in the rows of a page; whether the sweep had not shown one yet.
+    fn take_in(&self, context: &Context, page: &Timed<Page>, sweep: &mut Sweep) -> bool {
         let mut known = self.known();
         let mut news = false;
-        for row in rows {
+        for row in &page.value.rows {
             news |= match known.readings.get_mut(&row.id) {
                 Some(_) if sweep.contradicted.contains(&row.id) => false,
                 Some(place) => {
-                    let reading = Reading::of(context, row, at);
+                    let reading = Reading::of(context, row, page);
                     let earlier = place.filter(|earlier| earlier.at >= sweep.began);
                     *place = match earlier {
                         Some(earlier) => earlier.and(reading),
@@ -219,11 +252,10 @@ impl States {
         if let Some(reading) = self.known().fresh(server, since) {
             return Ok(reading);
         }
-        let at = context.clock.elapsed();
-        let shown = want.answer(|| context.client.show(server)).await?;
-        let reading = match shown {
-            Some(row) => Reading::of(context, &row, at),
-            None => Reading::gone(at),
+        let shown = want.answer(|| context.client.show_timed(server)).await?;
+        let reading = match &shown.value {
+            Some(row) => Reading::of(context, row, &shown),
+            None => Reading::gone(&shown),
         };
         self.known().readings.insert(server, Some(reading));
         Ok(reading)
@@ -256,19 +288,26 @@ impl<'a> Want<'a> {
 }
 
 impl Reading {
-    /// What a request that began at `at` showed of a server.
-    fn of(context: &Context, row: &ServerRow, at: Moment) -> Self {
+    /// What a request showed of a server.
+    fn of<T>(context: &Context, row: &ServerRow, timed: &Timed<T>) -> Self {
         let expected = context.plan.name_of(row.id);
         Self {
-            at,
+            at: timed.began,
+            arrived: timed.ended,
             state: row.state,
             renamed: expected.is_some_and(|name| name != row.name),
         }
     }
 
-    fn gone(at: Moment) -> Self {
+    /// Whether it is too old at `now` for an outcome to rest on it.
+    pub(super) fn is_old(&self, now: Moment) -> bool {
+        now.since(self.at) > READING_AGE
+    }
+
+    fn gone<T>(timed: &Timed<T>) -> Self {
         Self {
-            at,
+            at: timed.began,
+            arrived: timed.ended,
             state: StateClass::Gone,
             renamed: false,
         }
@@ -312,8 +351,10 @@ mod tests {
     use super::*;
 
     fn reading(at: u64, state: StateClass, renamed: bool) -> Reading {
+        let at = Moment::default().after(Duration::from_secs(at));
         Reading {
-            at: Moment::default().after(Duration::from_secs(at)),
+            at,
+            arrived: at,
             state,
             renamed,
         }

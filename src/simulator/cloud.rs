@@ -22,6 +22,7 @@ use super::routes::{Call, Route};
 use super::row_faults;
 use super::rows::Rows;
 use super::rule::{Fault, Point};
+use super::spoil::{Delivery, no_job, note, note_answer, spoil, throttled};
 use super::stats::{Accepted, AnswerSeen, Handled, JobSeen, PowerSeen, Record, Stats};
 use super::strict::{self, Received};
 use super::{Keys, Settings};
@@ -51,24 +52,21 @@ struct State {
     meter: Meter,
     record: Record,
     requests: u64,
+    late: Vec<Late>,
+}
+
+/// A request that is accepted only after its client has given up.
+struct Late {
+    due: Moment,
+    request: PowerRequest,
+    /// Its place among the requests of its kind.
+    place: usize,
 }
 
 #[derive(Default)]
 struct Jobs {
     list: Vec<(Job, u64)>,
     places: HashMap<String, usize>,
-}
-
-/// How an answer travels back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Delivery {
-    Whole,
-    /// The head and half of the body, then the connection breaks.
-    Half,
-    /// The connection breaks without an answer.
-    Cut,
-    /// Nothing, for ever.
-    Never,
 }
 
 impl Cloud {
@@ -94,6 +92,7 @@ impl Cloud {
                 meter: Meter::default(),
                 record: Record::default(),
                 requests: 0,
+                late: Vec::new(),
             }),
         }
     }
@@ -115,8 +114,16 @@ impl Cloud {
         self.faults.are_over(passed)
     }
 
+    /// The state as it is now, with what was accepted late in the meantime.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.elapsed();
+        while let Some(next) = state.late.iter().position(|late| late.due <= now) {
+            let late = state.late.remove(next);
+            // Nobody hears of a refusal either.
+            let _ = self.power(&mut state, (&late.request, late.place), late.due);
+        }
+        state
     }
 
     /// Counts a request whose head has arrived: its request ID, and what befalls it.
@@ -183,10 +190,25 @@ impl Cloud {
             state.record.seen_mut(action).push(seen);
             state.record.stats.order.push(Handled::Power { size });
         }
-        let struck = fault.is_some_and(|fault| fault.point() == Point::Before);
-        let acted = self
-            .admit(&mut state, received, project, call.kind())
-            .map(|()| (!struck).then(|| self.act(&mut state, received, call, asked)));
+        let place = state.record.seen_mut(action).len().saturating_sub(1);
+        let admitted = self.admit(&mut state, received, project, call.kind());
+        let acted = admitted.map(|()| match (fault.map(Fault::point), asked) {
+            (Some(Point::Before), _) => None,
+            (Some(Point::Late(delay)), asked) => {
+                if let Some(Ok(request)) = asked {
+                    let due = self.clock.elapsed().after(delay);
+                    state.late.push(Late {
+                        due,
+                        request,
+                        place,
+                    });
+                }
+                None
+            }
+            (Some(Point::After) | None, asked) => {
+                Some(self.act(&mut state, received, (call, place), asked))
+            }
+        });
         let (reply, delivery) = match acted {
             Err(refusal) => (Reply::refusal(refusal, request_id), Delivery::Whole),
             Ok(acted) => spoil(acted, fault, request_id),
@@ -224,13 +246,13 @@ impl Cloud {
         &self,
         state: &mut State,
         received: &Received,
-        call: &Call,
+        (call, place): (&Call, usize),
         asked: Option<Result<PowerRequest, Refusal>>,
     ) -> Result<Vec<u8>, Refusal> {
         let now = self.clock.elapsed();
         let lag = self.faults.state_lag.0;
         match (call, asked) {
-            (Call::Action, Some(Ok(request))) => self.power(state, &request, now),
+            (Call::Action, Some(Ok(request))) => self.power(state, (&request, place), now),
             (Call::Action, Some(Err(refusal))) => Err(refusal),
             (Call::Action, None) => Err(Refusal::unknown_path()),
             (Call::List, _) => strict::list_request(received).map(|request| {
@@ -250,7 +272,7 @@ impl Cloud {
     fn power(
         &self,
         state: &mut State,
-        request: &PowerRequest,
+        (request, place): (&PowerRequest, usize),
         now: Moment,
     ) -> Result<Vec<u8>, Refusal> {
         let terms = Terms {
@@ -280,7 +302,7 @@ impl Cloud {
         }
         let number = jobs.list.len() as u64;
         let id = Job::id_of(self.draw, number);
-        if let Some(seen) = record.seen_mut(action).last_mut() {
+        if let Some(seen) = record.seen_mut(action).get_mut(place) {
             seen.job_id = Some(id.clone());
             seen.effective = sub_jobs.iter().filter(|sub| sub.effective).count();
         }
@@ -399,100 +421,4 @@ impl Cloud {
         // Every part is a plain struct with text keys, which always has a JSON form.
         serde_json::to_vec(&self.stats()).unwrap_or_default()
     }
-}
-
-fn throttled(limit: u32) -> Refusal {
-    let message = format!(
-        "The throttling threshold has been reached: policy user over ratelimit,limit:{limit},time:1 minute"
-    );
-    Refusal::new(429, "APIGW.0308", message)
-}
-
-fn no_job(id: &str) -> Refusal {
-    Refusal::new(404, "BMS.0022", format!("The job {id} does not exist."))
-}
-
-/// What the fault makes of an answer; `acted` is `None` if it struck before the call.
-fn spoil(
-    acted: Option<Result<Vec<u8>, Refusal>>,
-    fault: Option<Fault>,
-    request_id: &str,
-) -> (Reply, Delivery) {
-    let reply = match acted {
-        Some(Ok(body)) => Reply::json(body),
-        Some(Err(refusal)) => Reply::refusal(refusal, request_id),
-        None => Reply::page(502),
-    };
-    match fault {
-        None | Some(Fault::Slow(_)) => (reply, Delivery::Whole),
-        Some(Fault::Throttle { retry_after }) => {
-            let reply = Reply::refusal(throttled(10), request_id);
-            (
-                Reply {
-                    retry_after,
-                    ..reply
-                },
-                Delivery::Whole,
-            )
-        }
-        Some(Fault::NotFound) => (
-            Reply::refusal(no_job("asked for"), request_id),
-            Delivery::Whole,
-        ),
-        Some(Fault::Error { status, point }) => {
-            (server_error(status, point, request_id), Delivery::Whole)
-        }
-        Some(Fault::Html(point)) => {
-            let status = if point == Point::Before { 502 } else { 200 };
-            (Reply::page(status), Delivery::Whole)
-        }
-        Some(Fault::BrokenBody) => (reply, Delivery::Half),
-        Some(Fault::Reset(_)) => (reply, Delivery::Cut),
-        Some(Fault::Hang(_)) => (reply, Delivery::Never),
-    }
-}
-
-/// A 5xx. Only the gateway's own 503, with its code, says that nothing was passed on.
-fn server_error(status: u16, point: Point, request_id: &str) -> Reply {
-    match (status, point) {
-        (503, Point::Before) => {
-            let refusal = Refusal::new(503, "APIGW.0801", "The service is unavailable.");
-            Reply::refusal(refusal, request_id)
-        }
-        (503, Point::After) => Reply::page(503),
-        (500, _) => {
-            let refusal = Refusal::new(500, "BMS.1007", "The interface call failed.");
-            Reply::refusal(refusal, request_id)
-        }
-        (_, _) => {
-            let refusal = Refusal::new(status, "APIGW.0201", "The backend does not answer.");
-            Reply::refusal(refusal, request_id)
-        }
-    }
-}
-
-fn is_told(delivery: Delivery) -> bool {
-    matches!(delivery, Delivery::Whole | Delivery::Half)
-}
-
-fn note(record: &mut Record, reply: &Reply, delivery: Delivery) {
-    if reply.status >= 400 && is_told(delivery) {
-        record.refused(reply.status, reply.code.as_deref());
-    }
-}
-
-/// Notes what became of the answer to a power request.
-fn note_answer(seen: &mut PowerSeen, reply: &Reply, delivery: Delivery, fault: Option<Fault>) {
-    let replaced = fault.is_some_and(|fault| match fault {
-        Fault::Error { point, .. } | Fault::Html(point) => point == Point::After,
-        Fault::Throttle { .. } | Fault::NotFound | Fault::Slow(_) => false,
-        Fault::Reset(_) | Fault::Hang(_) | Fault::BrokenBody => true,
-    });
-    seen.http_status = is_told(delivery).then_some(reply.status);
-    seen.code.clone_from(&reply.code);
-    seen.answer = if replaced {
-        AnswerSeen::Lost
-    } else {
-        AnswerSeen::Sent
-    };
 }

@@ -63,6 +63,9 @@ impl FaultsError {
 ///   stop:
 ///     - { fault: throttle, retry_after: 2s, rate: 0.3 }
 ///     - { fault: error, status: 504, accepted: true, first: 1 }
+///     - { fault: hang, accepted_after: 90s, only: 2 }         # accepted when the client has given up
+///     - { fault: error_with_job, status: 503, only: 3 }       # accepted, and the error names the job
+///     - { fault: odd_body, form: no_last_chunk, only: 4 }     # or too_long, byte_order_mark, ...
 ///   job:
 ///     - { fault: slow, delay: 800ms, every: 5 }
 ///   show:
@@ -161,7 +164,9 @@ impl Faults {
                 | Fault::Reset(_)
                 | Fault::Html(_)
                 | Fault::Hang(_)
-                | Fault::BrokenBody => {
+                | Fault::BrokenBody
+                | Fault::ErrorWithJob { .. }
+                | Fault::OddBody(_) => {
                     befallen.fault = Some(fault);
                     return befallen;
                 }

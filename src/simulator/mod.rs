@@ -26,6 +26,7 @@ mod rows;
 mod rule;
 mod server;
 mod signature;
+mod spoil;
 mod stats;
 mod strict;
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use super::faults::{Faults, FaultsError};
 
 /// Name, description, file.
-const PRESETS: [(&str, &str, &str); 11] = [
+const PRESETS: [(&str, &str, &str); 12] = [
     ("calm", "nothing goes wrong", "{}"),
     (
         "throttled",
@@ -44,6 +44,23 @@ const PRESETS: [(&str, &str, &str); 11] = [
             {"fault": "error", "status": 504, "accepted": true, "rate": 0.15},
             {"fault": "broken_body", "rate": 0.1},
             {"fault": "html", "accepted": true, "rate": 0.1}
+        ]}}"#,
+    ),
+    (
+        "odd-responses",
+        "stop requests are accepted, and the job ID comes in a broken body or an error, or they are accepted late",
+        r#"{"state_lag": "3s", "calls": {"stop": [
+            {"fault": "error_with_job", "status": 500, "rate": 0.1},
+            {"fault": "error_with_job", "status": 401, "rate": 0.05},
+            {"fault": "error_with_job", "status": 429, "rate": 0.05},
+            {"fault": "error_with_job", "status": 503, "rate": 0.05},
+            {"fault": "odd_body", "form": "too_long", "rate": 0.1},
+            {"fault": "odd_body", "form": "no_last_chunk", "rate": 0.1},
+            {"fault": "odd_body", "form": "byte_order_mark", "rate": 0.05},
+            {"fault": "odd_body", "form": "trailing_byte", "rate": 0.05},
+            {"fault": "odd_body", "form": "doubled_key", "rate": 0.05},
+            {"fault": "reset", "accepted_after": "15s", "rate": 0.1},
+            {"fault": "error", "status": 504, "accepted_after": "15s", "rate": 0.1}
         ]}}"#,
     ),
     (

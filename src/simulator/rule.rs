@@ -54,26 +54,56 @@ impl When {
 pub(super) enum Point {
     Before,
     After,
+    /// The answer is one from before, and the cloud acts so much later, when the client has given up.
+    Late(Duration),
+}
+
+/// What is wrong with a body that names its job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum OddBody {
+    /// The head announces more bytes than come, and the connection is closed.
+    TooLong,
+    /// The body comes in chunks, and the last one is missing.
+    NoLastChunk,
+    /// A byte order mark stands before it.
+    ByteOrderMark,
+    /// A byte stands behind it.
+    TrailingByte,
+    /// The key is there twice.
+    DoubledKey,
 }
 
 /// What goes wrong with one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    Throttle { retry_after: Option<Duration> },
+    Throttle {
+        retry_after: Option<Duration>,
+    },
     NotFound,
     Slow(Duration),
-    Error { status: u16, point: Point },
+    Error {
+        status: u16,
+        point: Point,
+    },
     Reset(Point),
     Html(Point),
     Hang(Point),
     BrokenBody,
+    /// An error whose body names the job that was started.
+    ErrorWithJob {
+        status: u16,
+    },
+    OddBody(OddBody),
 }
 
 impl Fault {
     pub(super) fn point(self) -> Point {
         match self {
             Self::Throttle { .. } | Self::NotFound => Point::Before,
-            Self::Slow(_) | Self::BrokenBody => Point::After,
+            Self::Slow(_) | Self::BrokenBody | Self::ErrorWithJob { .. } | Self::OddBody(_) => {
+                Point::After
+            }
             Self::Error { point, .. }
             | Self::Reset(point)
             | Self::Html(point)
@@ -93,6 +123,8 @@ enum FaultWord {
     Html,
     Hang,
     BrokenBody,
+    ErrorWithJob,
+    OddBody,
 }
 
 /// A rule as it is written: `{ fault: error, status: 502, accepted: true, rate: 0.3 }`.
@@ -106,6 +138,8 @@ struct RuleText {
     every: Option<u64>,
     status: Option<u16>,
     accepted: Option<bool>,
+    accepted_after: Option<Span>,
+    form: Option<OddBody>,
     delay: Option<Span>,
     retry_after: Option<Span>,
 }
@@ -124,9 +158,11 @@ impl RuleText {
     }
 
     fn fault(&self) -> Result<Fault, &'static str> {
-        let point = match self.accepted {
-            Some(true) => Point::After,
-            Some(false) | None => Point::Before,
+        let point = match (self.accepted, self.accepted_after) {
+            (Some(true), None) => Point::After,
+            (Some(false) | None, None) => Point::Before,
+            (None, Some(late)) => Point::Late(late.0),
+            (Some(_), Some(_)) => return Err("`accepted` and `accepted_after` exclude each other"),
         };
         Ok(match self.fault {
             FaultWord::Throttle => Fault::Throttle {
@@ -142,6 +178,13 @@ impl RuleText {
             FaultWord::Html => Fault::Html(point),
             FaultWord::Hang => Fault::Hang(point),
             FaultWord::BrokenBody => Fault::BrokenBody,
+            FaultWord::ErrorWithJob => match self.status {
+                Some(status @ (302 | 400..=599)) => Fault::ErrorWithJob { status },
+                Some(_) | None => {
+                    return Err("`error_with_job` needs a `status` of 302 or 400 to 599");
+                }
+            },
+            FaultWord::OddBody => Fault::OddBody(self.form.ok_or("`odd_body` needs a `form`")?),
         })
     }
 
@@ -157,8 +200,17 @@ impl RuleText {
                 "`accepted` does not go with this fault",
             ),
             (
-                self.status.is_some() && self.fault != FaultWord::Error,
-                "only `error` has a `status`",
+                self.accepted_after.is_some() && !takes_point,
+                "`accepted_after` does not go with this fault",
+            ),
+            (
+                self.form.is_some() && self.fault != FaultWord::OddBody,
+                "only `odd_body` has a `form`",
+            ),
+            (
+                self.status.is_some()
+                    && !matches!(self.fault, FaultWord::Error | FaultWord::ErrorWithJob),
+                "only `error` and `error_with_job` have a `status`",
             ),
             (
                 self.delay.is_some() && self.fault != FaultWord::Slow,
@@ -221,6 +273,10 @@ mod tests {
     #[case(json!({"fault": "error", "status": 504, "accepted": true, "first": 1}),
         Fault::Error { status: 504, point: Point::After })]
     #[case(json!({"fault": "broken_body", "first": 1}), Fault::BrokenBody)]
+    #[case(json!({"fault": "hang", "accepted_after": "90s", "first": 1}),
+        Fault::Hang(Point::Late(Duration::from_secs(90))))]
+    #[case(json!({"fault": "error_with_job", "status": 401, "first": 1}), Fault::ErrorWithJob { status: 401 })]
+    #[case(json!({"fault": "odd_body", "form": "no_last_chunk", "first": 1}), Fault::OddBody(OddBody::NoLastChunk))]
     fn each_fault_is_read(#[case] rule: Value, #[case] fault: Fault) {
         assert_eq!(read(rule).unwrap().fault, fault);
     }
@@ -235,6 +291,11 @@ mod tests {
     #[case(json!({"fault": "error", "first": 1}), "needs a `status`")]
     #[case(json!({"fault": "error", "status": 501, "first": 1}), "needs a `status`")]
     #[case(json!({"fault": "throttle", "accepted": true, "first": 1}), "`accepted` does not go")]
+    #[case(json!({"fault": "throttle", "accepted_after": "9s", "first": 1}), "`accepted_after` does not go")]
+    #[case(json!({"fault": "hang", "accepted": true, "accepted_after": "9s", "first": 1}), "exclude each other")]
+    #[case(json!({"fault": "error_with_job", "status": 200, "first": 1}), "needs a `status`")]
+    #[case(json!({"fault": "odd_body", "first": 1}), "needs a `form`")]
+    #[case(json!({"fault": "hang", "form": "doubled_key", "first": 1}), "only `odd_body`")]
     #[case(json!({"fault": "reset", "status": 500, "first": 1}), "only `error`")]
     #[case(json!({"fault": "reset", "delay": "1s", "first": 1}), "only `slow`")]
     #[case(json!({"fault": "reset", "retry_after": "1s", "first": 1}), "only `throttle`")]

@@ -13,13 +13,15 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use futures_util::{StreamExt, stream};
 use tokio::sync::oneshot;
 
 use super::SimulatorError;
-use super::cloud::{Cloud, Delivery};
+use super::cloud::Cloud;
 use super::reply::{Refusal, Reply};
 use super::routes::Route;
 use super::rule::{Fault, Point};
+use super::spoil::Delivery;
 use super::strict::Received;
 use super::wire::{Cutter, Door};
 
@@ -28,6 +30,8 @@ const MOST_BYTES: usize = 12 * 1024 * 1024;
 
 /// How long connections that are still busy are waited for at the end, on the wall.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a body that is never ended stays open.
+const BEFORE_THE_END: Duration = Duration::from_millis(30);
 
 /// A running server; stops when it is dropped.
 pub(super) struct Server {
@@ -133,8 +137,28 @@ async fn answer(
         Delivery::Half => cutter.cut_after(reply.body.len() / 2),
         Delivery::Cut => cutter.cut_now(),
         Delivery::Never => std::future::pending().await,
+        Delivery::TooShort | Delivery::NoLastChunk => {
+            return unended(response(&cloud, reply, &request_id), delivery).await;
+        }
     }
     response(&cloud, reply, &request_id)
+}
+
+/// The whole body of a response, after which the connection is closed though more should come.
+async fn unended(response: Response<Body>, delivery: Delivery) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    let body = to_bytes(body, MOST_BYTES).await.unwrap_or_default();
+    if delivery == Delivery::TooShort {
+        let announced = HeaderValue::from(body.len() + 100);
+        head.headers.insert(header::CONTENT_LENGTH, announced);
+    }
+    let end = async {
+        // What stands before has left by then.
+        tokio::time::sleep(BEFORE_THE_END).await;
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
+    };
+    let parts = stream::once(async { Ok(body) }).chain(stream::once(end));
+    Response::from_parts(head, Body::from_stream(parts))
 }
 
 fn too_large(request_id: &str) -> Reply {

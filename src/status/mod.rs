@@ -155,7 +155,7 @@ impl<'a> Status<'a> {
         let sends = self.ledger.batches().iter().flat_map(BatchRecord::sends);
         for send in sends.filter(|send| !send.withdrawn) {
             counts.sent += 1;
-            counts.accepted += u32::from(send.job().is_some());
+            counts.accepted += u32::from(matches!(send.answer, Some(SendAnswer::Accepted { .. })));
             counts.unanswered += u32::from(send.answer.is_none());
         }
         counts
@@ -221,7 +221,7 @@ fn waiting(record: &BatchRecord) -> Waiting {
     match last {
         Some(SendRecord { answer: None, .. }) => Waiting::Answer,
         Some(SendRecord {
-            answer: Some(SendAnswer::Accepted { .. }),
+            answer: Some(SendAnswer::Accepted { .. } | SendAnswer::AmbiguousWithJobs { .. }),
             end: None,
             ..
         }) => Waiting::Job,

@@ -175,7 +175,7 @@ fn half_way() -> Vec<Event> {
         settled(0, Outcome::Done(Proof::Job), 2),
         observed(1, 2),
         intended(1, 2),
-        accepted(1, "job-\u{1b}b"),
+        accepted(1, "job-b"),
         observed(2, 2),
         intended(2, 2),
         observed(3, 1),

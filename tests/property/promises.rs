@@ -12,7 +12,7 @@ use lightsout::bms::{
 use lightsout::diagnostic::{Diagnostic, Severity, SourceFile, to_text};
 use lightsout::event::Stamped;
 use lightsout::http::Response;
-use lightsout::ids::ServerId;
+use lightsout::ids::{JobId, ServerId};
 use lightsout::power::Action;
 use lightsout::untrusted::is_hidden;
 use lightsout::workflow::{Inputs, StopType};
@@ -154,6 +154,10 @@ fn of_action(action: Action, response: &Response) {
         // Somebody answered, so the request was sent.
         PowerAnswer::NotSent => panic!("{status} is an answer"),
         PowerAnswer::Ambiguous => {}
+        PowerAnswer::AmbiguousWithJobs(jobs) => {
+            let plain = |job: &JobId| job.as_str().bytes().all(JobId::can_hold);
+            assert!(jobs.as_slice().iter().all(plain));
+        }
         PowerAnswer::Throttled { .. }
         | PowerAnswer::Conflict(Conflict::There | Conflict::Other)
         | PowerAnswer::Credentials

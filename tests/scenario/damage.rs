@@ -115,11 +115,11 @@ fn a_newer_format_is_refused() {
         let (first, rest) = text.split_once('\n').unwrap();
         let record = first.split_once("\"record\":").unwrap().1;
         let record = record.strip_suffix('}').unwrap();
-        let newer = record.replace("lightsout/journal/v1", "lightsout/journal/v2");
+        let newer = record.replace("lightsout/journal/v2", "lightsout/journal/v3");
         assert_ne!(record, newer);
         *bytes = (line(&newer) + rest).into_bytes();
     });
-    refused(&stage, 2, "`lightsout/journal/v2`");
+    refused(&stage, 2, "`lightsout/journal/v3`");
 }
 
 #[test]

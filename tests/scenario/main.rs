@@ -39,6 +39,8 @@ mod inventories;
 mod last_look;
 mod locks;
 mod lost_answers;
+mod not_sent;
+mod odd_responses;
 mod odd_rows;
 mod overrides;
 mod pipelines;

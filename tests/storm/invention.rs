@@ -57,6 +57,14 @@ impl Invention {
     }
 }
 
+const ODD_BODIES: [&str; 5] = [
+    "too_long",
+    "no_last_chunk",
+    "byte_order_mark",
+    "trailing_byte",
+    "doubled_key",
+];
+
 /// A limit that no failures pass.
 pub(crate) const ALL_BORNE: &str = "100%";
 
@@ -160,8 +168,12 @@ fn rule(rng: &mut Rng, call: &str, kinds: &mut BTreeSet<String>) -> Value {
         "html",
         "hang",
         "broken_body",
+        // Of the requests that stop servers only.
+        "error_with_job",
+        "odd_body",
     ];
-    let fault = words[rng.usize(..words.len())];
+    let known = words.len() - if call == "stop" { 0 } else { 2 };
+    let fault = words[rng.usize(..known)];
     let mut rule = Map::new();
     rule.insert("fault".to_owned(), json!(fault));
     let accepted = call == "stop" && rng.bool();
@@ -181,11 +193,29 @@ fn rule(rng: &mut Rng, call: &str, kinds: &mut BTreeSet<String>) -> Value {
             kind = format!("{call} {status}");
             rule.insert("status".to_owned(), json!(status));
         }
+        "error_with_job" => {
+            let status = [302, 400, 401, 403, 404, 429, 500, 503][rng.usize(..8)];
+            rule.insert("status".to_owned(), json!(status));
+        }
+        "odd_body" => {
+            let form = ODD_BODIES[rng.usize(..ODD_BODIES.len())];
+            kind = format!("{call} {form}");
+            rule.insert("form".to_owned(), json!(form));
+        }
         _ => {}
     }
     if accepted && matches!(fault, "error" | "reset" | "html" | "hang") {
-        kind.push_str(" accepted");
-        rule.insert("accepted".to_owned(), json!(true));
+        // Late, but early enough to show within the grace time.
+        if rng.bool() {
+            kind.push_str(" accepted late");
+            rule.insert(
+                "accepted_after".to_owned(),
+                json!(format!("{}s", rng.u32(1..25))),
+            );
+        } else {
+            kind.push_str(" accepted");
+            rule.insert("accepted".to_owned(), json!(true));
+        }
     }
     match rng.u8(..3) {
         0 => rule.insert("first".to_owned(), json!(rng.u32(1..5))),

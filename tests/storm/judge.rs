@@ -2,11 +2,13 @@
 //!
 //! Invariant: a judgement names the seed, and the folder where everything can be looked at.
 
+use std::collections::BTreeMap;
 use std::fs;
 
-use lightsout::event::{Event, SendAnswer, Stamped};
-use lightsout::ids::ServerId;
+use lightsout::event::{Attempt, Event, Slots, Stamped};
+use lightsout::ids::{BatchIndex, JobId, ServerId};
 use lightsout::journal;
+use lightsout::outcome::Outcome;
 use lightsout::simulator::{PowerSeen, Stats};
 use serde_json::Value;
 
@@ -44,6 +46,7 @@ pub(crate) fn after(scene: &Scene, told: &Invocation<'_>) {
     assert!(!err.contains("panicked"), "{place}: {err}");
     assert!(!err.contains("internal error"), "{place}: {err}");
     pace::holds(scene, &events(scene), &place);
+    not_sent_is_true(&events(scene), &place);
     let Some(code) = code else { return };
     let report = report(scene).unwrap_or_else(|| panic!("{place}: no report\n{err}"));
     assert_eq!(report["exit_code"], *code, "{place}");
@@ -98,7 +101,8 @@ fn is_unknowable(scene: &Scene, stats: &Stats, server: ServerId) -> bool {
     let events = events(scene);
     let durable: Vec<&str> = events
         .iter()
-        .filter_map(|stamped| job(&stamped.event))
+        .flat_map(|stamped| jobs(&stamped.event))
+        .map(JobId::as_str)
         .collect();
     let accepted = |stop: &&PowerSeen| stop.job_id.is_some() && stop.servers.contains(&server);
     let mut stops: Vec<&PowerSeen> = stats.stops.iter().filter(accepted).collect();
@@ -137,25 +141,73 @@ pub(crate) fn in_the_end(seed: u64, scene: &Scene) -> (Value, Stats) {
     }
     let told = report["job_ids"].as_array().unwrap();
     let durable = events(scene);
-    let jobs = durable.iter().filter_map(|stamped| job(&stamped.event));
-    for job in jobs {
+    for job in durable.iter().flat_map(|stamped| jobs(&stamped.event)) {
         assert!(
-            told.iter().any(|told| told == job),
-            "{place}: job {job} is lost"
+            told.iter().any(|told| told == job.as_str()),
+            "{place}: job {} is lost",
+            job.as_str()
         );
     }
     (report, stats)
 }
 
-/// The job whose ID this event brought.
-fn job(event: &Event) -> Option<&str> {
+/// The jobs whose IDs this event brought.
+fn jobs(event: &Event) -> &[JobId] {
     let Event::SendAnswered { answer, .. } = event else {
-        return None;
+        return &[];
     };
-    let SendAnswer::Accepted { job } = answer else {
-        return None;
-    };
-    Some(job.as_str())
+    answer.jobs()
+}
+
+/// That the run never says `not_sent` of a server whose request was, or may have been, accepted.
+fn not_sent_is_true(events: &[Stamped], place: &str) {
+    let mut doubtful: BTreeMap<(BatchIndex, Attempt), Slots> = BTreeMap::new();
+    for Stamped { event, .. } in events {
+        match event {
+            Event::SendIntended {
+                batch,
+                attempt,
+                servers,
+            } => {
+                doubtful.insert((*batch, *attempt), servers.clone());
+            }
+            Event::SendWithdrawn { batch, attempt, .. } => {
+                doubtful.remove(&(*batch, *attempt));
+            }
+            Event::SendAnswered {
+                batch,
+                attempt,
+                answer,
+                ..
+            } if !answer.may_be_acceptance() => {
+                doubtful.remove(&(*batch, *attempt));
+            }
+            Event::Settled { batch, outcomes } => {
+                let not_sent = outcomes
+                    .iter()
+                    .filter(|(outcome, _)| matches!(outcome, Outcome::NotSent(_)));
+                for slot in not_sent.flat_map(|(_, slots)| slots.iter()) {
+                    let mut of_batch = doubtful.iter().filter(|((of, _), _)| of == batch);
+                    let sent = of_batch.find(|(_, servers)| servers.contains(slot));
+                    assert!(sent.is_none(), "{place}: not sent, though in {sent:?}");
+                }
+            }
+            Event::SendAnswered { .. }
+            | Event::Began { .. }
+            | Event::Resumed { .. }
+            | Event::WaveBegan { .. }
+            | Event::Soaking { .. }
+            | Event::StillRunning
+            | Event::Observed { .. }
+            | Event::Waiting { .. }
+            | Event::JobSeenRunning { .. }
+            | Event::JobEnded { .. }
+            | Event::GateAnswered { .. }
+            | Event::SendingStopped { .. }
+            | Event::Finished
+            | Event::ReportMisplaced => {}
+        }
+    }
 }
 
 /// Whether the latest run is over.

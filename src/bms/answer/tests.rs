@@ -214,13 +214,70 @@ fn a_success_with_a_job_is_accepted(#[case] status: u16, #[case] body: &str, #[c
 #[case(200, r#"{"error":{"code":"BMS.0039","message":"m"}}"#)]
 #[case(200, r#"{"error_code":"APIGW.0308","error_msg":"m"}"#)]
 #[case(302, r#"{"error_code":"BMS.0212","error_msg":"m"}"#)]
-#[case(302, r#"{"job_id":"7"}"#)]
-#[case(500, r#"{"job_id":"7"}"#)]
+#[case(200, r#"{"job_id":".."}"#)]
+#[case(200, r#"{"job_id":"a/b"}"#)]
+#[case(500, r#"{"job_id":"../x"}"#)]
 fn without_a_job_in_a_success_nothing_is_accepted_and_nothing_excluded(
     #[case] status: u16,
     #[case] body: &str,
 ) {
     assert_eq!(classify_power(STOP, &answered(status, body)).0, Ambiguous);
+}
+
+const JOB: &str = "70a599e0-31e7-49b7-b260-868f441e862b";
+
+fn with_jobs(ids: &[&str]) -> PowerAnswer {
+    let jobs = ids.iter().map(|id| id.parse().unwrap());
+    PowerAnswer::AmbiguousWithJobs(JobIds::new(jobs).unwrap())
+}
+
+#[test]
+fn a_response_that_names_a_job_is_at_least_ambiguous_whatever_its_status_and_code() {
+    for status in [
+        302, 307, 400, 401, 403, 404, 408, 409, 429, 500, 502, 503, 504,
+    ] {
+        for code in [
+            "BMS.0039",
+            "BMS.0212",
+            "APIGW.0301",
+            "APIGW.0308",
+            "BMS.0018",
+            "x",
+        ] {
+            let body = format!(r#"{{"error":{{"code":"{code}","message":"m"}},"job_id":"{JOB}"}}"#);
+            let (answer, evidence) = classify_power(STOP, &answered(status, &body));
+            assert_eq!(answer, with_jobs(&[JOB]), "{status} {code}");
+            assert_eq!(evidence.http_status, Some(status));
+        }
+    }
+}
+
+#[rstest]
+#[case::byte_order_mark("\u{feff}{\"job_id\":\"JOB\"}", &[JOB])]
+#[case::trailing_byte("{\"job_id\":\"JOB\"}\u{0}", &[JOB])]
+#[case::doubled(r#"{"job_id":"JOB","job_id":"JOB"}"#, &[JOB])]
+#[case::two(r#"{"job_id":"JOB","job_id":"job-2"}"#, &[JOB, "job-2"])]
+#[case::nested(r#"{"result":{"job_id":"JOB"}}"#, &[JOB])]
+#[case::one_beside(r#"{"job_id":"JOB","jobs":[{"job_id":"job-2"}]}"#, &[JOB, "job-2"])]
+#[case::beside_a_path(r#"{"job_id":"..","job_id":"JOB"}"#, &[JOB])]
+fn a_success_that_is_not_clear_names_its_jobs(#[case] body: &str, #[case] jobs: &[&str]) {
+    let (answer, evidence) = classify_power(STOP, &answered(200, &body.replace("JOB", JOB)));
+    assert_eq!(answer, with_jobs(jobs));
+    assert_eq!(evidence.code.as_deref(), Some("unexpected-body"));
+}
+
+#[test]
+fn a_part_of_a_response_names_its_job_too() {
+    let failure = Failure::Broken {
+        message: "m".to_owned(),
+    };
+    let part = |body: &str| answered(200, body).unwrap();
+    let (answer, evidence) = classify_part(&failure, &part(&format!("{{\"job_id\":\"{JOB}\"")));
+    assert_eq!(answer, with_jobs(&[JOB]));
+    assert_eq!(evidence.http_status, Some(200));
+    assert_eq!(evidence.code.as_deref(), Some("broken"));
+    let (answer, _) = classify_part(&failure, &part("{\"job_id\":\"70a5"));
+    assert_eq!(answer, Ambiguous);
 }
 
 #[test]

@@ -292,7 +292,7 @@ async fn jobs_pages_and_servers_are_read() {
     let job = r#"{"status":"RUNNING","entities":{"sub_jobs":""}}"#;
     let cloud = Cloud::answering([(200, job), (200, &list), (200, &single)]).await;
     let client = cloud.client(keys());
-    let job = client.job(&"a/b".parse().unwrap()).await.unwrap();
+    let job = client.job(&"a-b".parse().unwrap()).await.unwrap();
     assert!(!job.is_final());
     let page = client.list_page(1).await.unwrap();
     assert_eq!((page.listed, page.rows.len()), (1, 1));
@@ -300,7 +300,7 @@ async fn jobs_pages_and_servers_are_read() {
     assert_eq!(shown, page.rows[0]);
     assert_eq!(shown.state, StateClass::Off);
     let targets: Vec<String> = cloud.received().into_iter().map(|r| r.target).collect();
-    assert_eq!(targets[0], format!("/v1/{PROJECT}/jobs/a%2Fb"));
+    assert_eq!(targets[0], format!("/v1/{PROJECT}/jobs/a-b"));
     assert_eq!(
         targets[2],
         format!("/v1/{PROJECT}/baremetalservers/{SERVER}")

@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use rstest::rstest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -188,6 +189,55 @@ async fn a_broken_answer_is_a_broken_connection(#[case] answer: &str) {
             .unwrap_err();
         assert!(matches!(failure, Failure::Broken { .. }), "{failure:?}");
         message_of(&failure);
+    }
+}
+
+#[rstest]
+#[case::content_length_too_large(
+    "HTTP/1.1 200 OK\r\nX-Request-Id: r\r\nContent-Length: 100\r\n\r\n{\"job_id\":\"7\"}"
+)]
+#[case::last_chunk_missing(
+    "HTTP/1.1 200 OK\r\nX-Request-Id: r\r\nTransfer-Encoding: chunked\r\n\r\ne\r\n{\"job_id\":\"7\"}\r\n"
+)]
+#[tokio::test]
+async fn what_arrived_of_a_broken_answer_is_kept(#[case] answer: &str) {
+    let address = answering(answer).await;
+    let request = get(address, Connection::Fresh);
+    let Exchange { result, part } = transport(1).exchange(request).await;
+    assert!(matches!(result, Err(Failure::Broken { .. })), "{result:?}");
+    let part = part.unwrap();
+    assert_eq!(
+        (part.status, &part.body[..]),
+        (200, &b"{\"job_id\":\"7\"}"[..])
+    );
+    assert_eq!(part.header("x-request-id"), Some("r"));
+}
+
+#[tokio::test]
+async fn what_arrived_before_a_time_out_is_kept() {
+    let (address, _) = server(|mut stream| async move {
+        request_head(&mut stream).await;
+        let head = "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"job_id\":\"7\"}";
+        let _ = stream.write_all(head.as_bytes()).await;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let request = get(address, Connection::Fresh);
+    let Exchange { result, part } = transport(300).exchange(request).await;
+    assert!(
+        matches!(result, Err(Failure::TimedOut { .. })),
+        "{result:?}"
+    );
+    assert_eq!(&part.unwrap().body[..], b"{\"job_id\":\"7\"}");
+}
+
+#[tokio::test]
+async fn a_whole_answer_and_no_answer_have_no_part() {
+    let whole = answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+    let silent = answering("").await;
+    for address in [whole, silent] {
+        let request = get(address, Connection::Fresh);
+        assert!(transport(1).exchange(request).await.part.is_none());
     }
 }
 

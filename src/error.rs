@@ -24,7 +24,7 @@ use crate::run::NotNow;
 use crate::simulator::{FaultsError, SimulatorError};
 use crate::state::{StateError, Switch};
 use crate::undo::Refused;
-use crate::untrusted::{for_terminal, shorten};
+use crate::untrusted::{TYPED, for_terminal, shorten};
 
 /// Longest message of one error, in characters: some repeat what they found.
 const LONGEST: usize = 1000;
@@ -290,26 +290,26 @@ impl Error {
             Self::Report(_, error) => error.hint().into(),
             Self::NoSuchGroup(_, groups) => format!("its groups: {}", groups.join(", ")).into(),
             Self::PlanOfUndo(_) => {
-                "`lightsout undo RUN_ID` makes and runs the way back; an undo that was broken off is taken up by `lightsout resume`".into()
+                "undo the run itself, by its run ID; an interrupted undo is resumed by its own run ID".into()
             }
             Self::NoZone(_) => "give the offset, as in `2026-11-28T01:00:00+08:00`".into(),
             Self::NoListing => {
-                "`--locked` takes them from the committed plan; `lightsout plan FILE` looks for them".into()
+                format!("`--locked` takes them from the committed plan; `lightsout plan {TYPED}` looks for them").into()
             }
             Self::Listing(Unanswered::GaveUp(_)) => {
-                "try again later; `plan --inventory` works with a saved listing".into()
+                "try again later; `--inventory` plans with a saved listing".into()
             }
             Self::Listing(Unanswered::NotFound(_) | Unanswered::Refused(_)) => {
                 "check credentials, project and the permission `bms:servers:list`".into()
             }
-            Self::SavedListing(_, error) => error.hint().into(),
-            Self::OtherListing { .. } => {
-                "`lightsout inventory FILE --out LISTING` makes one for this workflow".into()
-            }
+            Self::SavedListing(..) | Self::OtherListing { .. } => format!(
+                "`lightsout inventory {TYPED}` prints one for this workflow, and `--out` writes it to a file"
+            )
+            .into(),
             Self::NotAListing(_) => "name another file for the listing".into(),
             Self::NotAPlan(_) => "name another file for the plan".into(),
             Self::NoCommittedPlan(_) | Self::NotCommitted { .. } | Self::OtherSelection(_) => {
-                "`lightsout plan FILE --write` makes it anew; have it reviewed and committed".into()
+                format!("`lightsout plan {TYPED} --write` makes it again; have it reviewed and committed").into()
             }
             Self::Forbidden(breaches) => match breaches.iter().find(|breach| breach.policy.is_some()) {
                 Some(_) => "take what is forbidden out of the workflow, or ask those who keep the policy".into(),
@@ -336,9 +336,7 @@ impl Error {
             Self::NoTerminal { command, .. } => {
                 format!("to run without confirmation: `{command}`").into()
             }
-            Self::NoUnfinished => {
-                "to look at a finished run again, name it: `lightsout settle RUN_ID`".into()
-            }
+            Self::NoUnfinished => "to look at a finished run again, give its run ID".into(),
             Self::SeveralUnfinished(_) => "name the one that you mean".into(),
             Self::AlreadyFinished(run) => {
                 format!("`lightsout settle {run}` looks at unknown outcomes again").into()
@@ -347,8 +345,8 @@ impl Error {
                 "nothing was read or sent, and journal and report are unchanged. Free disk space, then `lightsout {command} {run}`"
             )
             .into(),
-            Self::InterruptedBefore(_) => {
-                "the next run settles it first; so does `lightsout settle`".into()
+            Self::InterruptedBefore(run) => {
+                format!("the next run settles it first; so does `lightsout settle {run}`").into()
             }
             Self::Unsettled(run, _) => {
                 format!("see `lightsout status {run}`, then `lightsout settle {run}`").into()

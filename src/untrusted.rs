@@ -26,6 +26,20 @@ pub fn for_terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Stands in a hint for the workflow file and its variables, which only the command line knows. They are filled in as
+/// words [`for_shell`].
+pub const TYPED: &str = "{typed}";
+
+/// The word as a POSIX shell reads it back.
+pub fn for_shell(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        Cow::Borrowed(word)
+    } else {
+        Cow::Owned(format!("'{}'", word.replace('\'', r"'\''")))
+    }
+}
+
 /// The text as plain words inside a line or table cell of Markdown, on GitHub and on GitLab.
 ///
 /// Both look for mentions, references and links after Markdown's own escapes are gone. So what could
@@ -127,6 +141,16 @@ pub fn is_hidden(character: char) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn words_are_quoted_for_a_shell_where_needed() {
+        assert_eq!(
+            for_shell("workflows/weekly-stop.yaml"),
+            "workflows/weekly-stop.yaml"
+        );
+        assert_eq!(for_shell("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(for_shell(""), "''");
+    }
 
     #[test]
     fn harmless_text_is_shown_as_it_is() {

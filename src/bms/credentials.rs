@@ -44,6 +44,18 @@ pub enum CredentialsChoice {
     TokenFile(PathBuf),
 }
 
+impl fmt::Display for CredentialsChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // Not given: there is no word for it.
+            Self::Usual => Ok(()),
+            Self::Environment => f.write_str("env"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::TokenFile(path) => write!(f, "token-file:{}", path.display()),
+        }
+    }
+}
+
 impl FromStr for CredentialsChoice {
     type Err = &'static str;
 

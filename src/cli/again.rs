@@ -5,9 +5,12 @@
 
 use std::path::Path;
 
-use super::args::{LiftingFlags, NarrowingFlags, RunFlags, UndoFlags, VariableFlags};
+use super::args::{
+    CloudFlags, LiftingFlags, NarrowingFlags, RunFlags, UndoFlags, VariableFlags, Verb,
+};
 use super::{Invocation, binding};
 use crate::ids::RunId;
+use crate::untrusted::{TYPED, for_shell, for_terminal};
 
 /// The run that these flags ask for, without `--dry-run`, `--report` and the like.
 pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> String {
@@ -23,6 +26,7 @@ pub(super) fn run(invocation: &Invocation<'_>, flags: &RunFlags) -> String {
     }
     command.push_str(&narrowed(&flags.narrowing));
     command.push_str(&lifted(&flags.lifting));
+    command.push_str(&reached(&flags.cloud));
     under(invocation, command)
 }
 
@@ -42,7 +46,64 @@ pub(super) fn undo(invocation: &Invocation<'_>, run: &RunId, flags: &UndoFlags) 
         command.push_str(&with("--exclude", &path(file)));
     }
     command.push_str(&lifted(&flags.lifting));
+    command.push_str(&reached(&flags.cloud));
     under(invocation, command)
+}
+
+/// The workflow file of a command with its variables, as words for a shell; `None` if it has none.
+pub(super) fn typed(verb: &Verb) -> Option<String> {
+    let (file, variables) = match verb {
+        Verb::Render(flags) => (&flags.file, &flags.variables),
+        Verb::Plan(flags) => (&flags.file, &flags.variables),
+        Verb::Inventory(flags) => (&flags.file, &flags.variables),
+        Verb::Run(flags) => (flags.file.as_ref()?, &flags.variables),
+        Verb::Doctor(flags) => (&flags.file, &flags.variables),
+        Verb::Window(flags) => (&flags.file, &flags.variables),
+        Verb::Rehearse(flags) => (&flags.file, &flags.variables),
+        Verb::Validate(_)
+        | Verb::Resume(_)
+        | Verb::Settle(_)
+        | Verb::Status(_)
+        | Verb::Report(_)
+        | Verb::Undo(_)
+        | Verb::Halt(_)
+        | Verb::Simulate(_)
+        | Verb::Schema(_)
+        | Verb::Completions(_) => return None,
+    };
+    Some(words(file, variables))
+}
+
+/// Another command on the workflow of this invocation.
+pub(super) fn of_typed(invocation: &Invocation<'_>, verb: &str) -> Option<String> {
+    let typed = invocation.typed.as_ref()?;
+    Some(under(invocation, format!("lightsout {verb} {typed}")))
+}
+
+/// A message with the workflow of this invocation, and its state folder, in the commands of the hint. Without a
+/// workflow, a hint that needs one is left out.
+pub(super) fn filled(invocation: &Invocation<'_>, message: &str) -> String {
+    let mut text = message.to_owned();
+    if text.contains(TYPED) {
+        text = match &invocation.typed {
+            Some(typed) => text.replace(TYPED, &for_terminal(typed)),
+            None => text
+                .split("\n  hint: ")
+                .next()
+                .unwrap_or_default()
+                .to_owned(),
+        };
+    }
+    match &invocation.general.state_dir {
+        Some(folder) if !text.contains("--state-dir") => {
+            let folder = with("--state-dir", &path(folder));
+            text.replace(
+                "`lightsout ",
+                &format!("`lightsout{} ", for_terminal(&folder)),
+            )
+        }
+        Some(_) | None => text,
+    }
 }
 
 /// The run of a workflow file with these variables.
@@ -55,7 +116,12 @@ pub(super) fn of_file(
 }
 
 fn of_variables(file: &Path, variables: &VariableFlags) -> String {
-    let mut command = format!("lightsout run {}", quoted(&path(file)));
+    format!("lightsout run {}", words(file, variables))
+}
+
+/// A workflow file with these variables.
+fn words(file: &Path, variables: &VariableFlags) -> String {
+    let mut command = operand(file);
     for file in &variables.vars_file {
         command.push_str(&with("--vars-file", &path(file)));
     }
@@ -79,32 +145,46 @@ fn lifted(flags: &LiftingFlags) -> String {
     reason.map_or_else(String::new, |reason| with("--override", reason))
 }
 
-/// With the policy that the command line adds; those of machine and environment apply again by themselves.
-fn under(invocation: &Invocation<'_>, command: String) -> String {
-    match &invocation.general.policy {
-        Some(policy) => command + &with("--policy", &path(policy)),
-        None => command,
+/// With the policy and the state folder that the command line names; those of machine and environment apply again by
+/// themselves.
+fn under(invocation: &Invocation<'_>, mut command: String) -> String {
+    if let Some(policy) = &invocation.general.policy {
+        command.push_str(&with("--policy", &path(policy)));
+    }
+    if let Some(folder) = &invocation.general.state_dir {
+        command.push_str(&with("--state-dir", &path(folder)));
+    }
+    command
+}
+
+/// With where credentials and certificates come from.
+fn reached(flags: &CloudFlags) -> String {
+    let credentials = flags.credentials.iter();
+    let credentials = credentials.map(|choice| with("--credentials", &choice.to_string()));
+    let ca_file = flags
+        .ca_file
+        .iter()
+        .map(|file| with("--ca-file", &path(file)));
+    credentials.chain(ca_file).collect()
+}
+
+/// A file as an argument of its own: one that looks like a flag is named by its folder, too.
+fn operand(file: &Path) -> String {
+    let text = path(file);
+    match text.starts_with('-') {
+        true => for_shell(&format!("./{text}")).into_owned(),
+        false => for_shell(&text).into_owned(),
     }
 }
 
 /// A flag and its value, after a space. A value that looks like a flag is bound to its own.
 fn with(flag: &str, value: &str) -> String {
     let between = if value.starts_with('-') { '=' } else { ' ' };
-    format!(" {flag}{between}{}", quoted(value))
+    format!(" {flag}{between}{}", for_shell(value))
 }
 
 fn path(path: &Path) -> String {
     path.display().to_string()
-}
-
-/// The word as a shell reads it back.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]
@@ -112,13 +192,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_quoted_for_a_shell_where_needed() {
-        assert_eq!(
-            quoted("workflows/weekly-stop.yaml"),
-            "workflows/weekly-stop.yaml"
-        );
-        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
-        assert_eq!(quoted(""), "''");
+    fn a_file_that_looks_like_a_flag_stays_a_file() {
+        assert_eq!(operand(Path::new("-x.yaml")), "./-x.yaml");
+        assert_eq!(operand(Path::new("w/a b;c.yaml")), "'w/a b;c.yaml'");
     }
 
     #[test]

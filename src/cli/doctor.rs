@@ -10,7 +10,8 @@ use super::calendar::{calendar, freeze_files};
 use super::cloud::Account;
 use super::policies::InForce;
 use super::{
-    Invocation, binding, cloud, print, print_json, runtime, selecting, settings, sources, tell,
+    Invocation, again, binding, cloud, print, print_json, runtime, selecting, settings, sources,
+    tell,
 };
 use crate::bms::{Client, Credentials, Page, Probe, Probed, parse_page};
 use crate::clock::Clock;
@@ -22,6 +23,7 @@ use crate::plan::Plan;
 use crate::policy::{Approval, Untagged};
 use crate::run::{NotNow, Told};
 use crate::state::{Switch, can_be_used, is_on_network};
+use crate::untrusted::TYPED;
 use crate::window::Calendar;
 
 /// A job that no cloud has: whether jobs may be asked for shows by what is said of it.
@@ -33,6 +35,12 @@ pub(super) fn doctor(invocation: &Invocation<'_>, flags: &DoctorFlags) -> Result
         checks: Vec::new(),
     };
     look(invocation, flags, &mut checkup.checks)?;
+    for check in &mut checkup.checks {
+        check.hint = check
+            .hint
+            .take()
+            .map(|hint| again::filled(invocation, &hint));
+    }
     match flags.format {
         AccountFormat::Text => print(&invocation.printer, checkup.to_text().as_bytes())?,
         AccountFormat::Json => print_json(&invocation.printer, &checkup.to_json())?,
@@ -50,7 +58,7 @@ fn look(
         Ok(made) => made,
         Err(error) => {
             if matches!(error, Error::Findings(..)) {
-                tell(&invocation.printer, &error);
+                tell(invocation, &error);
             }
             checks.push(failed("workflow", &error));
             checks.push(Check::skipped(
@@ -134,7 +142,7 @@ fn forbidden(
         Ok(in_force) => in_force,
         Err(error) => {
             if matches!(error, Error::Findings(..)) {
-                tell(&invocation.printer, &error);
+                tell(invocation, &error);
             }
             checks.push(failed("policy", &error));
             return None;
@@ -208,9 +216,9 @@ fn committed(file: &Path, plan: &Plan) -> Check {
                 "`{}` is not that of the workflow: `run --locked` would end with 22",
                 path.display()
             );
-            Check::warning(NAME, message).with_hint(
-                "`lightsout plan FILE --write` makes it anew; have it reviewed and committed",
-            )
+            Check::warning(NAME, message).with_hint(format!(
+                "`lightsout plan {TYPED} --write` makes it again; have it reviewed and committed"
+            ))
         }
     }
 }

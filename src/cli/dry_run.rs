@@ -7,14 +7,14 @@ use super::cloud::Account;
 use super::fresh::Wish;
 use super::policies::{self, InForce};
 use super::timing::{self, Timing, Turn};
-use super::{Invocation, cloud, internal, narrowing, runtime};
+use super::{Invocation, again, cloud, internal, narrowing, runtime};
 use crate::clock::Latest;
 use crate::error::Error;
 use crate::event::{Launch, Mode, Permit};
 use crate::exit::Exit;
 use crate::ids::RunId;
 use crate::ledger::Ledger;
-use crate::plan::{self, Judgement};
+use crate::plan::{self, Judgement, NextCommands};
 use crate::report::{Kept, Report, RunFacts, summary};
 use crate::run::{self, Recorder};
 use crate::state::ReportPlace;
@@ -31,7 +31,11 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
         Ok(in_force) => in_force.judge(plan),
         Err(_) => Judgement::of(plan),
     };
-    let shown = plan::to_text(plan, &judgement);
+    let commands = NextCommands {
+        rehearse: again::of_typed(invocation, "rehearse"),
+        run: wish.told.again.clone(),
+    };
+    let shown = plan::to_text(plan, &judgement, &commands);
     invocation.printer.note(shown.trim_end_matches('\n'));
     let clock = cloud::clock(invocation, &Account::of_plan(plan))?;
     let (permit, not_now) = match &in_force {

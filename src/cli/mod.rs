@@ -74,6 +74,8 @@ struct Invocation<'a> {
     clock: OnceCell<Clock>,
     /// What ends it on a signal, as long as no run listens.
     early: EarlySignals,
+    /// The workflow file with its variables, as words for a shell, if the command has one.
+    typed: Option<String>,
 }
 
 /// Does what the arguments ask for, and says how the process ends.
@@ -89,9 +91,10 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings
         general: arguments.general,
         around,
         clock: OnceCell::new(),
+        typed: again::typed(&arguments.verb),
     };
     dispatch(&invocation, arguments.verb).unwrap_or_else(|error| {
-        tell(&invocation.printer, &error);
+        tell(&invocation, &error);
         error.exit()
     })
 }
@@ -186,7 +189,8 @@ fn internal(what: &'static str, error: impl std::error::Error + Send + Sync + 's
     Error::Internal(what, Box::new(error))
 }
 
-fn tell(printer: &Printer, error: &Error) {
+fn tell(invocation: &Invocation<'_>, error: &Error) {
+    let printer = &invocation.printer;
     if let Error::Findings(_, findings) = error {
         let text = to_text(findings, printer.voice().colour_err);
         printer.problem(text.trim_end_matches('\n'));
@@ -198,5 +202,5 @@ fn tell(printer: &Printer, error: &Error) {
             printer.problem(for_terminal(line).as_ref());
         }
     }
-    printer.problem(error.explain());
+    printer.problem(again::filled(invocation, &error.explain()));
 }

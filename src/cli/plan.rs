@@ -6,11 +6,11 @@
 use super::args::{PlanFlags, PlanFormat};
 use super::policies::{self, InForce};
 use super::selecting::{Made, Source};
-use super::{Invocation, binding, live, selecting, sources};
+use super::{Invocation, again, binding, live, selecting, sources};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::outlook::Outlook;
-use crate::plan::{self, Judgement, Plan};
+use crate::plan::{self, Judgement, NextCommands, Plan};
 use crate::policy::Approval;
 use crate::state;
 
@@ -58,7 +58,7 @@ pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exi
     } else if flags.live {
         let seen = live::read(invocation, &flags.cloud, &made, connected)?;
         let outlook = Outlook::of(&made, &seen);
-        show_live(invocation, flags.format, &outlook, (&made, &judgement))?;
+        show_live(invocation, flags, &outlook, (&made, &judgement))?;
         Exit::Success
     } else {
         show(invocation, flags, (&made, &judgement))?;
@@ -69,14 +69,23 @@ pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exi
     Ok(compared)
 }
 
+/// What can be typed after a plan.
+fn next(invocation: &Invocation<'_>, flags: &PlanFlags) -> NextCommands {
+    NextCommands {
+        rehearse: again::of_typed(invocation, "rehearse"),
+        run: again::of_file(invocation, &flags.file, &flags.variables),
+    }
+}
+
 fn show(
     invocation: &Invocation<'_>,
     flags: &PlanFlags,
     (made, judgement): (&Plan, &Judgement),
 ) -> Result<(), Error> {
+    let next = next(invocation, flags);
     let printed = invocation.printer.data(|out| match flags.format {
         _ if flags.requests => plan::write_requests(made, out),
-        PlanFormat::Text => out.write_all(plan::to_text(made, judgement).as_bytes()),
+        PlanFormat::Text => out.write_all(plan::to_text(made, judgement, &next).as_bytes()),
         PlanFormat::Json => plan::write_json(made, out),
         PlanFormat::Md => out.write_all(plan::to_markdown(made, None, judgement).as_bytes()),
     });
@@ -85,13 +94,14 @@ fn show(
 
 fn show_live(
     invocation: &Invocation<'_>,
-    format: PlanFormat,
+    flags: &PlanFlags,
     outlook: &Outlook<'_>,
     (made, judgement): (&Plan, &Judgement),
 ) -> Result<(), Error> {
-    let printed = invocation.printer.data(|out| match format {
+    let next = next(invocation, flags);
+    let printed = invocation.printer.data(|out| match flags.format {
         PlanFormat::Text => {
-            let plan = plan::to_text(made, judgement);
+            let plan = plan::to_text(made, judgement, &next);
             write!(out, "{plan}\n{}", outlook.to_text())
         }
         PlanFormat::Json => outlook.write_json(out),

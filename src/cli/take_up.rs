@@ -171,11 +171,11 @@ fn ruled(
         Some(Error::Halted(_)) => Ok((Some(StopCause::Halted), rulings)),
         Some(error @ Error::InterruptedReading) => Err(error),
         Some(error @ Error::NotNow(_)) => {
-            tell(&invocation.printer, &error);
+            tell(invocation, &error);
             Ok((Some(StopCause::Frozen), rulings))
         }
         Some(error) => {
-            tell(&invocation.printer, &error);
+            tell(invocation, &error);
             Ok((Some(StopCause::Policy), rulings))
         }
     }

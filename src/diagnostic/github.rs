@@ -34,7 +34,7 @@ pub fn to_github(findings: &[Diagnostic]) -> String {
             let _ = writeln!(
                 text,
                 "::notice title=lightsout::{more} more {noun}{plural} not annotated here%0A\
-                 `lightsout validate` without `--format github` shows all"
+                 without `--format github`, all are shown"
             );
         }
     }

@@ -55,7 +55,7 @@ fn rule(code: &str) -> Value {
         "id": code,
         "shortDescription": { "text": words },
         "fullDescription": { "text": format!("{words}, in a workflow of lightsout or a file that it names") },
-        "help": { "text": "`lightsout validate FILE` shows the line and what to do" },
+        "help": { "text": "without `--format sarif`, the line is shown and what to do" },
     })
 }
 

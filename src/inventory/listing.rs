@@ -50,13 +50,6 @@ pub enum ListingError {
     Repeated(ServerId),
 }
 
-impl ListingError {
-    /// What to do about it.
-    pub fn hint(&self) -> &'static str {
-        "`lightsout inventory FILE --out LISTING` makes it anew"
-    }
-}
-
 #[derive(Deserialize)]
 struct Head {
     schema: String,

@@ -58,17 +58,15 @@ impl PlanError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Unreadable(_) => {
-                "give a file that `lightsout plan FILE --format json` has written, unchanged"
-            }
+            Self::Unreadable(_) => "give a plan that lightsout has written, unchanged",
             Self::Format { .. } | Self::Action(_) => {
-                "use the version of lightsout that wrote the plan, or make the plan anew with `lightsout plan`"
+                "use the version of lightsout that wrote the plan, or make the plan again from its workflow"
             }
             Self::Count { .. }
             | Self::Shape(_)
             | Self::RepeatedServer { .. }
             | Self::DigestMismatch { .. } => {
-                "the plan was changed after it was made; change the workflow instead and make the plan anew with `lightsout plan`"
+                "the plan was changed after it was made; change the workflow instead and make the plan again"
             }
         }
     }

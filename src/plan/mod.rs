@@ -36,7 +36,7 @@ pub use model::{
 };
 pub use requests::{PlannedRequest, requests, write_requests};
 pub use reverse::reverse;
-pub use text::to_text;
+pub use text::{NextCommands, to_text};
 pub use written::write_json;
 
 /// The format that [`write_json`] writes and [`load()`] reads.

@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn a_way_back_reads_as_this() {
         let back = back(&[0, 2, 7, 13]);
-        insta::assert_snapshot!(to_text(&back, &Judgement::of(&back)));
+        insta::assert_snapshot!(to_text(&back, &Judgement::of(&back), &sample::commands()));
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 //!
 //! Owns test data only. Invariant: two calls with the same arguments give the same plan.
 
+use super::text::NextCommands;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -140,4 +141,12 @@ pub(crate) fn fleet() -> Plan {
     ];
     let names = BTreeMap::from([(server(0), "机房-canary".to_owned())]);
     expand(&workflow(), Targets::for_tests(groups, names))
+}
+
+/// The commands that follow a plan of `weekly-stop.yaml`.
+pub(crate) fn commands() -> NextCommands {
+    NextCommands {
+        rehearse: Some("lightsout rehearse weekly-stop.yaml".to_owned()),
+        run: "lightsout run weekly-stop.yaml".to_owned(),
+    }
 }

@@ -25,15 +25,28 @@ const NAME: usize = 40;
 /// Where the servers' IDs stand among the ends of groups.
 const ID_COLUMN: usize = 2;
 
+/// The commands that can follow a plan, as they can be pasted into a shell.
+#[derive(Debug, Clone)]
+pub struct NextCommands {
+    /// Rehearses the same; `None` if only the plan is known, and not its workflow.
+    pub rehearse: Option<String>,
+    /// Runs the same.
+    pub run: String,
+}
+
 /// The plan for people: what is stopped, in which order, under which limits, and what to do next.
-pub fn to_text(plan: &Plan, judgement: &Judgement) -> String {
+pub fn to_text(plan: &Plan, judgement: &Judgement, commands: &NextCommands) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
-    let _ = write_text(&mut text, plan, judgement);
+    let _ = write_text(&mut text, plan, (judgement, commands));
     text
 }
 
-fn write_text(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt::Result {
+fn write_text(
+    out: &mut String,
+    plan: &Plan,
+    (judgement, commands): (&Judgement, &NextCommands),
+) -> std::fmt::Result {
     head(out, plan)?;
     groups(out, plan)?;
     waves(out, plan)?;
@@ -57,7 +70,7 @@ fn write_text(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt:
         let (code, message) = (for_terminal(&warning.code), for_terminal(&warning.message));
         wrapped(out, &format!("{code}: {message}"))?;
     }
-    writeln!(out, "\n{}", next(plan, judgement))
+    writeln!(out, "\n{}", next(plan, judgement, commands))
 }
 
 fn head(out: &mut String, plan: &Plan) -> std::fmt::Result {
@@ -272,8 +285,7 @@ fn wrapped(out: &mut String, sentence: &str) -> std::fmt::Result {
     writeln!(out, "{indent}{line}")
 }
 
-fn next(plan: &Plan, judgement: &Judgement) -> String {
-    let file = for_terminal(&plan.workflow.file);
+fn next(plan: &Plan, judgement: &Judgement, commands: &NextCommands) -> String {
     if judgement.is_breached() {
         "next: a run would refuse this plan; see what is BREACHED".to_owned()
     } else if plan.batches.is_empty() {
@@ -281,9 +293,12 @@ fn next(plan: &Plan, judgement: &Judgement) -> String {
     } else if plan.action == Action::Start {
         "next: the same without `--dry-run` gives the power back".to_owned()
     } else {
-        format!(
-            "next: `lightsout rehearse {file}` tries it out,\n      `lightsout run {file}` cuts the power"
-        )
+        let rehearse = commands.rehearse.as_ref();
+        let rehearse = rehearse.map_or_else(String::new, |command| {
+            format!("`{}` tries it out,\n      ", for_terminal(command))
+        });
+        let run = for_terminal(&commands.run);
+        format!("next: {rehearse}`{run}` cuts the power")
     }
 }
 
@@ -300,7 +315,7 @@ mod tests {
     use crate::plan::sample::{self, group, server};
 
     fn shown(plan: &Plan) -> String {
-        to_text(plan, &Judgement::of(plan))
+        to_text(plan, &Judgement::of(plan), &sample::commands())
     }
 
     #[test]

@@ -318,8 +318,7 @@ impl<'a> Judge<'a> {
                 self.whole(judgement, "require.locked", None)
             }
             (Requirement::Locked, Approval::Other) => {
-                let wrong =
-                    "it is required: run the committed plan with `run FILE --locked`".to_owned();
+                let wrong = "it is required: run the committed plan with `--locked`".to_owned();
                 self.whole(judgement, "require.locked", Some(wrong));
             }
         }

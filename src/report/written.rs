@@ -46,7 +46,7 @@ impl ReportError {
             }
             Self::Newer(_) => "use the version of lightsout that wrote it, or a newer one",
             Self::Contradiction(_) => {
-                "the file was changed; `lightsout report RUN_ID` makes it again from the journal"
+                "the file was changed; give the run ID instead, to make the report again from the journal"
             }
         }
     }

@@ -159,7 +159,7 @@ impl NotNow {
                 lifted.into()
             }
             Self::Closed { .. } | Self::PastCutoff { .. } | Self::Frozen { .. } => {
-                format!("`run --wait` waits for it to open; {lifted}").into()
+                format!("`--wait` waits for it to open; {lifted}").into()
             }
             Self::Unread(_) => format!("mend the file; {lifted}").into(),
         }

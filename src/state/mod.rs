@@ -120,7 +120,7 @@ impl StateError {
             Self::Folder(..) => "check who may write there, or choose another with `--state-dir`",
             Self::Write(..) => "check who may write there and that the disk is not full",
             Self::Read(..) => "check who may read there",
-            Self::NoRun(_) => "`lightsout status` tells of the last run; check `--state-dir`",
+            Self::NoRun(_) => "check the run ID and `--state-dir`",
             Self::NoRuns(_) => "check `--state-dir` and `LIGHTSOUT_STATE_DIR`",
             Self::Plan(_, error) => error.hint(),
             Self::Journal(_, error) => error.hint(),
@@ -132,7 +132,9 @@ impl StateError {
                  see `lightsout status`, and then `lightsout resume`"
             }
             Self::Lock(..) => "check who may write there",
-            Self::Locked(_) => "wait for it, or ask it to end with `lightsout halt`",
+            Self::Locked(_) => {
+                "wait for it, or stop it: `lightsout halt --reason 'another run must begin'`"
+            }
             Self::Occupied(_) => {
                 "a report never replaces a file: name another, for example with `{{ run.id }}` in the workflow's `report`"
             }

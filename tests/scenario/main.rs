@@ -43,6 +43,7 @@ mod not_sent;
 mod odd_responses;
 mod odd_rows;
 mod overrides;
+mod pasted;
 mod pipelines;
 mod policy;
 mod porter;

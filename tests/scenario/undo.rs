@@ -415,7 +415,7 @@ fn the_plan_of_an_undo_is_not_run_by_itself() {
     let refused = stage.run(&line).with_code(22);
     refused.saying(&[
         "starts servers: it is that of an undo",
-        "lightsout undo RUN_ID",
+        "undo the run itself",
     ]);
     assert_eq!(stage.stats().started, once(&ids(2)));
 }

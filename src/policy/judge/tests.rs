@@ -265,7 +265,7 @@ fn every_name_of_a_server_counts() {
 )]
 #[case(
     "require: [locked]",
-    Some("it is required: run the committed plan with `run FILE --locked`")
+    Some("it is required: run the committed plan with `--locked`")
 )]
 fn each_rule_about_the_whole_plan(#[case] rules: &str, #[case] expected: Option<&str>) {
     let (words, against) = shown(rules, None);

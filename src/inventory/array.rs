@@ -1,59 +1,87 @@
-//! The `.json` format: an array of IDs, or of objects that hold an ID.
+//! The `.json` format: a list of IDs, or of objects that hold an ID.
 //!
-//! Owns this format only. The array is walked element by element, so that each has a place. Invariant:
-//! a member that is there twice in one object is an error, never a silent choice.
+//! Owns what an element means; `elements` walks them. Invariant: a member that is there twice in one object is an
+//! error, never a silent choice, and a number is compared as it is written.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::elements::{Broken, Elements, Remedy};
+use super::filter::Filter;
 use super::library::Loaded;
 use super::reading::{Entry, Reading, Sink, invalid_id, missing_column, nearest};
+use super::{export, json_text};
 use crate::diagnostic::Diagnostic;
 
 /// Member that holds the name where the workflow names none.
 const NAME: &str = "name";
 
 pub(super) fn read<'t>(loaded: &'t Loaded, reading: Reading<'_>, sink: &mut Sink<'_, 't>) {
-    let mut elements = Elements::new(loaded.text());
+    let mut elements = match Elements::open(loaded.text()) {
+        Ok(elements) => elements,
+        Err(broken) => return sink.findings.add(|| not_a_list(loaded, &broken)),
+    };
     let mut asked = Asked::of(reading);
+    let mut filter = Filter::of(reading);
     loop {
         match elements.next() {
             Ok(Some((bytes, element))) => {
                 asked.see(&element, &bytes);
-                take(bytes, element, (loaded, reading), sink);
+                let row = Row {
+                    loaded,
+                    bytes,
+                    path: elements.path(),
+                };
+                take(row, element, (reading, &mut filter), sink);
             }
             Ok(None) => break,
             Err(broken) => {
-                let place = |bytes| loaded.place(bytes);
-                sink.findings.add(|| {
-                    Diagnostic::error("invalid-json", broken.message.clone())
-                        .at(place(broken.at..broken.at + 1))
-                });
+                sink.findings.add(|| not_a_list(loaded, &broken));
                 if !elements.skip(broken.element) {
                     return;
                 }
             }
         }
     }
+    sink.misses.extend(filter.misses());
     asked.report(loaded, sink);
 }
 
-fn take<'t>(
+/// One element, as it stands in the file.
+struct Row<'t> {
+    loaded: &'t Loaded,
     bytes: Range<usize>,
+    /// What `jq` calls the elements of the file.
+    path: (&'static str, &'static str),
+}
+
+fn not_a_list(loaded: &Loaded, broken: &Broken) -> Diagnostic {
+    let place = loaded.place(broken.at..broken.at + 1);
+    let error = Diagnostic::error("invalid-json", broken.message.clone()).at(place);
+    match broken.remedy {
+        Some(Remedy::Program(program)) => error.with_hint(export::command(loaded.name(), program)),
+        Some(Remedy::AllPages) => error
+            .with_hint("export the whole listing, with all of its pages, and put them together"),
+        None => error,
+    }
+}
+
+fn take<'t>(
+    row: Row<'t>,
     element: Element<'t>,
-    (loaded, reading): (&'t Loaded, Reading<'_>),
+    (reading, filter): (Reading<'_>, &mut Filter<'_>),
     sink: &mut Sink<'_, 't>,
 ) {
-    let (text, name, value) = match element.parts(reading) {
+    let (text, name, value) = match element.parts(reading, filter, &row) {
         Ok(Some(parts)) => parts,
         Ok(None) => return,
-        Err(error) => return sink.findings.add(|| error.at(loaded.place(bytes))),
+        Err(error) => return sink.findings.add(|| error.at(row.loaded.place(row.bytes))),
     };
-    let bytes = id_bytes(loaded.text(), bytes, &text);
+    let bytes = id_bytes(row.loaded.text(), row.bytes, &text);
     match text.trim().parse() {
         Ok(server) => (sink.entry)(Entry {
             server,
@@ -61,7 +89,9 @@ fn take<'t>(
             name,
             value,
         }),
-        Err(why) => sink.findings.add(|| invalid_id(loaded, bytes, &text, &why)),
+        Err(why) => sink
+            .findings
+            .add(|| invalid_id(row.loaded, bytes, &text, &why)),
     }
 }
 
@@ -73,15 +103,20 @@ fn id_bytes(text: &str, element: Range<usize>, id: &str) -> Range<usize> {
     }
 }
 
-fn no_id(object: &Object, member: &str) -> Diagnostic {
+fn no_id(object: &Object, member: &str, row: &Row<'_>) -> Diagnostic {
     let error = Diagnostic::error(
         "unknown-column",
         format!("the entry has no ID: there is no member `{member}` with a text"),
     );
     let known: Vec<&str> = object.0.iter().map(|(name, _)| name.as_str()).collect();
     match nearest(member, &known) {
-        Some(near) if near != member => error.with_hint(format!("did you mean `{near}`?")),
-        Some(_) | None => error,
+        Some(near) if near != member => error.with_hint(format!(
+            "did you mean `{near}`? if so, say `column: {near}`"
+        )),
+        Some(_) | None => match export::advice(row.loaded.name(), &object.0, member, row.path) {
+            Some(advice) => error.with_hint(advice),
+            None => error,
+        },
     }
 }
 
@@ -133,7 +168,12 @@ type Parts<'t> = (Cow<'t, str>, Option<Cow<'t, str>>, Option<Cow<'t, str>>);
 
 impl<'t> Element<'t> {
     /// What the reading asks for; `None` if it leaves the element out. An error has no place yet.
-    fn parts(self, reading: Reading<'_>) -> Result<Option<Parts<'t>>, Box<Diagnostic>> {
+    fn parts(
+        self,
+        reading: Reading<'_>,
+        filter: &mut Filter<'_>,
+        row: &Row<'t>,
+    ) -> Result<Option<Parts<'t>>, Box<Diagnostic>> {
         let object = match self {
             Self::Object(object) => object,
             Self::Id(text) if reading.further_columns().next().is_none() => {
@@ -144,15 +184,18 @@ impl<'t> Element<'t> {
                 return Err(Box::new(Diagnostic::error("unknown-column", message)));
             }
         };
-        if !object.admitted(reading) {
+        if !filter.admits(|_, member| object.text(member, row)) {
             return Ok(None);
         }
-        let Some(text) = object.text(reading.id_column()) else {
-            return Err(Box::new(no_id(&object, reading.id_column())));
+        let Some(text) = object.text(reading.id_column(), row) else {
+            return Err(Box::new(no_id(&object, reading.id_column(), row)));
         };
         let name = reading.inventory.name_column.as_deref().unwrap_or(NAME);
-        let name = object.text(name).filter(|name| !name.is_empty());
-        let value = reading.split_by.and_then(|member| object.text(member));
+        let name = object.text(name, row).filter(|name| !name.is_empty());
+        let value = reading
+            .split_by
+            .and_then(|member| object.text(member, row))
+            .map(|value| Cow::Owned(value.trim().to_owned()));
         Ok(Some((text, name, value)))
     }
 }
@@ -160,18 +203,14 @@ impl<'t> Element<'t> {
 struct Object(Vec<(String, Value)>);
 
 impl Object {
-    fn admitted(&self, reading: Reading<'_>) -> bool {
-        let matching = &reading.inventory.matching;
-        matching
-            .iter()
-            .all(|(member, value)| self.text(member).as_deref() == Some(value.as_str()))
-    }
-
-    /// The text of a member that is a string, number or boolean.
-    fn text(&self, member: &str) -> Option<Cow<'static, str>> {
+    /// The text of a member that is a string, number or boolean; a number as it is written.
+    fn text(&self, member: &str, row: &Row<'_>) -> Option<Cow<'static, str>> {
         match &self.0.iter().find(|(name, _)| name == member)?.1 {
             Value::String(text) => Some(Cow::Owned(text.clone())),
-            Value::Number(number) => Some(Cow::Owned(number.to_string())),
+            Value::Number(_) => {
+                let written = json_text::member(row.loaded.text(), row.bytes.start, member)?;
+                Some(Cow::Owned(written.to_owned()))
+            }
             Value::Bool(truth) => Some(Cow::Owned(truth.to_string())),
             Value::Null | Value::Array(_) | Value::Object(_) => None,
         }
@@ -213,130 +252,5 @@ impl<'de> Visitor<'de> for ElementVisitor {
             members.push((name, value));
         }
         Ok(Element::Object(Object(members)))
-    }
-}
-
-/// A stretch of the text that is not as it should be.
-struct Broken {
-    message: String,
-    at: usize,
-    /// Start of the element that is well-formed but of the wrong kind, if it is that.
-    element: Option<usize>,
-}
-
-/// Walks the elements of the outer array.
-struct Elements<'t> {
-    text: &'t str,
-    at: usize,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    Begin,
-    Inside,
-    End,
-}
-
-impl<'t> Elements<'t> {
-    fn new(text: &'t str) -> Self {
-        Self {
-            text,
-            at: 0,
-            state: State::Begin,
-        }
-    }
-
-    fn next(&mut self) -> Result<Option<(Range<usize>, Element<'t>)>, Broken> {
-        match (self.state, self.peek()) {
-            (State::Begin, Some(b'[')) => {
-                self.at += 1;
-                if self.peek() == Some(b']') {
-                    return self.end();
-                }
-            }
-            (State::Begin, _) => return Err(self.unexpected("an array of server IDs is expected")),
-            (State::Inside, Some(b',')) => self.at += 1,
-            (State::Inside, Some(b']')) => return self.end(),
-            (State::Inside, _) => return Err(self.unexpected("`,` or `]` is expected")),
-            (State::End, _) => return Ok(None),
-        }
-        self.peek();
-        self.state = State::Inside;
-        self.element().map(Some)
-    }
-
-    fn element(&mut self) -> Result<(Range<usize>, Element<'t>), Broken> {
-        let start = self.at;
-        let rest = serde_json::Deserializer::from_str(&self.text[start..]);
-        let mut elements = rest.into_iter::<Element<'t>>();
-        match elements.next() {
-            Some(Ok(element)) => {
-                self.at = start + elements.byte_offset();
-                Ok((start..self.at, element))
-            }
-            Some(Err(error)) => Err(self.broken(start, &error)),
-            None => Err(self.unexpected("the file ends inside the array")),
-        }
-    }
-
-    /// Nothing but white space may follow the array.
-    fn end(&mut self) -> Result<Option<(Range<usize>, Element<'t>)>, Broken> {
-        self.at += 1;
-        self.state = State::End;
-        match self.peek() {
-            None => Ok(None),
-            Some(_) => Err(self.unexpected("nothing is expected after the array")),
-        }
-    }
-
-    /// Goes on after an element of the wrong kind; `false` if there is no way to go on.
-    fn skip(&mut self, element: Option<usize>) -> bool {
-        let Some(start) = element else {
-            return false;
-        };
-        let rest = serde_json::Deserializer::from_str(&self.text[start..]);
-        let mut elements = rest.into_iter::<IgnoredAny>();
-        let skipped = matches!(elements.next(), Some(Ok(_)));
-        self.at = start + elements.byte_offset();
-        skipped
-    }
-
-    /// Skips white space; the byte that follows.
-    fn peek(&mut self) -> Option<u8> {
-        let rest = &self.text.as_bytes()[self.at..];
-        let space = rest.iter().take_while(|byte| byte.is_ascii_whitespace());
-        self.at += space.count();
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn unexpected(&self, message: &str) -> Broken {
-        Broken {
-            message: message.to_owned(),
-            at: self.at,
-            element: None,
-        }
-    }
-
-    /// Line and column of the error count from the element's start.
-    fn broken(&self, start: usize, error: &serde_json::Error) -> Broken {
-        let text = &self.text[start..];
-        let line: usize = text
-            .split_inclusive('\n')
-            .take(error.line().saturating_sub(1))
-            .map(str::len)
-            .sum();
-        let message = error.to_string();
-        let message = message.rsplit_once(" at line ").map_or(&*message, |m| m.0);
-        let wrong_kind = error.is_data();
-        Broken {
-            message: message.to_owned(),
-            at: if wrong_kind {
-                start
-            } else {
-                start + line + error.column().saturating_sub(1)
-            },
-            element: wrong_kind.then_some(start),
-        }
     }
 }

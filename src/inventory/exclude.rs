@@ -1,8 +1,8 @@
 //! What a group leaves out: single IDs, the IDs of a file, the targets of earlier groups.
 //!
-//! Owns collecting these, and the warning about single IDs that protect nothing. An earlier group that
-//! was split can be named as a whole or by one part. Invariant: a name that is no earlier group is an
-//! error, so an exclusion is never lost to a typing mistake.
+//! Owns collecting these, and the warnings about exclusions that protect nothing. An earlier group that
+//! was split can be named as a whole or by one part. Invariant: a name that is no earlier group and a file
+//! without any line are errors, so an exclusion is never lost to a typing mistake or a failed export.
 
 use std::collections::HashSet;
 
@@ -10,13 +10,43 @@ use super::group::{Resolver, gives_nothing};
 use super::reading::{Reading, nearest};
 use crate::diagnostic::Diagnostic;
 use crate::ids::ServerId;
-use crate::workflow::{Exclude, Group, locate, locate_all};
+use crate::workflow::{Exclude, Group, InventoryFile, locate, locate_all};
 
-/// Single IDs that groups exclude, and which of them were there to be excluded.
+/// What groups exclude, and which of that was there to be excluded.
 #[derive(Default)]
 pub(super) struct Exclusions<'a> {
     asked: Vec<(ServerId, &'a Group, usize)>,
     matched: HashSet<ServerId>,
+    lists: Vec<List<'a>>,
+}
+
+/// A file, or an earlier group, whose servers groups exclude.
+struct List<'a> {
+    source: Source<'a>,
+    /// Where it is named first.
+    pointer: String,
+    /// Whether any group had one of its servers.
+    matched: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Source<'a> {
+    File(&'a InventoryFile),
+    Group(&'a str),
+}
+
+impl Source<'_> {
+    /// Whether both name the same servers.
+    fn is(&self, other: &Source<'_>) -> bool {
+        match (self, other) {
+            (Self::File(one), Source::File(other)) => {
+                (&one.file, &one.column, &one.matching)
+                    == (&other.file, &other.column, &other.matching)
+            }
+            (Self::Group(one), Source::Group(other)) => one == other,
+            (Self::File(_), Source::Group(_)) | (Self::Group(_), Source::File(_)) => false,
+        }
+    }
 }
 
 impl<'a> Resolver<'a> {
@@ -31,35 +61,71 @@ impl<'a> Resolver<'a> {
             groups,
         } = &group.exclude;
         let mut excluded: HashSet<ServerId> = servers.iter().copied().collect();
+        // What a group selects may be unknown, and with it whether an exclusion is needed.
+        let is_known = self.known.judges(group);
         if let Some(inventory) = servers_from {
-            let reading = Reading {
-                inventory,
-                split_by: None,
-            };
-            let count = self.read(reading, &mut |entry| {
-                excluded.insert(entry.server);
-            });
-            if count == Some(0) {
-                let place = locate(&self.workflow.source, &format!("{}/file", inventory.origin));
-                let warning = Diagnostic::warning("inventory-empty", gives_nothing(inventory));
-                self.warnings.push(warning.at(place));
+            let from_file = self.excluded_by_file(inventory);
+            if is_known && !from_file.is_empty() {
+                let pointer = format!("{}/file", inventory.origin);
+                self.exclusions
+                    .note(Source::File(inventory), pointer, (listed, &from_file));
             }
+            excluded.extend(from_file);
         }
         if let Some(select) = select {
             self.warn_of_unclear_exclusion(group, select, listed);
             let selected = self.known.left_out(group, listed);
-            if selected.is_empty() && self.known.judges(group) {
+            if selected.is_empty() && is_known {
                 self.warnings.push(self.selects_nothing(group));
             }
             excluded.extend(selected);
         }
         for (at, name) in groups.iter().enumerate() {
-            self.exclude_group(group, (at, name), &mut excluded);
+            let of_group = self.excluded_by_group(group, (at, name));
+            // An earlier group without servers is reported by itself.
+            if is_known && !of_group.is_empty() {
+                let pointer = format!("{}/exclude/groups/{at}", group.origin);
+                self.exclusions
+                    .note(Source::Group(name), pointer, (listed, &of_group));
+            }
+            excluded.extend(of_group);
         }
-        let asked = servers.iter().enumerate();
+        let asked = servers.iter().enumerate().filter(|_| is_known);
         self.exclusions
             .asked
             .extend(asked.map(|(at, server)| (*server, group, at)));
+        excluded
+    }
+
+    /// The servers of a file that excludes them.
+    fn excluded_by_file(&mut self, inventory: &InventoryFile) -> HashSet<ServerId> {
+        let mut excluded = HashSet::new();
+        let reading = Reading {
+            inventory,
+            split_by: None,
+        };
+        let count = self.read(reading, &mut |entry| {
+            excluded.insert(entry.server);
+        });
+        if count != Some(0) {
+            return excluded;
+        }
+        let pointer = format!("{}/file", inventory.origin);
+        let is_blank = self
+            .open(inventory)
+            .is_some_and(|loaded| loaded.text().trim().is_empty());
+        if is_blank {
+            let message = format!("the exclusion list `{}` is empty", inventory.file);
+            self.refuse(pointer, |place| {
+                Diagnostic::error("exclude-empty", message)
+                    .at(place)
+                    .with_hint("if that is meant, say so in the file with a comment: `# none`")
+            });
+        } else {
+            let warning = Diagnostic::warning("inventory-empty", gives_nothing(inventory));
+            let place = locate(&self.workflow.source, &pointer);
+            self.warnings.push(warning.at(place));
+        }
         excluded
     }
 
@@ -74,13 +140,9 @@ impl<'a> Resolver<'a> {
             .with_hint("check the criteria: a mistyped exclusion protects nothing")
     }
 
-    /// Adds an earlier group: by its own name, or all parts of one that was split.
-    fn exclude_group(
-        &mut self,
-        group: &Group,
-        (at, name): (usize, &str),
-        excluded: &mut HashSet<ServerId>,
-    ) {
+    /// The targets of an earlier group: by its own name, or all parts of one that was split.
+    fn excluded_by_group(&mut self, group: &Group, (at, name): (usize, &str)) -> HashSet<ServerId> {
+        let mut excluded = HashSet::new();
         let mut found = self.is_earlier(group, name);
         for done in &self.done {
             if done.group.name == name || done.origin.name == name {
@@ -103,6 +165,7 @@ impl<'a> Resolver<'a> {
                 }
             });
         }
+        excluded
     }
 
     /// Whether the workflow has this group before `group`, even if it could not be resolved.
@@ -119,8 +182,30 @@ impl<'a> Resolver<'a> {
         earlier.any(|other| other.name == name || may_be_part(other))
     }
 
-    /// Single exclusions that never took anything out: most likely a wrong ID, and its server is stopped.
+    /// Exclusions that never took anything out: most likely a wrong ID or file, and its servers are stopped.
     pub(super) fn unmatched(&self) -> Vec<Diagnostic> {
+        let mut all = self.unmatched_servers();
+        let lists = self.exclusions.lists.iter().filter(|list| !list.matched);
+        all.extend(lists.map(|list| {
+            let message = match list.source {
+                Source::File(inventory) => format!(
+                    "no server of `{}` is listed by any group that excludes them",
+                    inventory.file
+                ),
+                Source::Group(name) => {
+                    format!(
+                        "no server of the group `{name}` is listed by any group that excludes it"
+                    )
+                }
+            };
+            Diagnostic::warning("exclude-unmatched", message)
+                .at(locate(&self.workflow.source, &list.pointer))
+                .with_hint("remove the exclusion if it is not needed, or correct it")
+        }));
+        all
+    }
+
+    fn unmatched_servers(&self) -> Vec<Diagnostic> {
         let mut told = HashSet::new();
         let asked = self.exclusions.asked.iter();
         let unmatched: Vec<_> = asked
@@ -144,7 +229,25 @@ impl<'a> Resolver<'a> {
     }
 }
 
-impl Exclusions<'_> {
+impl<'a> Exclusions<'a> {
+    /// Remembers a list of excluded servers, and whether a group that lists others had one of them.
+    fn note(
+        &mut self,
+        source: Source<'a>,
+        pointer: String,
+        (listed, excluded): (&[ServerId], &HashSet<ServerId>),
+    ) {
+        let matched = listed.iter().any(|server| excluded.contains(server));
+        match self.lists.iter_mut().find(|list| list.source.is(&source)) {
+            Some(list) => list.matched |= matched,
+            None => self.lists.push(List {
+                source,
+                pointer,
+                matched,
+            }),
+        }
+    }
+
     pub(super) fn see(&mut self, servers: &[ServerId], excluded: &HashSet<ServerId>) {
         if !self.asked.is_empty() {
             let matched = servers.iter().filter(|server| excluded.contains(server));

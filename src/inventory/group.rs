@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 use super::exclude::Exclusions;
+use super::filter::Miss;
 use super::findings::Findings;
 use super::folders::Folders;
 use super::library::{Library, Loaded};
@@ -85,11 +86,14 @@ impl<'a> Resolver<'a> {
     }
 
     pub(super) fn finish(mut self) -> Result<Targets, Vec<Diagnostic>> {
-        self.warnings.extend(self.unmatched());
-        let errors = self.findings.into_errors();
+        let unmatched = self.unmatched();
+        let mut errors = self.findings.into_errors();
         if !errors.is_empty() {
+            // Often a warning says why there is an error, such as a group without servers.
+            errors.extend(self.warnings);
             return Err(errors);
         }
+        self.warnings.extend(unmatched);
         Ok(Targets {
             groups: self.done.into_iter().map(|done| done.group).collect(),
             names: self.names,
@@ -160,15 +164,32 @@ impl<'a> Resolver<'a> {
             count += 1;
             take(entry);
         };
+        let mut misses = Vec::new();
         let mut sink = Sink {
             entry: &mut counted,
             findings: &mut self.findings,
+            misses: &mut misses,
         };
         read(&loaded, reading, &mut sink);
+        misses
+            .iter()
+            .for_each(|miss| self.warn_of_miss(inventory, miss));
         if self.findings.count() == errors {
             self.check_count(inventory, &loaded, count);
         }
         (self.findings.count() == errors).then_some(count)
+    }
+
+    /// Warns of rows that `where` leaves out, perhaps by mistake.
+    fn warn_of_miss(&mut self, inventory: &InventoryFile, miss: &Miss) {
+        let column = miss.column.replace('~', "~0").replace('/', "~1");
+        let pointer = format!("{}/where/{column}", inventory.origin);
+        let warning = Diagnostic::warning(miss.code(), miss.message(&inventory.file))
+            .at(locate(&self.workflow.source, &pointer))
+            .with_hint("`where` compares whole texts; correct the file or the workflow");
+        if !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
     }
 
     pub(super) fn open(&mut self, inventory: &InventoryFile) -> Option<Rc<Loaded>> {

@@ -33,7 +33,7 @@ impl Format {
         match extension.to_ascii_lowercase().as_str() {
             "txt" => Some(Self::Lines),
             "csv" => Some(Self::Table),
-            "json" => Some(Self::Array),
+            "json" | "jsonl" | "ndjson" => Some(Self::Array),
             _ => None,
         }
     }
@@ -144,7 +144,11 @@ fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Diagnostic {
     let good = error.utf8_error().valid_up_to();
     let before = String::from_utf8_lossy(&error.as_bytes()[..good]);
     let place = SourceFile::new(name, &before).place(good..good);
-    Diagnostic::error("inventory-not-utf8", "the inventory is not UTF-8 text")
+    let message = match error.as_bytes() {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "the inventory is UTF-16 text, not UTF-8",
+        _ => "the inventory is not UTF-8 text",
+    };
+    Diagnostic::error("inventory-not-utf8", message)
         .at(place)
         .with_hint("save the file as UTF-8")
 }
@@ -154,7 +158,7 @@ pub(super) fn unknown_format(path: &str) -> Diagnostic {
         "inventory-format",
         format!("the inventory `{path}` is of no known format"),
     )
-    .with_hint("the name must end in `.txt`, `.csv` or `.json`")
+    .with_hint("the name must end in `.txt`, `.csv`, `.json` or `.jsonl`")
 }
 
 fn path_error(path: &str, error: &PathError) -> Diagnostic {

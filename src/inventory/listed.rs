@@ -38,6 +38,7 @@ pub fn listed(name: &Path, text: &str) -> Result<Vec<ServerId>, Vec<Diagnostic>>
     let mut sink = Sink {
         entry: &mut |entry| servers.push(entry.server),
         findings: &mut findings,
+        misses: &mut Vec::new(),
     };
     read(&loaded, reading, &mut sink);
     match findings.into_errors() {

@@ -5,18 +5,23 @@
 //! project's listing is gone through by [`survey()`], apart from all that. Invariant: either every target is known with certainty, or there is a finding.
 
 mod array;
+mod elements;
 mod exclude;
 mod expect;
+mod export;
+mod filter;
 mod findings;
 mod folders;
 mod group;
 mod invention;
+mod json_text;
 mod library;
 mod lines;
 mod listed;
 mod listing;
 mod model;
 mod overlap;
+mod quotes;
 mod reading;
 mod selection;
 mod split;

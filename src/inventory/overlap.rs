@@ -178,6 +178,7 @@ fn file_places(
     let mut sink = Sink {
         entry: &mut entry,
         findings: &mut Findings::default(),
+        misses: &mut Vec::new(),
     };
     read(&loaded, reading, &mut sink);
 }

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::filter::Miss;
 use super::findings::Findings;
 use super::library::{Format, Loaded};
 use super::{array, lines, table};
@@ -49,6 +50,8 @@ impl<'a> Reading<'a> {
 pub(super) struct Sink<'s, 't> {
     pub(super) entry: &'s mut dyn FnMut(Entry<'t>),
     pub(super) findings: &'s mut Findings,
+    /// Conditions that rows missed in a way that was most likely not meant.
+    pub(super) misses: &'s mut Vec<Miss>,
 }
 
 /// Reads every entry of the file that the reading asks for.

@@ -1,34 +1,41 @@
 //! The `.csv` format: a header, then a server a row.
 //!
 //! Owns this format only; fields are separated by commas and may be quoted. Invariant: a row is used
-//! whole or is an error, and a column is only ever found by its exact name.
+//! whole or is an error, no quote swallows a row, and a column is only ever found by its exact name.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
 use csv::{ErrorKind, Reader, StringRecord};
 
+use super::filter::Filter;
 use super::library::Loaded;
+use super::quotes;
 use super::reading::{Entry, Reading, Sink, invalid_id, missing_column};
 use crate::diagnostic::Diagnostic;
 
 pub(super) fn read<'t>(loaded: &'t Loaded, reading: Reading<'_>, sink: &mut Sink<'_, 't>) {
+    if let Some(fault) = quotes::check(loaded) {
+        return sink.findings.add(|| fault);
+    }
     let mut rows = csv::Reader::from_reader(loaded.text().as_bytes());
     let Some(columns) = columns(&mut rows, loaded, reading, sink) else {
         return;
     };
+    let mut filter = Filter::of(reading);
     let mut row = StringRecord::new();
     loop {
         match rows.read_record(&mut row) {
             Ok(false) => break,
-            Ok(true) if columns.admit(&row) => take(&row, &columns, loaded, sink),
+            Ok(true) if columns.admit(&mut filter, &row) => take(&row, &columns, loaded, sink),
             Ok(true) => {}
             Err(error) => sink.findings.add(|| broken_row(loaded, &error)),
         }
     }
+    sink.misses.extend(filter.misses());
 }
 
-fn take(row: &StringRecord, columns: &Columns<'_>, loaded: &Loaded, sink: &mut Sink<'_, '_>) {
+fn take(row: &StringRecord, columns: &Columns, loaded: &Loaded, sink: &mut Sink<'_, '_>) {
     let field = |column: usize| row.get(column).unwrap_or_default();
     let text = field(columns.id).trim();
     let owned = |column: usize| Cow::<str>::Owned(field(column).to_owned());
@@ -37,7 +44,9 @@ fn take(row: &StringRecord, columns: &Columns<'_>, loaded: &Loaded, sink: &mut S
             server,
             bytes: field_bytes(loaded.text(), start_of(row), columns.id),
             name: columns.name.map(owned).filter(|name| !name.is_empty()),
-            value: columns.value.map(owned),
+            value: columns
+                .value
+                .map(|column| Cow::Owned(field(column).trim().to_owned())),
         }),
         Err(why) => sink.findings.add(|| {
             let bytes = field_bytes(loaded.text(), start_of(row), columns.id);
@@ -47,27 +56,28 @@ fn take(row: &StringRecord, columns: &Columns<'_>, loaded: &Loaded, sink: &mut S
 }
 
 /// Where the columns that matter stand.
-struct Columns<'a> {
+struct Columns {
     id: usize,
     name: Option<usize>,
     value: Option<usize>,
-    matching: Vec<(usize, &'a str)>,
+    /// Those of `where`, in its order.
+    matching: Vec<usize>,
 }
 
-impl Columns<'_> {
-    fn admit(&self, row: &StringRecord) -> bool {
-        let matches = |(column, value): &(usize, &str)| row.get(*column) == Some(*value);
-        self.matching.iter().all(matches)
+impl Columns {
+    fn admit(&self, filter: &mut Filter<'_>, row: &StringRecord) -> bool {
+        let cell = |at: usize| row.get(*self.matching.get(at)?).map(Cow::Borrowed);
+        filter.admits(|at, _| cell(at))
     }
 }
 
 /// Finds every column that the reading names; `None` if one is not to be found.
-fn columns<'a>(
+fn columns(
     rows: &mut Reader<&[u8]>,
     loaded: &Loaded,
-    reading: Reading<'a>,
+    reading: Reading<'_>,
     sink: &mut Sink<'_, '_>,
-) -> Option<Columns<'a>> {
+) -> Option<Columns> {
     let names = header(rows, loaded, sink)?;
     let mut find = |column: &str| match positions(&names, column).as_slice() {
         [only] => Some(*only),
@@ -84,10 +94,8 @@ fn columns<'a>(
     let id = find(reading.id_column());
     let name = reading.inventory.name_column.as_deref().map(&mut find);
     let value = reading.split_by.map(&mut find);
-    let asked = reading.inventory.matching.iter();
-    let matching: Vec<_> = asked
-        .map(|(column, value)| find(column).map(|at| (at, value.as_str())))
-        .collect();
+    let asked = reading.inventory.matching.keys();
+    let matching: Vec<_> = asked.map(|column| find(column)).collect();
     Some(Columns {
         id: id?,
         name: name.map_or(Some(None), |found| found.map(Some))?,
@@ -180,16 +188,17 @@ fn field_bytes(text: &str, start: usize, column: usize) -> Range<usize> {
     let start = start + line_ends(text, start);
     let mut field = 0;
     let mut from = start;
-    let mut quoted = false;
+    // A quote opens a field at its beginning only; elsewhere it is a character like any other.
+    let (mut opened, mut quoted) = (false, false);
     for (at, byte) in text.bytes().enumerate().skip(start) {
         match byte {
-            b'"' => quoted = !quoted,
+            b'"' if opened || at == from => (opened, quoted) = (true, !quoted),
             b',' | b'\n' | b'\r' if !quoted => {
                 if field == column || byte != b',' {
                     return from..at;
                 }
                 field += 1;
-                from = at + 1;
+                (from, opened) = (at + 1, false);
             }
             _ => {}
         }

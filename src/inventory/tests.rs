@@ -21,6 +21,9 @@ use crate::workflow::{
     Rate, Rollout, StopType, Waves,
 };
 
+mod exclusions;
+mod exports;
+
 const A: &str = "616fb98f-46ca-475e-917e-2563e5a8cd19";
 const B: &str = "7a1c0000-0000-4000-8000-00000000000b";
 const C: &str = "7a1c0000-0000-4000-8000-00000000000c";
@@ -165,6 +168,9 @@ fn ids(servers: &[&str]) -> Vec<String> {
 #[case::windows_array("list.json", format!("\u{feff}[\r\n\"{A}\",\r\n\"{B}\"\r\n]\r\n"))]
 #[case::objects("list.json", format!(r#"[{{"id":"{A}","x":[1,{{}}]}}, {{"n":null,"id":"{B}"}}]"#))]
 #[case::mixed("list.json", format!(r#" [ "{A}" , {{"id":"{B}"}} ] "#))]
+#[case::export("list.json", format!(r#" {{"x":{{"servers":[1]}}, "count" : 2, "servers": [{{"id":"{A}"}}, "{B}"]}} "#))]
+#[case::json_lines("list.json", format!("\u{feff}{{\"id\":\"{A}\"}}\r\n{{\"id\":\"{B}\"}}\r\n"))]
+#[case::lines_of_ids("list.jsonl", format!("\"{A}\"\n\"{B}\""))]
 fn every_format_gives_its_servers_in_order(#[case] file: &str, #[case] content: String) {
     let repository = Repository::with(file, &content);
     let targets = repository.targets(from_file(file));
@@ -195,18 +201,6 @@ fn columns_can_be_chosen_and_rows_filtered(#[case] file: &str, #[case] content: 
     assert_eq!(targets.groups()[0].targets, [id(A), id(B)]);
     let names = BTreeMap::from([(id(A), "机房-1".to_owned())]);
     assert_eq!(targets.names(), &names);
-}
-
-#[test]
-fn a_json_member_that_is_no_text_is_compared_as_it_is_written() {
-    let content = format!(r#"[{{"id":"{A}","rack":7,"on":true}},{{"id":"{B}","rack":70}}]"#);
-    let repository = Repository::with("l.json", &content);
-    let mut list = inventory("l.json");
-    list.matching = BTreeMap::from([
-        ("rack".to_owned(), "7".to_owned()),
-        ("on".to_owned(), "true".to_owned()),
-    ]);
-    assert_eq!(repository.targets(vec![from(list)])[0].1, ids(&[A]));
 }
 
 #[test]
@@ -279,34 +273,6 @@ fn a_name_is_kept_only_for_a_target() {
     group.exclude.servers = vec![id(B)];
     let targets = repository.resolve(vec![group]).unwrap();
     assert_eq!(targets.names().keys().collect::<Vec<_>>(), [&id(A)]);
-}
-
-#[test]
-fn an_exclusion_that_protects_nothing_is_a_warning_unless_another_group_uses_it() {
-    let repository = Repository::new();
-    let excluding = |name: &str, servers: &[&str]| {
-        let mut group = group(name, servers);
-        group.exclude.servers = vec![id(C)];
-        group
-    };
-    let targets = repository
-        .resolve(vec![excluding("a", &[A]), excluding("b", &[B])])
-        .unwrap();
-    let codes: Vec<_> = targets.warnings().iter().map(|found| found.code).collect();
-    assert_eq!(codes, ["exclude-unmatched"]);
-    let targets = repository
-        .resolve(vec![excluding("a", &[A]), excluding("b", &[B, C])])
-        .unwrap();
-    assert!(targets.warnings().is_empty());
-}
-
-#[test]
-fn a_file_that_excludes_nobody_is_a_warning() {
-    let repository = Repository::with("keep.txt", "# nobody today\n");
-    let mut group = group("a", &[A]);
-    group.exclude.servers_from = Some(inventory("keep.txt"));
-    let targets = repository.resolve(vec![group]).unwrap();
-    assert_eq!(targets.warnings()[0].code, "inventory-empty");
 }
 
 #[test]
@@ -438,7 +404,15 @@ fn a_long_line_is_told_by_its_beginning() {
 #[case::cut("l.json", format!("[\"{A}\",\n  \"{B}\""), &["invalid-json workflows/l.json:2:41"])]
 #[case::comma("l.json", format!("[\"{A}\",\n]"), &["invalid-json workflows/l.json:2:1"])]
 #[case::no_comma("l.json", format!("[\"{A}\"\n \"{B}\"]"), &["invalid-json workflows/l.json:2:2"])]
-#[case::object("l.json", "{}".to_owned(), &["invalid-json workflows/l.json:1:1"])]
+#[case::object("l.json", "{}".to_owned(), &["unknown-column workflows/l.json:1:1"])]
+#[case::one_page("l.json", format!("{{\"count\":\n 2,\"servers\":[\"{A}\"]}}"), &["invalid-json workflows/l.json:2:2"])]
+#[case::next_page("l.json", format!("{{\"servers\":[\"{A}\"],\n\"servers_links\":[{{\"rel\":\"next\"}}]}}"), &["invalid-json workflows/l.json:2:17"])]
+#[case::next_marker("l.json", format!("{{\"servers\":[\"{A}\"],\n\"page_info\":{{\"next_marker\":\"x\"}}}}"), &["invalid-json workflows/l.json:2:13"])]
+#[case::several_pages("l.json", format!("{{\"servers\":[\"{A}\"]}}\n{{\"servers\":[\"{B}\"]}}"), &["invalid-json workflows/l.json:2:1"])]
+#[case::servers_twice("l.json", format!("{{\"servers\":[\"{A}\"],\n\"servers\":[\"{B}\"]}}"), &["invalid-json workflows/l.json:2:11"])]
+#[case::lines_with_commas("l.json", format!("{{\"id\":\"{A}\"}},\n{{\"id\":\"{B}\"}}"), &["invalid-json workflows/l.json:1:46"])]
+#[case::quote_not_closed("l.csv", format!("id,note\n{A},\"19 inch\n{B},x\n"), &["unclosed-quote workflows/l.csv:2:38"])]
+#[case::quote_in_cell("l.csv", format!("id,note\n{A},19\" x\nbad,y\n"), &["invalid-server-id workflows/l.csv:3:1"])]
 #[case::syntax("l.json", "[\n{\"id\":\n tru}]".to_owned(), &["invalid-json workflows/l.json:3:5"])]
 #[case::more("l.json", format!("[\"{A}\"]\n[]"), &["invalid-json workflows/l.json:2:1"])]
 #[case::lines("l.txt", format!("{A}\n é {B} {C}\n"), &["invalid-server-id workflows/l.txt:2:2"])]

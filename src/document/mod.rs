@@ -9,6 +9,7 @@ pub(crate) mod messages;
 pub(crate) mod origins;
 pub(crate) mod outline;
 pub(crate) mod schema;
+pub(crate) mod spelling;
 pub(crate) mod yaml;
 
 pub(crate) use schema::{Format, whole_numbers};

@@ -13,6 +13,8 @@ use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::Value;
 
 use super::finding::{Finding, Spot};
+use super::messages::escape_token;
+use super::spelling::{Respelled, is_respelled};
 
 /// Deepest nesting of collections; workflows need six.
 const DEPTH: usize = 64;
@@ -23,6 +25,18 @@ const COLLECTIONS: usize = 100_000;
 pub(crate) struct Reading {
     pub(crate) value: Option<Value>,
     pub(crate) findings: Vec<Finding>,
+    /// Values that are not shown as they are written.
+    pub(crate) respelled: Vec<Respelled>,
+}
+
+impl Reading {
+    fn without_value(findings: Vec<Finding>) -> Self {
+        Self {
+            value: None,
+            findings,
+            respelled: Vec::new(),
+        }
+    }
 }
 
 /// The events of `text` with their places.
@@ -39,19 +53,18 @@ pub(crate) fn events(text: &str) -> Parser<'_, StrInput<'_>> {
 /// Reads `text`; there is no value where the two parsers might read two different things.
 pub(crate) fn read(text: &str) -> Reading {
     if let Some(finding) = deceptive(text) {
-        return Reading {
-            value: None,
-            findings: vec![finding],
-        };
+        return Reading::without_value(vec![finding]);
     }
     let mut structure = Structure::new(text);
     structure.walk();
-    let (mut findings, readable) = (structure.findings, structure.readable);
+    let Structure {
+        mut findings,
+        readable,
+        respelled,
+        ..
+    } = structure;
     if !readable {
-        return Reading {
-            value: None,
-            findings,
-        };
+        return Reading::without_value(findings);
     }
     let value = match serde_yaml::from_str(text) {
         Ok(value) => Some(value),
@@ -61,7 +74,11 @@ pub(crate) fn read(text: &str) -> Reading {
         }
         Err(_) => None,
     };
-    Reading { value, findings }
+    Reading {
+        value,
+        findings,
+        respelled,
+    }
 }
 
 /// A character that makes the text read otherwise than a reviewer sees it: the parsers, editors and
@@ -110,9 +127,13 @@ fn refused(text: &str, error: &serde_yaml::Error) -> Finding {
 
 /// A collection that is open at some point of the walk.
 enum Frame<'a> {
-    Sequence,
+    Sequence {
+        items: usize,
+    },
     Mapping {
         keys: HashMap<Cow<'a, str>, Range<usize>>,
+        /// The last key.
+        key: Cow<'a, str>,
         key_next: bool,
     },
 }
@@ -127,6 +148,7 @@ struct Structure<'a> {
     /// Whether what follows would only repeat what is found.
     ended: bool,
     findings: Vec<Finding>,
+    respelled: Vec<Respelled>,
 }
 
 impl<'a> Structure<'a> {
@@ -139,6 +161,7 @@ impl<'a> Structure<'a> {
             readable: true,
             ended: false,
             findings: Vec::new(),
+            respelled: Vec::new(),
         }
     }
 
@@ -173,6 +196,9 @@ impl<'a> Structure<'a> {
                 self.tag(tag.as_deref(), &span);
                 if self.enter() {
                     self.key(text, style, bytes);
+                } else if style == ScalarStyle::Plain && is_respelled(&text) {
+                    let (pointer, written) = (self.pointer(), text.into_owned());
+                    self.respelled.push(Respelled { pointer, written });
                 }
             }
             Event::Alias(_) | Event::UnresolvedAlias(_) => {
@@ -182,13 +208,16 @@ impl<'a> Structure<'a> {
             Event::Anchor(..) => self.reference(bytes, "anchors"),
             Event::SequenceStart(_, _, tag) => {
                 self.tag(tag.as_deref(), &span);
-                self.start(Frame::Sequence, bytes);
+                self.start(Frame::Sequence { items: 0 }, bytes);
             }
             Event::MappingStart(_, _, tag) => {
                 self.tag(tag.as_deref(), &span);
-                let keys = HashMap::new();
-                let key_next = true;
-                self.start(Frame::Mapping { keys, key_next }, bytes);
+                let frame = Frame::Mapping {
+                    keys: HashMap::new(),
+                    key: Cow::Borrowed(""),
+                    key_next: true,
+                };
+                self.start(frame, bytes);
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 self.open.pop();
@@ -214,8 +243,21 @@ impl<'a> Structure<'a> {
                 *key_next = !*key_next;
                 !*key_next
             }
-            Some(Frame::Sequence) | None => false,
+            Some(Frame::Sequence { items }) => {
+                *items += 1;
+                false
+            }
+            None => false,
         }
+    }
+
+    /// JSON pointer of the node that was entered last.
+    fn pointer(&self) -> String {
+        let tokens = self.open.iter().map(|frame| match frame {
+            Frame::Sequence { items } => format!("/{}", items.saturating_sub(1)),
+            Frame::Mapping { key, .. } => format!("/{}", escape_token(key)),
+        });
+        tokens.collect()
     }
 
     fn start(&mut self, frame: Frame<'a>, bytes: Range<usize>) {
@@ -275,9 +317,13 @@ impl<'a> Structure<'a> {
 
     /// Remembers a key of the innermost mapping, and refuses it the second time.
     fn once(&mut self, key: Cow<'a, str>, bytes: Range<usize>) {
-        let Some(Frame::Mapping { keys, .. }) = self.open.last_mut() else {
+        let Some(Frame::Mapping {
+            keys, key: last, ..
+        }) = self.open.last_mut()
+        else {
             return;
         };
+        last.clone_from(&key);
         if let Some(first) = keys.get(&key) {
             let message = format!("the key `{key}` stands twice in one mapping");
             let finding = Finding::error("duplicate-key", Spot::Bytes(bytes), message)
@@ -373,10 +419,12 @@ fn is_text(plain: &str) -> bool {
     if !plain.starts_with(suspicious) {
         return !plain.is_empty();
     }
-    matches!(
-        serde_yaml::from_str(plain),
-        Ok(serde_yaml::Value::String(_))
-    )
+    matches!(scalar(plain), Some(Value::String(_)))
+}
+
+/// What YAML reads a plain scalar as.
+pub(super) fn scalar(plain: &str) -> Option<Value> {
+    serde_yaml::from_str(plain).ok()
 }
 
 #[cfg(test)]

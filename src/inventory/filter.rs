@@ -177,7 +177,7 @@ impl Miss {
                 let values = shown.join(", ");
                 write!(
                     message,
-                    "no row of `{file}` has `{column}` = `{wanted}`; its values are {values}"
+                    "no row of `{file}` has `{column}` = `{wanted}`, its values are {values}"
                 )
             }
         };
@@ -258,7 +258,7 @@ mod tests {
 
     #[test]
     fn the_values_are_named_where_none_matches() {
-        let message = "no row of `a.csv` has `on` = `yes`; its values are `true`, `false`";
+        let message = "no row of `a.csv` has `on` = `yes`, its values are `true`, `false`";
         let rows = [("true", ""), ("false", ""), ("true", "")];
         assert_eq!(missed(None, &rows), (0, vec![message.to_owned()]));
         assert_eq!(missed(None, &[]), (0, Vec::new()));

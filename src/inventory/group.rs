@@ -186,7 +186,7 @@ impl<'a> Resolver<'a> {
         let pointer = format!("{}/where/{column}", inventory.origin);
         let warning = Diagnostic::warning(miss.code(), miss.message(&inventory.file))
             .at(locate(&self.workflow.source, &pointer))
-            .with_hint("`where` compares whole texts; correct the file or the workflow");
+            .with_hint("correct the file or the workflow: `where` compares whole texts");
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }

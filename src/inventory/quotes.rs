@@ -32,7 +32,7 @@ pub(super) fn check(loaded: &Loaded) -> Option<Diagnostic> {
     let fault = first_fault(loaded.text())?;
     let error = Diagnostic::error(fault.code, fault.message).at(loaded.place(fault.bytes));
     Some(error.with_hint(
-        "close the quote in its own row; a quote that belongs to the text is doubled inside a quoted cell, as in `\"19\"\" rack\"`",
+        "close the quote in its own row, or double a quote that belongs to a quoted text: `\"19\"\" rack\"`",
     ))
 }
 

@@ -13,6 +13,7 @@ mod read;
 mod render;
 mod rollout;
 mod schema;
+mod spelling;
 mod template;
 mod template_error;
 mod variables;
@@ -108,6 +109,7 @@ fn expanded(source: &SourceFile, inputs: &Inputs) -> Result<Expanded, Vec<Diagno
     let Some(mut value) = reading.value else {
         return Err(diagnose(source, findings));
     };
+    findings.extend(spelling::keep(&mut value, reading.respelled));
     findings.extend(check(&WORKFLOW, &value, &Origins::default()));
     let vars = value
         .as_object_mut()

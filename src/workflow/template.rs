@@ -315,7 +315,9 @@ impl<'a> Reading<'a> {
             Value::Array(_) | Value::Object(_) => {
                 Err(TemplateError::NotText(segments(path)?.join(".")))
             }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+            // An item of a list may be null, and would leave nothing behind in the text.
+            Value::Null => Err(TemplateError::Unset(segments(path)?.join("."))),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
         }
     }
 

@@ -6,6 +6,8 @@
 
 mod environment;
 
+mod convert;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use environment::{EnvGrants, EnvPrefix, EnvVariables, SECRET_VARIABLES};
@@ -14,6 +16,8 @@ use serde_json::{Map, Value, json};
 
 use crate::diagnostic::{Diagnostic, Severity, SourceFile};
 
+use self::convert::{Unfit, Unusable, convert, keep_spelling};
+use super::spelling;
 use super::template::{Templates, has_expression, is_reserved};
 use crate::document::finding::{Finding, PLENTY, Spot, diagnose};
 use crate::document::messages::{escape_token, nearest, one_of};
@@ -135,6 +139,9 @@ impl Given {
     fn read_file(&mut self, file: &SourceFile, names: &BTreeSet<String>) -> Vec<Finding> {
         let reading = yaml::read(file.text());
         let mut findings = reading.findings;
+        let root = reading.value.as_ref().unwrap_or(&Value::Null);
+        let ambiguous = reading.respelled.iter();
+        findings.extend(ambiguous.map(|one| spelling::ambiguous(root, &one.pointer, &one.written)));
         match reading.value {
             Some(Value::Object(values)) => {
                 for (name, value) in values {
@@ -223,8 +230,9 @@ impl Resolver {
                 self.broken.insert(name.to_owned());
             }
             Ok(None) => {}
-            Err(message) => {
-                self.report("wrong-type", pointer, message);
+            Err(Unusable { message, hint }) => {
+                let finding = Finding::error("wrong-type", Spot::Key(pointer), message);
+                self.findings.push(finding.maybe_hint(hint));
                 self.broken.insert(name.to_owned());
             }
         }
@@ -310,16 +318,19 @@ impl Resolver {
         name: &str,
         declaration: &mut Declaration,
         env: &EnvVariables,
-    ) -> Result<Option<(Value, GivenBy)>, String> {
+    ) -> Result<Option<(Value, GivenBy)>, Unusable> {
         let default = declaration.default.as_ref();
         if let Some(text) = self.given.arguments.remove(name) {
-            let wrong = |kind| {
-                format!(
-                    "`--var {name}={}` is not {kind}, as the default is",
-                    shorten(&text)
-                )
-            };
-            let value = convert(&text, default).map_err(wrong)?;
+            let subject = format!("`--var {name}={}`", shorten(&text));
+            let value = convert(&text, default).map_err(|why| match why {
+                Unfit::Kind(kind) => {
+                    Unusable::new(format!("{subject} is not {kind}, as the default is"))
+                }
+                Unfit::Respelled(read) => {
+                    let message = format!("{subject} would be used as `{read}`");
+                    Unusable::new(message).hint(keep_spelling(name, Some(&read)))
+                }
+            })?;
             return Ok(Some((value, GivenBy::Argument)));
         }
         if let Some(value) = self.given.files.remove(name) {
@@ -327,12 +338,17 @@ impl Resolver {
         }
         let variable = declaration.env.as_deref();
         if let Some((variable, text)) = variable.and_then(|name| Some((name, env.get(name)?))) {
-            let wrong = |kind| {
-                format!(
-                    "the environment variable `{variable}` is not {kind}, as the default of `{name}` is"
-                )
-            };
-            let value = convert(text, default).map_err(wrong)?;
+            let subject = format!("the environment variable `{variable}`");
+            let value = convert(text, default).map_err(|why| match why {
+                Unfit::Kind(kind) => Unusable::new(format!(
+                    "{subject} is not {kind}, as the default of `{name}` is"
+                )),
+                Unfit::Respelled(_) => {
+                    let message =
+                        format!("{subject} has a number that would be used in another spelling");
+                    Unusable::new(message).hint(keep_spelling(name, None))
+                }
+            })?;
             return Ok(Some((value, GivenBy::Environment(variable.to_owned()))));
         }
         Ok(declaration
@@ -404,20 +420,6 @@ fn plain(value: &Value) -> String {
             value.to_string()
         }
     }
-}
-
-/// The text as a value of the default's type; `Err` says what it should have been.
-fn convert(text: &str, default: Option<&Value>) -> Result<Value, &'static str> {
-    let kind = match default {
-        None | Some(Value::Null | Value::String(_)) => return Ok(Value::String(text.to_owned())),
-        Some(Value::Bool(_)) => "`true` or `false`",
-        Some(Value::Number(_)) => "a number",
-        Some(Value::Array(_)) => "a list in JSON",
-        Some(Value::Object(_)) => "a mapping in JSON",
-    };
-    let value: Value = serde_json::from_str(text).map_err(|_| kind)?;
-    let same = |default: &Value| std::mem::discriminant(default) == std::mem::discriminant(&value);
-    default.is_some_and(same).then_some(value).ok_or(kind)
 }
 
 /// Whether the value's text, or that of each item of a list, matches; `Err` for a broken pattern.

@@ -272,6 +272,19 @@ impl Endpoint {
     }
 }
 
+/// Whether a part of the path is a version such as `v1` or `v2.1`.
+fn names_version(url: &Url) -> bool {
+    let is_version = |part: &str| {
+        let number = part.strip_prefix(['v', 'V']);
+        let plain = |c: char| c.is_ascii_digit() || c == '.';
+        number.is_some_and(|number| {
+            number.starts_with(|c: char| c.is_ascii_digit()) && number.chars().all(plain)
+        })
+    };
+    url.path_segments()
+        .is_some_and(|mut parts| parts.any(is_version))
+}
+
 fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -304,6 +317,11 @@ impl FromStr for Endpoint {
         }
         if url.query().is_some() || url.fragment().is_some() {
             return Err(InvalidId("a URL with a query or a fragment"));
+        }
+        if names_version(&url) {
+            return Err(InvalidId(
+                "a URL with the API's version in its path, which every call adds by itself",
+            ));
         }
         Ok(Self(url))
     }
@@ -401,6 +419,10 @@ mod tests {
                 "https://bms.example.com/base/",
                 "https://bms.example.com/base",
             ),
+            (
+                "https://bms.example.com/v/vault1/",
+                "https://bms.example.com/v/vault1",
+            ),
             ("http://127.0.0.1:80", "http://127.0.0.1"),
             ("http://[::1]:8080/", "http://[::1]:8080"),
         ] {
@@ -419,6 +441,8 @@ mod tests {
             "https://user@bms.example.com",
             "https://bms.example.com/?x=1",
             "https://bms.example.com/#x",
+            "https://bms.example.com/v1",
+            "https://bms.example.com/base/v2.1/servers/",
             "ftp://bms.example.com",
             "bms.example.com",
             "https://",

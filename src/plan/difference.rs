@@ -302,7 +302,7 @@ mod tests {
             [
                 "stop_type Some(\"HARD\") Some(\"SOFT\")",
                 "rollout.max_failures Some(\"10%\") Some(\"2\")",
-                "window.timezone None Some(\"Asia/Singapore\")",
+                "window.timezone None Some(\"Asia/Singapore (UTC+08:00)\")",
                 "window.opens None Some(\"sat, sun at 01:00; 2026-12-24T22:00\")",
                 "window.duration None Some(\"4h\")",
                 "window.cutoff None Some(\"45m\")",

@@ -180,8 +180,9 @@ pub(super) fn paths(plan: &Plan) -> impl Iterator<Item = (&'static str, String)>
 
 fn window(window: &Window) -> Vec<(&'static str, String)> {
     let opens: Vec<String> = window.opens().iter().map(Opening::to_string).collect();
+    let (zone, offsets) = (window.zone().name(), window.zone().offsets());
     vec![
-        ("window.timezone", window.zone().name().to_owned()),
+        ("window.timezone", format!("{zone} ({offsets})")),
         ("window.opens", opens.join("; ")),
         ("window.duration", duration::format(window.duration())),
         ("window.cutoff", duration::format(window.cutoff())),

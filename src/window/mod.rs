@@ -15,7 +15,7 @@ mod zone;
 pub use calendar::{Calendar, Closed, Dated, End, Explanation, Keeper, Unread};
 pub use opening::{DAYS, Opening, date_time, day, day_name, time};
 pub use written::{WindowError, WrittenOpening, WrittenWindow};
-pub use zone::{UnknownZone, Zone};
+pub use zone::{Pitfall, UnknownZone, Zone};
 
 use std::time::Duration;
 

@@ -76,8 +76,9 @@ impl Calendar {
 
     fn openings(&self, out: &mut String, window: &Window, moment: Timestamp) -> fmt::Result {
         let opens: Vec<String> = window.opens().iter().map(Opening::to_string).collect();
-        let zone = window.zone().name();
-        writeln!(out, "\nwindow     {} in {zone}", opens.join("; "))?;
+        let (zone, offsets) = (window.zone().name(), window.zone().offsets());
+        let opens = opens.join("; ");
+        writeln!(out, "\nwindow     {opens} in {zone} ({offsets})")?;
         let duration = duration::format(window.duration());
         match window.cutoff().is_zero() {
             true => field(out, "", format!("for {duration}"))?,

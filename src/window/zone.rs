@@ -4,11 +4,15 @@
 //! machine is never asked, so that a plan means the same everywhere. Invariant: a zone's name is spelled as
 //! the database spells it.
 
+mod advice;
+
 use std::fmt;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone, TimeZoneDatabase};
+
+pub use advice::Pitfall;
 
 /// A time zone; two are the same if their names are.
 #[derive(Clone, PartialEq, Eq)]

@@ -29,6 +29,7 @@ pub(super) fn check(root: &Value, origins: &Origins) -> Vec<Finding> {
     };
     rules.stop_type();
     rules.endpoint();
+    rules.region();
     rules.durations();
     rules.window();
     rules.report();
@@ -97,6 +98,22 @@ impl<'a> Rules<'a> {
                 "`endpoint` must be an `https` URL, or `http` to a loopback address: this is {error}"
             );
             self.error("endpoint", "/endpoint", message);
+        }
+    }
+
+    /// The name of a region ends with a digit, that of one of its availability zones with a letter.
+    fn region(&mut self) {
+        let pointer = "/region";
+        let Some(text) = self.text(pointer) else {
+            return;
+        };
+        if let Some(region) = region_of_zone(text).filter(|_| !self.is_secret(pointer)) {
+            let message =
+                format!("`{text}` looks like an availability zone of the region `{region}`");
+            let spot = Spot::Value(pointer.to_owned());
+            let finding = Finding::warning("region-is-zone", spot, message);
+            self.findings
+                .push(finding.hint(format!("write `region: {region}`")));
         }
     }
 
@@ -338,5 +355,37 @@ impl<'a> Rules<'a> {
             );
             finding.hint = Some(hint);
         }
+    }
+}
+
+/// The region of what looks like an availability zone: `ap-southeast-1a`, or `eu-de-01`.
+fn region_of_zone(text: &str) -> Option<&str> {
+    let (rest, last) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let ends_with_digit = rest.ends_with(|c: char| c.is_ascii_digit());
+    if last.starts_with(|c: char| c.is_ascii_lowercase()) && ends_with_digit && rest.contains('-') {
+        return Some(rest);
+    }
+    let is_number = last.starts_with(|c: char| c.is_ascii_digit());
+    rest.strip_suffix("-0").filter(|_| is_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::region_of_zone;
+
+    #[rstest]
+    #[case("ap-southeast-1a", Some("ap-southeast-1"))]
+    #[case("eu-west-101b", Some("eu-west-101"))]
+    #[case("eu-de-01", Some("eu-de"))]
+    #[case("ap-southeast-1", None)]
+    #[case("eu-west-101", None)]
+    #[case("na-mexico-1", None)]
+    #[case("eu-de", None)]
+    #[case("z1a", None)]
+    #[case("", None)]
+    fn a_zone_is_told_from_a_region(#[case] text: &str, #[case] region: Option<&str>) {
+        assert_eq!(region_of_zone(text), region);
     }
 }

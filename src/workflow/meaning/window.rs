@@ -6,9 +6,9 @@
 use serde_json::Value;
 
 use super::Rules;
-use crate::document::finding::{PLENTY, Spot};
+use crate::document::finding::{Finding, PLENTY, Spot};
 use crate::duration;
-use crate::window::{Zone, date_time};
+use crate::window::{Pitfall, Zone, date_time};
 
 const WINDOW: &str = "/window";
 
@@ -32,14 +32,24 @@ impl Rules<'_> {
         let Some(name) = self.text(&pointer).filter(|name| !name.is_empty()) else {
             return;
         };
-        if Zone::named(name).is_err() {
-            let message = format!("there is no time zone {}", self.named(&pointer, name));
-            let is_secret = self.is_secret(&pointer);
-            let hint = match Zone::nearest(name).filter(|_| !is_secret) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => "use an IANA name such as `Asia/Singapore` or `UTC`".to_owned(),
+        let is_secret = self.is_secret(&pointer);
+        let shown = self.named(&pointer, name);
+        let Ok(zone) = Zone::named(name) else {
+            let message = format!("there is no time zone {shown}");
+            let near = || Some(format!("did you mean `{}`?", Zone::nearest(name)?));
+            let hint = match is_secret {
+                true => None,
+                false => Zone::meant(name).or_else(near),
             };
+            let usual = || "use an IANA name such as `Asia/Singapore` or `UTC`".to_owned();
+            let hint = hint.unwrap_or_else(usual);
             self.error("unknown-timezone", &pointer, message).hint = Some(hint);
+            return;
+        };
+        if let Some(Pitfall { meaning, advice }) = zone.pitfall().filter(|_| !is_secret) {
+            let message = format!("the time zone {shown} {meaning}");
+            let finding = Finding::warning("timezone-pitfall", Spot::Value(pointer), message);
+            self.findings.push(finding.hint(advice));
         }
     }
 

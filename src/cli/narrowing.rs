@@ -61,10 +61,13 @@ pub(super) fn narrowing(
         return Err(Error::NoSuchGroup(unknown.clone(), groups.collect()));
     }
     let excluded = match &flags.exclude {
-        Some(path) => server_list::read(&sources::read(path)?, path)?,
-        None => Vec::new(),
+        Some(path) => Some(exclusion(path)?),
+        None => None,
     };
-    let warning = unmatched(plan, &excluded);
+    let warning = excluded
+        .as_deref()
+        .and_then(|excluded| protects_less(plan, excluded));
+    let excluded = excluded.unwrap_or_default();
     let mut without: HashSet<ServerId> = excluded.into_iter().collect();
     if flags.remaining {
         let state = settings::state_folder(&invocation.general, invocation.around)?;
@@ -85,6 +88,27 @@ pub(super) fn narrowing(
         slots,
         narrowed: Some(narrowed),
         warning,
+    })
+}
+
+/// The servers of a file that leaves them out. A file without any line is more likely a failed export than a
+/// decision to leave nothing out.
+fn exclusion(path: &Path) -> Result<Vec<ServerId>, Error> {
+    let source = sources::read(path)?;
+    match source.text().trim().is_empty() {
+        true => Err(Error::EmptyExclusion(path.to_owned())),
+        false => server_list::read(&source, path),
+    }
+}
+
+/// A warning of an exclusion that leaves out less than it seems to.
+fn protects_less(plan: &Plan, excluded: &[ServerId]) -> Option<PlanWarning> {
+    if !excluded.is_empty() {
+        return unmatched(plan, excluded);
+    }
+    Some(PlanWarning {
+        code: "exclude-empty".to_owned(),
+        message: "the file of `--exclude` lists no server, so it leaves out nothing".to_owned(),
     })
 }
 

@@ -142,6 +142,10 @@ fn planned(invocation: &Invocation<'_>, flags: &RunFlags) -> Result<Made, Error>
                 (false, false) => Source::Cloud(&flags.cloud),
             };
             let made = selecting::plan_of(invocation, file, &inputs, source)?;
+            if !flags.dry_run {
+                // A dry run shows the whole plan, and with it these.
+                selecting::tell(invocation, &plan::cautions(&made.plan));
+            }
             if flags.locked {
                 binding::require(invocation, file, &made.plan)?;
             }

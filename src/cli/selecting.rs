@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::args::CloudFlags;
 use super::cloud::{Account, Connected};
-use super::sources::Extent;
+use super::sources::{Extent, Planned};
 use super::{Invocation, binding, cloud, logging, policies, signals, sources};
 use crate::bms::{Patience, ServerDetail};
 use crate::diagnostic::{Diagnostic, to_text};
@@ -73,8 +73,8 @@ pub(super) fn plan_of(
             })
         }
         _ if !workflow.selects() => {
-            let plan = sources::plan(path, &workflow, Known::Listing(&[]), Vec::new())?;
-            Ok(Made::offline(plan))
+            let planned = sources::plan(path, &workflow, Known::Listing(&[]), Vec::new())?;
+            Ok(Made::offline(told(invocation, planned)))
         }
         Source::Cloud(flags) => {
             policies::admit_account(invocation, &workflow)?;
@@ -85,9 +85,12 @@ pub(super) fn plan_of(
                 ..Made::offline(plan)
             })
         }
-        Source::Committed => frozen(path, &workflow).map(Made::offline),
+        Source::Committed => {
+            let planned = frozen(path, &workflow)?;
+            Ok(Made::offline(told(invocation, planned)))
+        }
         Source::Frozen => {
-            let plan = frozen(path, &workflow)?;
+            let plan = told(invocation, frozen(path, &workflow)?);
             // Else what was found for one question would be written down as the answer to another.
             match binding::committed(path)?.asked().eq(plan.asked()) {
                 true => Ok(Made::offline(plan)),
@@ -96,10 +99,10 @@ pub(super) fn plan_of(
         }
         Source::Invented => {
             let listed = inventory::invented(&workflow);
-            let plan = sources::plan(path, &workflow, Known::Listing(&listed), Vec::new())?;
+            let planned = sources::plan(path, &workflow, Known::Listing(&listed), Vec::new())?;
             Ok(Made {
                 listed,
-                ..Made::offline(plan)
+                ..Made::offline(told(invocation, planned))
             })
         }
         Source::Nowhere => Err(Error::NoListing),
@@ -147,21 +150,20 @@ fn from_listing(
     workflow: &Workflow,
     listing: &Listing,
 ) -> Result<Plan, Error> {
-    let warning = listing.warning();
-    tell(invocation, warning.as_slice());
-    sources::plan(
-        path,
-        workflow,
-        Known::Listing(listing.servers()),
-        warning.into_iter().collect(),
-    )
+    let known = Known::Listing(listing.servers());
+    let further = listing.warning().into_iter().collect();
+    let planned = sources::plan(path, workflow, known, further)?;
+    Ok(told(invocation, planned))
 }
 
+/// Warnings about the listing, which is not read again where the committed plan has frozen what was found.
+const OF_LISTING: [&str; 2] = ["listing-moved", "select-near-miss"];
+
 /// The plan with what the committed one has frozen.
-fn frozen(path: &Path, workflow: &Workflow) -> Result<Plan, Error> {
+fn frozen(path: &Path, workflow: &Workflow) -> Result<Planned, Error> {
     let committed = binding::committed(path)?;
     // They are about what the listing showed, which is not looked at again.
-    let codes = ["listing-moved"].into_iter().chain(inventory::UNCLEAR);
+    let codes = OF_LISTING.into_iter().chain(inventory::UNCLEAR);
     let warnings = codes.flat_map(|code| {
         let found = committed.warnings.iter().filter(move |it| it.code == code);
         found.map(move |found| Diagnostic::warning(code, &*found.message))
@@ -174,16 +176,22 @@ fn frozen(path: &Path, workflow: &Workflow) -> Result<Plan, Error> {
 /// and not at all where there is none.
 pub(super) fn offline(path: &Path, inputs: &Inputs) -> Result<(Plan, Extent), Error> {
     let workflow = sources::workflow(path, inputs)?;
-    let plan = match (workflow.selects(), binding::committed(path)) {
+    let Planned { plan, .. } = match (workflow.selects(), binding::committed(path)) {
         (true, Err(_)) => {
-            let plan = sources::plan(path, &workflow, Known::Nothing, Vec::new())?;
-            return Ok((plan, Extent::Open));
+            let planned = sources::plan(path, &workflow, Known::Nothing, Vec::new())?;
+            return Ok((planned.plan, Extent::Open));
         }
         (true, Ok(_)) => frozen(path, &workflow)?,
         (false, _) => sources::plan(path, &workflow, Known::Nothing, Vec::new())?,
     };
     let extent = Extent::Counted(plan.target_count());
     Ok((plan, extent))
+}
+
+/// The plan, once its warnings are shown.
+fn told(invocation: &Invocation<'_>, planned: Planned) -> Plan {
+    tell(invocation, &planned.warnings);
+    planned.plan
 }
 
 /// Prints the warnings about a workflow.

@@ -81,17 +81,26 @@ pub(super) fn workflow(path: &Path, inputs: &Inputs) -> Result<Workflow, Error> 
     workflow.map_err(|findings| Error::Findings(path.to_owned(), findings))
 }
 
+/// A plan, and what is to be looked at in its targets.
+pub(super) struct Planned {
+    pub(super) plan: Plan,
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
 /// The plan that a workflow makes with what is known of its project.
 pub(super) fn plan(
     path: &Path,
     workflow: &Workflow,
     known: Known<'_>,
-    warnings: Vec<Diagnostic>,
-) -> Result<Plan, Error> {
+    further: Vec<Diagnostic>,
+) -> Result<Planned, Error> {
     let folders = Folders::of(path).map_err(|error| Error::Unreadable(path.to_owned(), error))?;
     let targets = inventory::resolve(workflow, &folders, known);
     let targets = targets.map_err(|findings| Error::Findings(path.to_owned(), findings))?;
-    Ok(plan::make(workflow, targets.warned(warnings)))
+    let targets = targets.warned(further);
+    let warnings = targets.warnings().to_vec();
+    let plan = plan::make(workflow, targets);
+    Ok(Planned { plan, warnings })
 }
 
 /// What the plan's own guards forbid, as an error.

@@ -6,12 +6,13 @@
 use std::path::Path;
 
 use super::args::{FindingsFormat, ValidateFlags};
-use super::sources::Extent;
+use super::sources::{Extent, Planned};
 use super::{Invocation, annotations, calendar, settings, sources};
 use crate::diagnostic::{Diagnostic, Severity, SourceFile, to_github, to_json, to_sarif, to_text};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::inventory::Known;
+use crate::plan;
 use crate::workflow::Inputs;
 
 pub(super) fn validate(invocation: &Invocation<'_>, flags: &ValidateFlags) -> Result<Exit, Error> {
@@ -57,12 +58,14 @@ fn anchored(findings: Vec<Diagnostic>, file: &Path) -> Vec<Diagnostic> {
 /// The findings of one file, and how many targets it has if there is no error among them.
 fn examine(path: &Path, inputs: &Inputs) -> (Vec<Diagnostic>, Option<Extent>) {
     let made = sources::workflow(path, inputs).and_then(|workflow| {
-        let plan = sources::plan(path, &workflow, Known::Nothing, Vec::new())?;
-        Ok((workflow, plan))
+        let planned = sources::plan(path, &workflow, Known::Nothing, Vec::new())?;
+        Ok((workflow, planned))
     });
     match made {
-        Ok((workflow, plan)) => {
+        Ok((workflow, Planned { plan, warnings })) => {
             let mut findings = workflow.warnings.clone();
+            findings.extend(warnings);
+            findings.extend(plan::cautions(&plan));
             findings.extend(sources::check_guards(&plan).err().map(broken_guard));
             findings.extend(calendar::findings(&workflow, path));
             let is_valid = findings.iter().all(|it| it.severity == Severity::Warning);

@@ -6,11 +6,13 @@
 
 use std::collections::HashSet;
 
-use super::group::{Resolver, gives_nothing};
+use super::group::{Resolver, count as number, gives_nothing, servers as in_words};
+use super::near;
 use super::reading::{Reading, nearest};
+use super::selection::Known;
 use crate::diagnostic::Diagnostic;
 use crate::ids::ServerId;
-use crate::workflow::{Exclude, Group, InventoryFile, locate, locate_all};
+use crate::workflow::{Exclude, Group, InventoryFile, Select, locate, locate_all};
 
 /// What groups exclude, and which of that was there to be excluded.
 #[derive(Default)]
@@ -78,6 +80,7 @@ impl<'a> Resolver<'a> {
             if selected.is_empty() && is_known {
                 self.warnings.push(self.selects_nothing(group));
             }
+            self.warn_of_near(group, (select, "exclude/select"), Some(listed));
             excluded.extend(selected);
         }
         for (at, name) in groups.iter().enumerate() {
@@ -127,6 +130,37 @@ impl<'a> Resolver<'a> {
             self.warnings.push(warning.at(place));
         }
         excluded
+    }
+
+    /// Warns of servers that criteria miss by case or blanks alone, among `listed` or all of the project.
+    pub(super) fn warn_of_near(
+        &mut self,
+        group: &Group,
+        (select, member): (&Select, &str),
+        listed: Option<&[ServerId]>,
+    ) {
+        let Known::Listing(servers) = self.known else {
+            return;
+        };
+        let listed: Option<HashSet<&ServerId>> = listed.map(|listed| listed.iter().collect());
+        let concerned = servers.iter().filter(|server| {
+            let listed = listed.as_ref();
+            listed.is_none_or(|listed| listed.contains(&server.id))
+        });
+        let Some((missed, values)) = near::misses(select, concerned) else {
+            return;
+        };
+        let (name, missed) = (member.replace('/', "."), in_words(number(missed)));
+        let message = format!(
+            "`{name}` of `{}` misses {missed} only by case or blanks: {}",
+            group.name,
+            values.join(", ")
+        );
+        let pointer = format!("{}/{member}", group.origin);
+        let warning = Diagnostic::warning("select-near-miss", message)
+            .at(locate(&self.workflow.source, &pointer))
+            .with_hint("criteria are compared exactly, so correct the workflow or the servers");
+        self.warnings.push(warning);
     }
 
     fn selects_nothing(&self, group: &Group) -> Diagnostic {

@@ -113,7 +113,7 @@ impl Condition<'_> {
         if !self.matched && self.others.len() <= SHOWN && is_new() {
             self.others.push(cell.to_owned());
         }
-        match folded(cell).eq(folded(self.wanted)) {
+        match same_but_for_case(cell, self.wanted) {
             true => Likeness::Near,
             false => Likeness::Other,
         }
@@ -188,6 +188,11 @@ impl Miss {
 fn in_rows((value, rows): &(String, usize)) -> String {
     let rows_word = if *rows == 1 { "row" } else { "rows" };
     format!("`{}` in {rows} {rows_word}", shorten(value, LONGEST))
+}
+
+/// Whether two texts differ by upper and lower case, blanks and invisible characters at most.
+pub(super) fn same_but_for_case(one: &str, other: &str) -> bool {
+    folded(one).eq(folded(other))
 }
 
 /// The text without blanks and invisible characters, in lower case.

@@ -130,6 +130,7 @@ impl<'a> Resolver<'a> {
         }
         if let Some(select) = &group.select {
             self.warn_of_unclear_selection(group, select);
+            self.warn_of_near(group, (select, "select"), None);
         }
         let picked = self.known.picked(group);
         for one in &picked {

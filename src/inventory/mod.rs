@@ -20,6 +20,7 @@ mod lines;
 mod listed;
 mod listing;
 mod model;
+mod near;
 mod overlap;
 mod quotes;
 mod reading;

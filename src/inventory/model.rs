@@ -36,7 +36,7 @@ impl Targets {
         &self.warnings
     }
 
-    /// The same targets with one more finding that does not forbid them.
+    /// The same targets with further findings that do not forbid them.
     #[must_use]
     pub fn warned(mut self, warnings: impl IntoIterator<Item = Diagnostic>) -> Self {
         self.warnings.extend(warnings);

@@ -35,7 +35,7 @@ pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
         cut(&group, count(groups.len()), &mut batches);
         groups.push(planned(group));
     }
-    warnings.extend(no_canary(&groups, &batches));
+    warnings.extend(no_canary(&groups, &batches).as_ref().map(warning));
     let targets = groups.iter().map(|group| group.targets).sum();
     let mut contents = Contents {
         workflow: summary(workflow),
@@ -59,9 +59,15 @@ pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
     contents.digest = digest::of(&contents);
     let plan = Plan::new(contents);
     match too_short(&plan) {
-        Some(warning) => plan.warned(warning),
+        Some(found) => plan.warned(warning(&found)),
         None => plan,
     }
+}
+
+/// What a person should look at in the plan as a whole: large groups in one wave, a window that is too short.
+pub fn cautions(plan: &Plan) -> Vec<Diagnostic> {
+    let no_canary = no_canary(&plan.groups, &plan.batches);
+    no_canary.into_iter().chain(too_short(plan)).collect()
 }
 
 /// Appends the batches of one group, wave by wave.
@@ -82,7 +88,7 @@ fn cut(group: &TargetGroup, place: u32, batches: &mut Vec<Batch>) {
 }
 
 /// That large groups go in one wave, so that nobody looks at a few servers first.
-fn no_canary(groups: &[PlannedGroup], batches: &[Batch]) -> Option<PlanWarning> {
+fn no_canary(groups: &[PlannedGroup], batches: &[Batch]) -> Option<Diagnostic> {
     let mut waves = vec![0; groups.len()];
     for batch in batches {
         waves[batch.group()] = batch.wave + 1;
@@ -99,12 +105,11 @@ fn no_canary(groups: &[PlannedGroup], batches: &[Batch]) -> Option<PlanWarning> 
     let message = format!(
         "group `{name}` goes in one wave of {targets} servers{others}; `waves: [1, rest]` lets one go first"
     );
-    let code = "no-canary".to_owned();
-    Some(PlanWarning { code, message })
+    Some(Diagnostic::warning("no-canary", message))
 }
 
 /// That even a run that nothing delays does not fit the window.
-fn too_short(plan: &Plan) -> Option<PlanWarning> {
+fn too_short(plan: &Plan) -> Option<Diagnostic> {
     let window = plan.window.as_ref()?;
     let (lasts, cutoff) = (window.duration(), window.cutoff());
     let schedule = schedule::of(plan);
@@ -119,8 +124,7 @@ fn too_short(plan: &Plan) -> Option<PlanWarning> {
     let message = format!(
         "a run takes {time}, with its last request after {last}; the window lasts {lasts}, and nothing is sent after {sends}"
     );
-    let code = "window-too-short".to_owned();
-    Some(PlanWarning { code, message })
+    Some(Diagnostic::warning("window-too-short", message))
 }
 
 fn planned(group: TargetGroup) -> PlannedGroup {

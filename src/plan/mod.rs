@@ -29,7 +29,7 @@ pub use difference::{Difference, Moved, Placed, SettingChange};
 pub use error::PlanError;
 pub use judgement::{Against, Breach, Judgement, Offender, Reason, Ruling};
 pub use load::load;
-pub use make::make;
+pub use make::{cautions, make};
 pub use markdown::to_markdown;
 pub use model::{
     Batch, Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary,

@@ -62,6 +62,7 @@ mod undo;
 mod undo_again;
 mod verbs;
 mod waiting;
+mod warnings;
 mod waves;
 mod weather;
 mod window;

@@ -189,12 +189,14 @@ fn variables_reach_the_window() {
     );
     let text = told(&stage, "2026-11-28T00:30");
     assert!(
-        text.contains("2026-11-28T01:00 in Europe/Berlin\n           for 2h\n"),
+        text.contains(
+            "2026-11-28T01:00 in Europe/Berlin (UTC+01:00 or UTC+02:00)\n           for 2h\n"
+        ),
         "{text}"
     );
     let line = "window night.yaml --at 2026-11-28T00:30 --var zone=Asia/Tokyo --var hours=3";
     let ended = stage.run(line).with_code(0);
-    let part = "2026-11-28T01:00 in Asia/Tokyo\n           for 3h\n";
+    let part = "2026-11-28T01:00 in Asia/Tokyo (UTC+09:00)\n           for 3h\n";
     assert!(ended.out.contains(part), "{}", ended.out);
     stage
         .run("window night.yaml --var zone=Asia/Tokio")

@@ -250,7 +250,11 @@ impl Error {
             | Self::Faults(..)
             | Self::Stdout(_)
             | Self::Simulator(SimulatorError::Port { .. })
-            | Self::Http(HttpError::CaFile { .. } | HttpError::CaFileUnreadable { .. })
+            | Self::Http(
+                HttpError::CaFile { .. }
+                | HttpError::CaFileUnreadable { .. }
+                | HttpError::Proxy { .. },
+            )
             | Self::Credentials(CredentialsError::KeysAndToken { .. }) => Exit::Invalid,
             Self::PerhapsRan(_, error) => error.exit(),
             Self::State(StateError::Locked(_)) | Self::Unsettled(..) => Exit::Locked,
@@ -300,12 +304,7 @@ impl Error {
             Self::NoListing => {
                 format!("`--locked` takes them from the committed plan; `lightsout plan {TYPED}` looks for them").into()
             }
-            Self::Listing(Unanswered::GaveUp(_)) => {
-                "try again later; `--inventory` plans with a saved listing".into()
-            }
-            Self::Listing(Unanswered::NotFound(_) | Unanswered::Refused(_)) => {
-                "check credentials, project and the permission `bms:servers:list`".into()
-            }
+            Self::Listing(unanswered) => unanswered.hint().into(),
             Self::SavedListing(..) | Self::OtherListing { .. } => format!(
                 "`lightsout inventory {TYPED}` prints one for this workflow, and `--out` writes it to a file"
             )
@@ -414,9 +413,7 @@ fn list(runs: &[RunId]) -> String {
 
 /// What the cloud or the network said, as the end of a message.
 fn said(unanswered: &Unanswered) -> String {
-    let (Unanswered::GaveUp(evidence)
-    | Unanswered::NotFound(evidence)
-    | Unanswered::Refused(evidence)) = unanswered;
+    let evidence = unanswered.evidence();
     let parts = [&evidence.code, &evidence.message].into_iter().flatten();
     parts.fold(String::new(), |text, part| text + ": " + part)
 }

@@ -23,6 +23,8 @@ pub enum PowerAnswer {
     Accepted(JobId),
     /// The connection was never established.
     NotSent,
+    /// The connection cannot be established until somebody changes something.
+    Blocked,
     /// The cloud is throttling or busy, and did not act.
     Throttled {
         /// How long the cloud asks to wait.
@@ -136,6 +138,7 @@ pub(super) fn classify_part(failure: &Failure, part: &Response) -> (PowerAnswer,
 fn of_failure(failure: &Failure) -> PowerAnswer {
     match failure {
         Failure::NotConnected { .. } => PowerAnswer::NotSent,
+        Failure::Blocked(_) => PowerAnswer::Blocked,
         Failure::TimedOut { .. } | Failure::Broken { .. } | Failure::TooLarge { .. } => {
             PowerAnswer::Ambiguous
         }
@@ -146,6 +149,7 @@ fn of_failure(failure: &Failure) -> PowerAnswer {
 pub(super) fn failure_evidence(failure: &Failure) -> Evidence {
     let (code, http_status) = match failure {
         Failure::NotConnected { .. } => ("not-connected", None),
+        Failure::Blocked(obstacle) => (obstacle.code(), None),
         Failure::TimedOut { .. } => ("timeout", None),
         Failure::Broken { .. } => ("broken", None),
         Failure::TooLarge { status, .. } => ("too-large", Some(*status)),

@@ -7,11 +7,17 @@ use serde::Deserialize;
 
 /// The value that a body holds, borrowing from it; `None` if it is not of that form.
 pub(super) fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
+    let body = without_mark(body);
     match std::str::from_utf8(body) {
         // Checked once as a whole, which costs less than text by text.
         Ok(text) => serde_json::from_str(text).ok(),
         Err(_) => serde_json::from_slice(body).ok(),
     }
+}
+
+/// The body without a byte order mark, which some proxies put before it.
+pub(super) fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 #[cfg(test)]
@@ -27,6 +33,7 @@ mod tests {
     #[rstest]
     #[case(br#"{"name":"a","note":"b"}"#, Some("a"))]
     #[case(b"{\"name\":\"a\",\"note\":\"\xff\"}", Some("a"))]
+    #[case(b"\xef\xbb\xbf{\"name\":\"a\"}", Some("a"))]
     #[case(b"{\"name\":\"\xff\",\"note\":\"b\"}", None)]
     #[case(br#"{"name":7}"#, None)]
     #[case(br#"{"name":"a""#, None)]

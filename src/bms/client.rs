@@ -4,6 +4,7 @@
 //! credentials were refused: those are read anew once. Invariant: every attempt is signed afresh, a
 //! power request travels alone on its connection, and nothing that is returned holds a secret.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -56,6 +57,8 @@ struct Shared {
     credentials: RwLock<Credentials>,
     quotas: Quotas,
     date: Mutex<Option<CloudDate>>,
+    /// Whether the API has answered this client. From then on, what stands in between came later and may go.
+    has_answered: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -98,6 +101,7 @@ impl Client {
                 credentials: RwLock::new(credentials),
                 quotas,
                 date: Mutex::default(),
+                has_answered: AtomicBool::new(false),
             }),
         }
     }
@@ -129,10 +133,13 @@ impl Client {
             (Err(failure), Some(part)) => classify_part(failure, part),
             (_, _) => classify_power(action, &result),
         };
-        (
-            without_secrets(answer, &secrets),
-            redacted(evidence, &secrets),
-        )
+        let may_pass = answer == PowerAnswer::Blocked && self.has_answered();
+        let answer = if may_pass {
+            PowerAnswer::NotSent
+        } else {
+            without_secrets(answer, &secrets)
+        };
+        (answer, redacted(evidence, &secrets))
     }
 
     /// Asks once how a job is doing.
@@ -245,6 +252,10 @@ impl Client {
             .clone()
     }
 
+    fn has_answered(&self) -> bool {
+        self.shared.has_answered.load(Ordering::Relaxed)
+    }
+
     /// One read; with credentials read anew, a second.
     async fn read<T>(
         &self,
@@ -278,12 +289,22 @@ impl Client {
         let sent = self.shared.send(call, Connection::Pooled, &secrets).await;
         let ended = clock.elapsed();
         drop(slot);
-        let value = classify_read(sent.result)
-            .and_then(|response| parse(&response.body).ok_or_else(|| unreadable(&response)))
-            .map_err(|error| ReadError {
-                evidence: redacted(error.evidence, &secrets),
-                ..error
-            });
+        let read = classify_read(sent.result)
+            .and_then(|response| parse(&response.body).ok_or_else(|| unreadable(&response)));
+        if read.is_ok() {
+            self.shared.has_answered.store(true, Ordering::Relaxed);
+        }
+        let value = read.map_err(|ReadError { class, evidence }| {
+            let may_pass = matches!(class, ReadFailure::Blocked { .. }) && self.has_answered();
+            ReadError {
+                evidence: redacted(evidence, &secrets),
+                class: if may_pass {
+                    ReadFailure::Retry { after: None }
+                } else {
+                    class
+                },
+            }
+        });
         Timed {
             began,
             ended,
@@ -427,6 +448,7 @@ fn without_secrets(answer: PowerAnswer, secrets: &Secrets) -> PowerAnswer {
             JobIds::new(jobs.filter(|job| secrets.redact(job.as_str().to_owned()) == job.as_str()))
         }
         other @ (PowerAnswer::NotSent
+        | PowerAnswer::Blocked
         | PowerAnswer::Throttled { .. }
         | PowerAnswer::Conflict(_)
         | PowerAnswer::Ambiguous

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::answer::Evidence;
+use super::body;
 use crate::http::Response;
 
 /// Longest text that is kept, in characters.
@@ -34,7 +35,7 @@ pub(super) struct Fault {
 
 /// Reads the body of an answer with an error status.
 pub(super) fn fault(response: &Response) -> Fault {
-    let (code, message) = serde_json::from_slice::<Node>(&response.body)
+    let (code, message) = serde_json::from_slice::<Node>(body::without_mark(&response.body))
         .ok()
         .and_then(|root| root.find())
         .unwrap_or_default();

@@ -11,6 +11,7 @@ mod cloud_date;
 mod credentials;
 mod detail;
 mod error_body;
+mod foreign;
 mod hosts;
 mod job;
 mod job_ids;

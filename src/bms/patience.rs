@@ -1,7 +1,7 @@
 //! Reads that are tried again until they are answered or time is up.
 //!
 //! Owns the loop around one read; the decision is [`next_wait`]. Invariant: a read that the cloud
-//! refuses is not repeated, and no read is repeated longer than `retry_for` after it was wanted.
+//! refuses is not repeated, nor is one that cannot pass, and no read is repeated longer than `retry_for` after it was wanted.
 
 use std::future::Future;
 use std::time::Duration;
@@ -31,6 +31,33 @@ pub enum Unanswered {
     NotFound(Evidence),
     /// The cloud refuses to answer.
     Refused(Evidence),
+    /// Something between here and the API must be changed first.
+    Blocked(Evidence),
+}
+
+impl Unanswered {
+    /// What the API or the network said.
+    pub fn evidence(&self) -> &Evidence {
+        match self {
+            Self::GaveUp(evidence)
+            | Self::NotFound(evidence)
+            | Self::Refused(evidence)
+            | Self::Blocked(evidence) => evidence,
+        }
+    }
+
+    /// What to do about a listing that there is no answer to.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::GaveUp(_) => "try again later; `--inventory` plans with a saved listing",
+            Self::NotFound(_) | Self::Refused(_) => {
+                "check credentials, project and the permission `bms:servers:list`"
+            }
+            Self::Blocked(_) => {
+                "waiting does not help: check `--ca-file`, the proxy in HTTPS_PROXY, and `endpoint` of the workflow; the command `doctor` names the one to change"
+            }
+        }
+    }
 }
 
 /// How long reads are tried again, and by which clock.
@@ -58,6 +85,8 @@ impl Patience {
             tries += 1;
             let retry_after = match class {
                 ReadFailure::Retry { after } => after,
+                ReadFailure::Blocked { tries: enough } if tries < enough => None,
+                ReadFailure::Blocked { .. } => return Err(Unanswered::Blocked(evidence)),
                 ReadFailure::NotFound => return Err(Unanswered::NotFound(evidence)),
                 ReadFailure::Credentials | ReadFailure::Refused | ReadFailure::Rejected => {
                     return Err(Unanswered::Refused(evidence));

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 
 use super::answer::Evidence;
-use super::read::{ReadError, classify_read};
+use super::read::{ReadError, classify_read, not_the_api};
 use super::retry_after::date;
-use crate::http::{Failure, Response};
+use crate::http::{Failure, Obstacle, Response};
 use crate::ids::{JobId, ServerId};
 
 /// What is asked.
@@ -37,6 +37,8 @@ pub struct Probed {
 pub enum ProbeError {
     /// No connection was established.
     NotConnected(String),
+    /// No connection can be established until somebody changes something.
+    Blocked(Obstacle),
     /// A connection, but no complete answer.
     Broken(String),
     /// An answer that is no success.
@@ -59,8 +61,10 @@ impl Probed {
         let ahead = result.as_ref().ok().and_then(|it| between.ahead(it));
         let result = match result {
             Err(Failure::NotConnected { message }) => Err(ProbeError::NotConnected(message)),
+            Err(Failure::Blocked(obstacle)) => Err(ProbeError::Blocked(obstacle)),
             Err(failure) => Err(ProbeError::Broken(failure.to_string())),
-            Ok(response) => classify_read(Ok(response))
+            Ok(response) => not_the_api(&response)
+                .map_or_else(|| classify_read(Ok(response)), Err)
                 .map(|response| response.body)
                 .map_err(|error| {
                     ProbeError::Answered(ReadError {

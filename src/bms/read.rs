@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use super::answer::{Evidence, Meaning, failure_evidence, meaning, odd_evidence};
-use super::error_body::{Fault, evidence, fault};
+use super::error_body::{Fault, evidence, fault, shorten};
+use super::foreign::foreign;
 use super::retry_after::retry_after;
 use crate::http::{Failure, Response};
 use crate::power::StateClass;
@@ -27,7 +28,15 @@ pub enum ReadFailure {
     Refused,
     /// This read is refused and would be again.
     Rejected,
+    /// Something between here and the API must be changed first. That is certain after this many tries.
+    Blocked {
+        /// The number of tries in a row.
+        tries: u32,
+    },
 }
+
+/// A page in place of an answer may be that of a gateway which restarts; so many in a row are not.
+const PAGES: u32 = 3;
 
 /// A read that gave nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +54,20 @@ pub fn classify_read(result: Result<Response, Failure>) -> Result<Response, Read
         Ok(response) => response,
         Err(failure) => {
             return Err(ReadError {
-                class: ReadFailure::Retry { after: None },
+                class: match failure {
+                    Failure::Blocked(_) => ReadFailure::Blocked { tries: 1 },
+                    Failure::NotConnected { .. }
+                    | Failure::TimedOut { .. }
+                    | Failure::Broken { .. }
+                    | Failure::TooLarge { .. } => ReadFailure::Retry { after: None },
+                },
                 evidence: failure_evidence(&failure),
             });
         }
     };
+    if let Some(error) = not_the_api(&response) {
+        return Err(error);
+    }
     let fault = fault(&response);
     Err(ReadError {
         class: class(&response, &fault),
@@ -59,10 +77,27 @@ pub fn classify_read(result: Result<Response, Failure>) -> Result<Response, Read
 
 /// The error for a success whose body is not what it should be: perhaps cut off, so tried again.
 pub(super) fn unreadable(response: &Response) -> ReadError {
-    ReadError {
+    let cut_off = || ReadError {
         class: ReadFailure::Retry { after: None },
         evidence: odd_evidence(response),
-    }
+    };
+    not_the_api(response).unwrap_or_else(cut_off)
+}
+
+/// The error for an answer that is not the API's.
+pub(super) fn not_the_api(response: &Response) -> Option<ReadError> {
+    let what = foreign(response)?;
+    Some(ReadError {
+        class: ReadFailure::Blocked { tries: PAGES },
+        evidence: Evidence {
+            http_status: Some(response.status),
+            code: Some("not-the-api".to_owned()),
+            message: Some(shorten(&format!(
+                "{what}: something else answers in place of the API"
+            ))),
+            ..Evidence::default()
+        },
+    })
 }
 
 fn class(response: &Response, fault: &Fault) -> ReadFailure {
@@ -127,7 +162,8 @@ mod tests {
     #[case(502, "APIGW.0201", RETRY)]
     #[case(503, "x", RETRY)]
     #[case(504, "x", RETRY)]
-    #[case(302, "x", RETRY)]
+    #[case(302, "x", ReadFailure::Blocked { tries: PAGES })]
+    #[case(511, "x", ReadFailure::Blocked { tries: PAGES })]
     #[case(405, "x", ReadFailure::Rejected)]
     #[case(413, "APIGW.0201", ReadFailure::Rejected)]
     fn each_row(#[case] status: u16, #[case] code: &str, #[case] expected: ReadFailure) {
@@ -157,6 +193,27 @@ mod tests {
         ] {
             assert_eq!(classify_read(Err(failure)).unwrap_err().class, RETRY);
         }
+    }
+
+    #[test]
+    fn what_cannot_pass_is_another_class() {
+        let blocked = Failure::Blocked(crate::http::Obstacle::UnknownAuthority);
+        let error = classify_read(Err(blocked)).unwrap_err();
+        assert_eq!(error.class, ReadFailure::Blocked { tries: 1 });
+        let message = error.evidence.message.unwrap();
+        assert!(message.contains("not trusted here"), "{message}");
+        let page = Response {
+            status: 200,
+            headers: Vec::new(),
+            body: "<html>Sign in</html>".into(),
+        };
+        let error = unreadable(&page);
+        assert_eq!(error.class, ReadFailure::Blocked { tries: PAGES });
+        let cut_off = Response {
+            body: "{\"servers\":[".into(),
+            ..page
+        };
+        assert_eq!(unreadable(&cut_off).class, RETRY);
     }
 
     #[test]

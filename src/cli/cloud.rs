@@ -13,7 +13,7 @@ use crate::bms::{Client, ClientSettings, Credentials, named_hosts, permitted};
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::event::Launch;
-use crate::http::{CaFile, Enquirer, Reach, Transport, TransportSettings};
+use crate::http::{self, CaFile, Enquirer, Reach, Route, Transport, TransportSettings};
 use crate::ids::{Endpoint, ProjectId, RunId};
 use crate::plan::{Plan, PlanWarning};
 use crate::run::Gates;
@@ -66,7 +66,7 @@ pub(super) fn connect(
     permit(invocation, account)?;
     let credentials = load_credentials(invocation, flags)?;
     let warnings = warnings(invocation, &credentials);
-    let client = client(flags, account, clock, credentials)?;
+    let client = client(invocation, flags, account, (clock, credentials))?;
     Ok(Connected {
         client,
         clock,
@@ -82,11 +82,12 @@ pub(super) fn clock(invocation: &Invocation<'_>, account: &Account) -> Result<Cl
 
 /// A client with these credentials, which may go where the account's calls go.
 pub(super) fn client(
+    invocation: &Invocation<'_>,
     flags: &CloudFlags,
     account: &Account,
-    clock: Clock,
-    credentials: Credentials,
+    (clock, credentials): (Clock, Credentials),
 ) -> Result<Client, Error> {
+    route(invocation, account)?;
     let Account {
         endpoint,
         project,
@@ -106,6 +107,18 @@ pub(super) fn client(
     };
     let transport = transport.map_err(Error::Http)?;
     Ok(Client::new(settings, transport, credentials))
+}
+
+/// How the calls of an account get to the API; an error if the environment names a proxy that cannot be read.
+pub(super) fn route(invocation: &Invocation<'_>, account: &Account) -> Result<Route, Error> {
+    match Reach::of(&account.endpoint) {
+        // Calls to this machine never go through a proxy.
+        Reach::PlainLoopback | Reach::TlsLoopback => return Ok(Route::Direct),
+        Reach::Network => {}
+    }
+    let variables = &invocation.around.variables;
+    let get = |name: &str| variables.get(name).map(String::as_str);
+    http::route(account.endpoint.host(), get).map_err(Error::Http)
 }
 
 /// What asks the gates of a plan; nothing is asked yet.

@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::doctor::{self, Check, Checkup};
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::http::Route;
 use crate::ids::{JobId, ServerId};
 use crate::plan::Plan;
 use crate::policy::{Approval, Untagged};
@@ -79,7 +80,15 @@ fn look(
     };
     let account = Account::of_plan(&plan);
     let clock = cloud::clock(invocation, &account)?;
-    match cloud::client(&flags.cloud, &account, clock, credentials) {
+    let proxy = proxy(invocation, &account);
+    let is_readable = !proxy.is_problem();
+    checks.push(proxy);
+    if !is_readable {
+        checks.push(Check::skipped("cloud", "nothing was asked"));
+        checks.push(doctor::stop());
+        return Ok(());
+    }
+    match cloud::client(invocation, &flags.cloud, &account, (clock, credentials)) {
         Ok(client) => runtime()?.block_on(ask(&client, (&plan, untagged), checks)),
         Err(error) => {
             checks.push(failed("connection", &error));
@@ -87,6 +96,21 @@ fn look(
         }
     }
     Ok(())
+}
+
+/// Whether calls go through a proxy.
+fn proxy(invocation: &Invocation<'_>, account: &Account) -> Check {
+    const NAME: &str = "proxy";
+    match cloud::route(invocation, account) {
+        Ok(Route::Direct) => Check::ok(NAME, "none is used"),
+        Ok(Route::Excepted(variable)) => {
+            Check::ok(NAME, format!("none is used: `{variable}` excepts the host"))
+        }
+        Ok(Route::Proxy { variable, address }) => {
+            Check::ok(NAME, format!("calls go through `{address}` (`{variable}`)"))
+        }
+        Err(error) => failed(NAME, &error),
+    }
 }
 
 /// The reads, each as far as the one before makes it worth while.

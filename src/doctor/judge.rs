@@ -29,12 +29,22 @@ pub fn connection(probed: &Probed) -> Check {
             let problem = Check::problem(NAME, Exit::Refused, format!("no connection: {message}"));
             problem.with_hint(connection_hint(message))
         }
+        Err(ProbeError::Blocked(obstacle)) => {
+            let message = format!("no connection: {obstacle}");
+            Check::problem(NAME, Exit::Refused, message).with_hint(obstacle.hint())
+        }
         Err(ProbeError::Broken(message)) => Check::problem(NAME, Exit::Refused, message)
             .with_hint("look for a proxy or firewall in between, and try again"),
         Err(ProbeError::Answered(error)) => match (error.class, code(error)) {
             (ReadFailure::Retry { .. }, _) => {
                 let message = format!("the cloud answers, but not usefully: {}", said(error));
                 Check::problem(NAME, Exit::Refused, message).with_hint("try again in a while")
+            }
+            (ReadFailure::Blocked { .. }, _) => {
+                let message = format!("the API does not answer: {}", said(error));
+                Check::problem(NAME, Exit::Refused, message).with_hint(
+                    "log in to the network or proxy, or check `endpoint` of the workflow and HTTPS_PROXY",
+                )
             }
             (_, code) if NO_SUCH_API.contains(&code) => {
                 let message = format!(
@@ -54,8 +64,8 @@ fn connection_hint(message: &str) -> &'static str {
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if has(&["dns", "lookup", "resolve"]) {
         "the name of the host cannot be resolved: check `region` or `endpoint`, and the name server"
-    } else if has(&["certificate", "tls", "handshake"]) {
-        "the encrypted connection is refused: name the CA of a proxy or private cloud with `--ca-file`, and check the clock"
+    } else if has(&["tls", "handshake"]) {
+        "the encrypted connection broke while it was set up: check the port in `endpoint`, and HTTPS_PROXY"
     } else if has(&["refused"]) {
         "nothing listens there: check `endpoint` and its port"
     } else {
@@ -111,11 +121,14 @@ pub fn sign_in(probed: &Probed) -> Check {
                 "the cloud knows the credentials, and refuses what they ask for",
             ),
             ReadFailure::NotFound => Check::ok(NAME, "the cloud accepts the credentials"),
-            ReadFailure::Retry { .. } | ReadFailure::Refused | ReadFailure::Rejected => {
-                Check::unknown(NAME, "the answer does not tell")
-            }
+            ReadFailure::Retry { .. }
+            | ReadFailure::Blocked { .. }
+            | ReadFailure::Refused
+            | ReadFailure::Rejected => Check::unknown(NAME, "the answer does not tell"),
         },
-        Err(ProbeError::NotConnected(_) | ProbeError::Broken(_)) => unasked(NAME),
+        Err(ProbeError::NotConnected(_) | ProbeError::Blocked(_) | ProbeError::Broken(_)) => {
+            unasked(NAME)
+        }
     }
 }
 
@@ -133,7 +146,9 @@ pub fn project(probed: &Probed, project: &ProjectId) -> Check {
                 .with_hint("check `project` of the workflow, or take credentials of that project")
         }
         Err(ProbeError::Answered(_)) => Check::unknown(NAME, "the answer does not tell"),
-        Err(ProbeError::NotConnected(_) | ProbeError::Broken(_)) => unasked(NAME),
+        Err(ProbeError::NotConnected(_) | ProbeError::Blocked(_) | ProbeError::Broken(_)) => {
+            unasked(NAME)
+        }
     }
 }
 
@@ -215,11 +230,14 @@ fn permission(name: &'static str, probed: &Probed, granted: impl Fn(&[u8]) -> Ch
                 Check::problem(name, Exit::Refused, message)
                     .with_hint("check `project` and `endpoint` of the workflow")
             }
-            ReadFailure::Retry { .. } | ReadFailure::Credentials | ReadFailure::Refused => {
-                Check::unknown(name, "the answer does not tell")
-            }
+            ReadFailure::Retry { .. }
+            | ReadFailure::Blocked { .. }
+            | ReadFailure::Credentials
+            | ReadFailure::Refused => Check::unknown(name, "the answer does not tell"),
         },
-        Err(ProbeError::NotConnected(_) | ProbeError::Broken(_)) => unasked(name),
+        Err(ProbeError::NotConnected(_) | ProbeError::Blocked(_) | ProbeError::Broken(_)) => {
+            unasked(name)
+        }
     }
 }
 

@@ -7,6 +7,8 @@
 use std::error::Error;
 use std::fmt::Write;
 
+use super::obstacle::Obstacle;
+
 /// Why a request has no complete answer. Messages are short and hold no header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -16,6 +18,9 @@ pub enum Failure {
         /// What the network said.
         message: String,
     },
+    /// No connection can be established until somebody changes something. Nothing was sent.
+    #[error("no connection: {0}")]
+    Blocked(Obstacle),
     /// The time allowed ran out after, or possibly after, the request was sent.
     #[error("no complete answer in time: {message}")]
     TimedOut {
@@ -46,7 +51,10 @@ impl Failure {
     pub(super) fn of(error: &reqwest::Error) -> Self {
         let message = causes(error);
         if error.is_connect() || error.is_builder() {
-            Self::NotConnected { message }
+            match Obstacle::of(error) {
+                Some(obstacle) => Self::Blocked(obstacle),
+                None => Self::NotConnected { message },
+            }
         } else if error.is_timeout() {
             Self::TimedOut { message }
         } else {
@@ -111,6 +119,14 @@ pub enum HttpError {
         #[source]
         cause: std::io::Error,
     },
+    /// A variable of the environment names a proxy in a way that cannot be read.
+    #[error("the proxy in `{variable}` cannot be read: {why}")]
+    Proxy {
+        /// The variable.
+        variable: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The HTTP client could not be set up.
     #[error("cannot set up encrypted connections")]
     Setup(#[source] reqwest::Error),
@@ -122,6 +138,9 @@ impl HttpError {
         match self {
             Self::CaFile { .. } => Some("give a file of `-----BEGIN CERTIFICATE-----` blocks"),
             Self::CaFileUnreadable { .. } => None,
+            Self::Proxy { .. } => {
+                Some("write it like `http://proxy.example.com:3128`, or unset the variable")
+            }
             Self::Setup(_) => Some(
                 "install the system's CA certificates (package `ca-certificates`), or name a file with `--ca-file`",
             ),

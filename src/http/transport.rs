@@ -14,6 +14,7 @@ use reqwest::{Certificate, Client, ClientBuilder, redirect, retry};
 use super::failure::{Failure, HttpError};
 use super::last_look::{LastLook, MayLeave};
 use super::message::{Connection, Header, Method, Request, Response};
+use super::obstacle::Obstacle;
 use crate::clock::{Clock, Elapsed};
 use crate::ids::{Endpoint, WebUrl};
 use crate::named_file;
@@ -269,9 +270,7 @@ async fn exchange(
 fn header_map(headers: &[Header]) -> Result<HeaderMap, Failure> {
     let mut map = HeaderMap::with_capacity(headers.len());
     for header in headers {
-        let unusable = || Failure::NotConnected {
-            message: format!("the header `{}` cannot be sent", header.name),
-        };
+        let unusable = || Failure::Blocked(Obstacle::BadHeader(header.name.clone()));
         let name = HeaderName::try_from(&header.name).map_err(|_| unusable())?;
         let mut value = HeaderValue::try_from(&header.value).map_err(|_| unusable())?;
         value.set_sensitive(header.secret);

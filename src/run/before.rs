@@ -187,6 +187,7 @@ async fn give_up(
             Some(cause) => (cause, evidence),
             None => (StopCause::Unreachable, evidence),
         },
+        Unanswered::Blocked(evidence) => (StopCause::Unreachable, evidence),
         Unanswered::NotFound(evidence) | Unanswered::Refused(evidence) => {
             (context.explained(StopCause::Refused), evidence)
         }

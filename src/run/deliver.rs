@@ -118,7 +118,8 @@ async fn carry(context: Arc<Context>, parcel: Parcel) -> Result<Delivered, RunEr
         evidence: evidence.clone(),
     };
     recorder.record(answered).await?;
-    if let (PowerAnswer::NotSent, Some(cause)) = (&answer, context.sending_stopped()) {
+    let not_sent = matches!(answer, PowerAnswer::NotSent | PowerAnswer::Blocked);
+    if let (true, Some(cause)) = (not_sent, context.sending_stopped()) {
         return Ok(Delivered::Withdrawn(cause));
     }
     Ok(Delivered::Answered(answer, evidence))
@@ -127,7 +128,7 @@ async fn carry(context: Arc<Context>, parcel: Parcel) -> Result<Delivered, RunEr
 fn recorded(answer: &PowerAnswer) -> SendAnswer {
     match answer {
         PowerAnswer::Accepted(job) => SendAnswer::Accepted { job: job.clone() },
-        PowerAnswer::NotSent => SendAnswer::NotConnected,
+        PowerAnswer::NotSent | PowerAnswer::Blocked => SendAnswer::NotConnected,
         PowerAnswer::Throttled { .. } => SendAnswer::Throttled,
         PowerAnswer::Conflict(_) => SendAnswer::Conflict,
         PowerAnswer::Ambiguous => SendAnswer::Ambiguous,

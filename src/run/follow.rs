@@ -210,7 +210,7 @@ async fn poll(
         {
             Ok(job) => job,
             Err(Unanswered::NotFound(_)) => return Ok((JobEnd::Gone, None)),
-            Err(Unanswered::GaveUp(_) | Unanswered::Refused(_)) => {
+            Err(Unanswered::GaveUp(_) | Unanswered::Refused(_) | Unanswered::Blocked(_)) => {
                 return Ok((JobEnd::Unreadable, last));
             }
         };

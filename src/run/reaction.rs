@@ -82,6 +82,7 @@ pub(super) fn react(
             Some(pause) => Reaction::Again(pause, WaitReason::Unreachable),
             None => Reaction::Stop(StopCause::Unreachable),
         },
+        PowerAnswer::Blocked => Reaction::Stop(StopCause::Unreachable),
         PowerAnswer::Throttled { retry_after } => match wait(retry_after) {
             Some(pause) => Reaction::Again(pause, WaitReason::Throttled),
             None => Reaction::GiveUp(Reason::Throttled),
@@ -130,6 +131,7 @@ mod tests {
     #[case(PowerAnswer::Conflict(Conflict::Other), Reaction::Sift)]
     #[case(PowerAnswer::Credentials, Reaction::Renew)]
     #[case(PowerAnswer::RefusedForAll, Reaction::Stop(StopCause::Refused))]
+    #[case(PowerAnswer::Blocked, Reaction::Stop(StopCause::Unreachable))]
     #[case(PowerAnswer::Rejected { one_server: true }, Reaction::Halve)]
     #[case(PowerAnswer::Rejected { one_server: false }, Reaction::Reject)]
     fn the_first_answer(#[case] answer: PowerAnswer, #[case] reaction: Reaction) {

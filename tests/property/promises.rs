@@ -152,7 +152,7 @@ fn of_action(action: Action, response: &Response) {
             assert!((200..300).contains(&status) && !job.as_str().is_empty());
         }
         // Somebody answered, so the request was sent.
-        PowerAnswer::NotSent => panic!("{status} is an answer"),
+        PowerAnswer::NotSent | PowerAnswer::Blocked => panic!("{status} is an answer"),
         PowerAnswer::Ambiguous => {}
         PowerAnswer::AmbiguousWithJobs(jobs) => {
             let plain = |job: &JobId| job.as_str().bytes().all(JobId::can_hold);

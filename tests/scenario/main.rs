@@ -20,6 +20,7 @@ mod checks;
 mod clock_storms;
 mod clocks;
 mod conflicts;
+mod connections;
 mod crash;
 mod damage;
 mod disk;

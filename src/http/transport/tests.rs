@@ -164,10 +164,7 @@ async fn a_server_that_does_not_speak_tls_is_no_connection() {
     let mut request = get(address, Connection::Fresh);
     request.url = format!("https://{address}/v1");
     let failure = transport(1).send(request).await.unwrap_err();
-    assert!(
-        matches!(failure, Failure::NotConnected { .. }),
-        "{failure:?}"
-    );
+    assert_eq!(failure, Failure::Blocked(Obstacle::NotTls));
 }
 
 /// Once a request may have been read, no failure may count as one to connect.

@@ -2,11 +2,13 @@
 //!
 //! A rehearsal and the tests run on a clock that passes faster than the wall's: waiting, time-outs,
 //! quotas and the age of readings all shrink by one factor, so nothing else needs to know. Their date
-//! may start anywhere and jump, as that of a machine that was suspended, or whose clock was set, does.
-//! Invariant: [`Clock::elapsed`] never goes back, and no jump of the date moves it.
+//! may start anywhere and jump, as that of a machine whose clock was set does; and they may sleep, as a machine that
+//! is suspended does. Invariant: [`Clock::elapsed`] never goes back, counts suspensions, and no jump of the date
+//! moves it.
 
 mod course;
 mod latest;
+mod suspension;
 
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -17,11 +19,13 @@ use tokio::time::Instant;
 
 pub use course::{Course, InvalidCourse};
 pub use latest::Latest;
+pub use suspension::Uptime;
 
 /// Tells the time and waits. Copies share one start, so their [`Moment`]s can be compared.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     started: Instant,
+    suspended_before: Duration,
     origin: Origin,
     course: Course,
 }
@@ -81,6 +85,7 @@ impl Clock {
     pub fn new(course: Course) -> Self {
         Self {
             started: Instant::now(),
+            suspended_before: suspension::suspended(),
             origin: match course.start() {
                 Some(date) => Origin::Date(date),
                 None if course.factor().get() == 1 => Origin::Wall,
@@ -98,15 +103,12 @@ impl Clock {
     /// The date and time.
     #[expect(clippy::disallowed_methods, reason = "the seam")]
     pub fn now(&self) -> Timestamp {
-        let passed = self.elapsed().0;
+        let (passed, awake) = (self.elapsed().0, self.awake());
         let (from, passed_since) = match self.origin {
-            Origin::Wall => (Timestamp::now(), SignedDuration::ZERO),
-            Origin::Date(began) => (
-                began,
-                SignedDuration::try_from(passed).unwrap_or(SignedDuration::MAX),
-            ),
+            Origin::Wall => (Timestamp::now(), signed(self.course.slept(awake))),
+            Origin::Date(began) => (began, signed(passed)),
         };
-        let moved = passed_since.saturating_add(self.course.jumped(passed));
+        let moved = passed_since.saturating_add(self.course.jumped(awake));
         let limit = if moved.is_negative() {
             Timestamp::MIN
         } else {
@@ -115,16 +117,37 @@ impl Clock {
         from.checked_add(moved).unwrap_or(limit)
     }
 
-    /// Time since this clock was made, whatever happens to the date.
+    /// Time since this clock was made, suspensions of the machine included, whatever happens to the date.
     pub fn elapsed(&self) -> Moment {
-        let passed = self.started.elapsed();
-        Moment(passed.saturating_mul(self.course.factor().get()))
+        let awake = self.awake();
+        let suspended = suspension::suspended().saturating_sub(self.suspended_before);
+        let suspended = suspended.saturating_mul(self.course.factor().get());
+        Moment(
+            awake
+                .saturating_add(suspended)
+                .saturating_add(self.course.slept(awake)),
+        )
+    }
+
+    /// How long the machine has been up, suspensions included.
+    pub fn uptime(&self) -> Uptime {
+        let up = suspension::up().saturating_mul(self.course.factor().get());
+        let up = up.saturating_add(self.course.slept(self.awake()));
+        Uptime {
+            boot: suspension::boot(),
+            milliseconds: u64::try_from(up.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Time since this clock was made in which the machine was not suspended, as timers count it.
+    fn awake(&self) -> Duration {
+        let awake = self.started.elapsed();
+        awake.saturating_mul(self.course.factor().get())
     }
 
     /// How a clock must go that starts now and is to agree with this one from then on.
     pub fn from_here(&self) -> Course {
-        let passed = self.elapsed().0;
-        let rest = self.course.after(passed);
+        let rest = self.course.after(self.awake());
         match self.origin {
             Origin::Wall => rest,
             Origin::Date(_) => rest.starting_at(self.now()),
@@ -152,6 +175,10 @@ impl Clock {
     pub fn on_the_wall(&self, time: Duration) -> Duration {
         time / self.course.factor().get()
     }
+}
+
+fn signed(time: Duration) -> SignedDuration {
+    SignedDuration::try_from(time).unwrap_or(SignedDuration::MAX)
 }
 
 #[cfg(test)]
@@ -212,6 +239,20 @@ mod tests {
         clock.sleep(Duration::from_secs(600)).await;
         assert_eq!(shown(clock), "2026-11-28T02:50:01Z");
         assert_eq!(shown(other), "2026-11-28T02:50:01Z");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_suspended_machine_grows_older_by_every_clock_but_its_timers() {
+        let course: Course = "compressed:20@2026-11-28T01:00:00Z,sleep:2h@10m,jump:-2h@10m"
+            .parse()
+            .unwrap();
+        let clock = Clock::new(course);
+        let (before, up) = (clock.elapsed(), clock.uptime());
+        clock.sleep(Duration::from_secs(11 * 60)).await;
+        assert_eq!(clock.elapsed().since(before).as_secs(), 7_200 + 660);
+        assert!(clock.uptime().since(&up).is_none_or(|up| up >= 7_200_000));
+        // Somebody set it back meanwhile, so that its date shows nothing.
+        assert_eq!(format!("{:.0}", clock.now()), "2026-11-28T01:11:00Z");
     }
 
     #[test]

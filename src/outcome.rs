@@ -98,7 +98,7 @@ pub enum Reason {
     Halted,
     /// The journal could no longer be written.
     Journal,
-    /// The run was taken up again too late.
+    /// The run was late: left, or standing still, for over 15 minutes.
     Late,
     /// A policy or guard forbids the plan.
     Policy,

@@ -174,6 +174,8 @@ fn the_environment_the_clock_and_the_printer_have_one_place_each() {
             &["std::fs", "fs::"],
             &[
                 "main.rs",
+                // The ID of the boot from which an uptime counts.
+                "clock/suspension",
                 "named_file.rs",
                 "state/",
                 "journal/",

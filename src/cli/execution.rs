@@ -62,6 +62,8 @@ pub(super) struct Resumption {
     pub(super) ledger: Ledger,
     /// Why nothing more may be sent, if so.
     pub(super) forbidden: Option<StopCause>,
+    /// Whether a person wants to send even if the run is late.
+    pub(super) even_late: bool,
     /// What guards and policies make of the plan now, where that was asked.
     pub(super) guards: Vec<Ruling>,
 }
@@ -184,10 +186,15 @@ fn begin(execution: &Execution, beginning: Beginning) -> Result<(Opening, Ledger
                 replayed,
                 ledger,
                 forbidden,
+                even_late,
                 guards,
             } = *resumption;
             let journal = folder.continue_journal(&replayed, terms)?;
-            let opening = Opening::Resumed { forbidden, guards };
+            let opening = Opening::Resumed {
+                forbidden,
+                even_late,
+                guards,
+            };
             Ok((opening, ledger, journal))
         }
     }

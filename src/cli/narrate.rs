@@ -9,6 +9,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use crate::bms::Evidence;
+use crate::clock::Uptime;
 use crate::duration;
 use crate::event::{
     Event, JobEnd, JobResult, Launch, Mode, Phase, SendAnswer, Slots, StopCause, WaitReason,
@@ -80,13 +81,8 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
             servers,
         } => {
             let servers = count(servers.len(), "server");
-            about(
-                batch,
-                (
-                    Level::DEBUG,
-                    format!("sending {noun} request {attempt} for {servers}"),
-                ),
-            )
+            let text = format!("sending {noun} request {attempt} for {servers}");
+            about(batch, (Level::DEBUG, text))
         }
         Event::SendAnswered {
             batch,
@@ -128,12 +124,18 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
             of_run(Level::ERROR, stopped(*cause, evidence))
         }
         Event::StillRunning => of_run(Level::INFO, "still running".to_owned()),
+        Event::UptimeRead { uptime } => of_run(Level::DEBUG, up(uptime)),
         Event::Finished => of_run(Level::INFO, "finished".to_owned()),
         Event::ReportMisplaced => {
             let text = "the report could not be written where it was asked for";
             of_run(Level::ERROR, text.to_owned())
         }
     }
+}
+
+fn up(uptime: &Uptime) -> String {
+    let up = duration::format(Duration::from_secs(uptime.milliseconds / 1000));
+    format!("this machine has been up for {up}")
 }
 
 fn group(plan: &Plan, batch: BatchIndex) -> String {
@@ -374,7 +376,7 @@ fn why(cause: StopCause) -> &'static str {
         StopCause::Interrupted => "the run was interrupted",
         StopCause::Halted => "the stop switch is set",
         StopCause::Journal => "the journal cannot be written",
-        StopCause::Late => "the run was taken up again too late",
+        StopCause::Late => "the run is late: it was left, or stood still, for over 15m",
         StopCause::Policy => "a policy or guard forbids the plan",
         StopCause::Frozen => "a closure forbids it now",
         StopCause::MaxFailures => "more targets failed, or are unknown, than are borne",

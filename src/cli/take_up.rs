@@ -7,6 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::args::EarlierFlags;
 use super::cloud::{Account, Connected};
 use super::execution::{Beginning, Engine, Execution, Resumption, perform};
@@ -14,19 +16,18 @@ use super::policies::{self, Asking, InForce};
 use super::timing::{self, Timing};
 use super::{Invocation, cloud, settings, tell};
 use crate::clock::Latest;
+use crate::duration;
 use crate::error::Error;
 use crate::event::{Permit, StopCause};
 use crate::exit::Exit;
 use crate::ids::RunId;
 use crate::plan::{Judgement, Ruling};
 use crate::policy::Approval;
-use crate::run::{Gates, Hours};
+use crate::report::count;
+use crate::run::{Gates, Hours, untouched};
 use crate::state::{
     Holder, Keep, Lock, Recorded, ReportPlace, StateError, Switch, project_of, unfinished,
 };
-
-/// How long after its journal's last record a run is late.
-const LATE: Duration = Duration::from_secs(15 * 60);
 
 /// What is to be done with the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +106,9 @@ pub(super) fn take_up(
             ruled(invocation, decided)?
         }
     };
+    if forbidden == Some(StopCause::Late) {
+        warn_late(invocation, &recorded, clock.now());
+    }
     let gates = match forbidden {
         Some(_) => Gates::NotAsked,
         None => cloud::gates(&flags.cloud, &recorded.plan, clock)?,
@@ -127,6 +131,7 @@ pub(super) fn take_up(
         replayed: recorded.replayed,
         ledger: recorded.ledger,
         forbidden,
+        even_late: aim == Aim::Resume { even_late: true },
         guards,
     }));
     perform(invocation, &mut engine, execution, beginning)
@@ -209,10 +214,7 @@ fn forbidden(recorded: &Recorded, aim: Aim, standing: &Standing<'_>) -> Option<S
         return Some(StopCause::Gate);
     }
     let clock = standing.latest.clock();
-    let silent = recorded
-        .last_at()
-        .map(|last| clock.now().duration_since(last));
-    let late = silent.is_some_and(|time| time.unsigned_abs() > LATE);
+    let late = recorded.ledger.is_late_at(clock.now(), &clock.uptime());
     let window = standing.permit.window.as_ref();
     let open = window.is_some_and(|window| window.occurrence.contains(now));
     if late && !even_late && !open {
@@ -220,6 +222,26 @@ fn forbidden(recorded: &Recorded, aim: Aim, standing: &Standing<'_>) -> Option<S
     }
     let switch = Switch::in_force(standing.state, clock.now());
     switch.map(|_| StopCause::Halted)
+}
+
+/// Warns before a late run is finished without what was never sent.
+fn warn_late(invocation: &Invocation<'_>, recorded: &Recorded, now: Timestamp) {
+    let untouched = untouched(&recorded.ledger);
+    if untouched == 0 {
+        return;
+    }
+    let run = recorded.folder.run();
+    let left = recorded.ledger.last_sender_at().map(|last| {
+        let ago = Duration::try_from(now.duration_since(last)).unwrap_or_default();
+        let ago = duration::format(Duration::from_secs(ago.as_secs()));
+        format!(" its last record is of {last:.0}, {ago} ago.")
+    });
+    let servers = count(untouched, "server");
+    let left = left.unwrap_or_default();
+    invocation.printer.note(format!(
+        "warning: run {run} is late:{left} {servers} will be `not_sent`, and this finishes the run.\n  \
+         The summary names the command for a new run of them. In this run, only `lightsout resume {run} --send` sends them."
+    ));
 }
 
 /// Settles the unfinished runs of a project, so that the next one can begin.
@@ -259,6 +281,7 @@ pub(super) fn settle_earlier(
             replayed: recorded.replayed,
             ledger: recorded.ledger,
             forbidden: Some(StopCause::Settling),
+            even_late: false,
             guards: Vec::new(),
         }));
         let exit = perform(invocation, engine, execution, beginning)

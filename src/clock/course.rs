@@ -1,6 +1,7 @@
-//! How a clock goes: how fast, from which date on, and where that jumps.
+//! How a clock goes: how fast, from which date on, where that jumps, and where the machine sleeps.
 //!
-//! Owns the spelling that the tests use, `compressed:60@2026-11-28T01:00:00Z,jump:+2h@10m`. Pure.
+//! Owns the spelling that the tests use, `compressed:60@2026-11-28T01:00:00Z,jump:+2h@10m`, or `sleep:2h@10m` for a
+//! machine that is suspended. Pure.
 //! Invariant: what is written is read back as the same.
 
 use std::fmt;
@@ -19,6 +20,15 @@ pub struct Course {
     start: Option<Timestamp>,
     /// In no order; all that are due count.
     jumps: &'static [Jump],
+    /// In no order; all that are due count.
+    sleeps: &'static [Sleep],
+}
+
+/// That the machine is suspended for so long, when it has been awake for so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sleep {
+    length: Duration,
+    after: Duration,
 }
 
 /// That the date moves by so much, so long after the clock was made.
@@ -31,7 +41,7 @@ struct Jump {
 /// Why a text is not the course of a clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not of the form `real` or `compressed:FACTOR`, with `@TIME` and `,jump:+2h@10m` as wanted"
+    "not of the form `real` or `compressed:FACTOR`, with `@TIME`, `,jump:+2h@10m` and `,sleep:2h@10m` as wanted"
 )]
 pub struct InvalidCourse;
 
@@ -48,6 +58,7 @@ impl Course {
             factor,
             start: None,
             jumps: &[],
+            sleeps: &[],
         }
     }
 
@@ -77,6 +88,14 @@ impl Course {
         })
     }
 
+    /// How long the machine was suspended, when it has been awake for so long.
+    pub(super) fn slept(self, awake: Duration) -> Duration {
+        let due = self.sleeps.iter().filter(|sleep| sleep.after <= awake);
+        due.fold(Duration::ZERO, |sum, sleep| {
+            sum.saturating_add(sleep.length)
+        })
+    }
+
     /// What is left of it so long after the start, but for the date.
     pub(super) fn after(self, passed: Duration) -> Self {
         let ahead = self.jumps.iter().filter(|jump| jump.after > passed);
@@ -84,16 +103,22 @@ impl Course {
             after: jump.after.saturating_sub(passed),
             ..*jump
         });
+        let sleeps = self.sleeps.iter().filter(|sleep| sleep.after > passed);
+        let sleeps = sleeps.map(|sleep| Sleep {
+            after: sleep.after.saturating_sub(passed),
+            ..*sleep
+        });
         Self {
             jumps: kept(ahead.collect()),
+            sleeps: kept(sleeps.collect()),
             ..self
         }
     }
 }
 
-/// Keeps jumps for as long as the process lives: a clock is copied everywhere, and made once.
-fn kept(jumps: Vec<Jump>) -> &'static [Jump] {
-    if jumps.is_empty() { &[] } else { jumps.leak() }
+/// Keeps a list for as long as the process lives: a clock is copied everywhere, and made once.
+fn kept<T>(list: Vec<T>) -> &'static [T] {
+    if list.is_empty() { &[] } else { list.leak() }
 }
 
 impl FromStr for Course {
@@ -110,11 +135,28 @@ impl FromStr for Course {
             None if pace == "real" => NonZeroU32::MIN,
             None => return Err(InvalidCourse),
         };
-        let jumps: Result<_, _> = parts.map(str::parse).collect();
+        let (mut jumps, mut sleeps) = (Vec::new(), Vec::new());
+        for part in parts {
+            match part.strip_prefix("sleep:") {
+                Some(sleep) => sleeps.push(Sleep::read(sleep)?),
+                None => jumps.push(part.parse()?),
+            }
+        }
         Ok(Self {
             factor,
             start,
-            jumps: kept(jumps?),
+            jumps: kept(jumps),
+            sleeps: kept(sleeps),
+        })
+    }
+}
+
+impl Sleep {
+    fn read(text: &str) -> Result<Self, InvalidCourse> {
+        let (length, after) = text.split_once('@').ok_or(InvalidCourse)?;
+        Ok(Self {
+            length: duration::parse(length).map_err(|_| InvalidCourse)?,
+            after: duration::parse(after).map_err(|_| InvalidCourse)?,
         })
     }
 }
@@ -153,6 +195,10 @@ impl fmt::Display for Course {
             let by = duration::format(by.unsigned_abs());
             write!(f, ",jump:{sign}{by}@{}", duration::format(*after))?;
         }
+        for Sleep { length, after } in self.sleeps {
+            let (length, after) = (duration::format(*length), duration::format(*after));
+            write!(f, ",sleep:{length}@{after}")?;
+        }
         Ok(())
     }
 }
@@ -170,6 +216,7 @@ mod tests {
     #[case("compressed:60")]
     #[case("compressed:60@2026-11-28T01:00:00Z")]
     #[case("compressed:60@2026-11-28T01:00:00.25Z,jump:+2h@10m,jump:-1h30m@1s")]
+    #[case("real,jump:-2h@5m,sleep:2h@5m")]
     fn each_spelling_is_read_and_written(#[case] text: &str) {
         let course: Course = text.parse().unwrap();
         assert_eq!(course.to_string(), text);
@@ -190,6 +237,8 @@ mod tests {
     #[case("real,jump:+@1m")]
     #[case("real,jump:+2h@-1m")]
     #[case("real,jump:+2h@10m,")]
+    #[case("real,sleep:2h")]
+    #[case("real,sleep:-2h@1m")]
     fn anything_else_is_refused(#[case] text: &str) {
         assert_eq!(text.parse::<Course>(), Err(InvalidCourse));
     }

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::bms::{Evidence, JobError, JobIds, JobStatus, StateClass};
+use crate::clock::Uptime;
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::outcome::{Outcome, Reason};
 use crate::plan::{PlanWarning, Ruling};
@@ -74,6 +75,11 @@ pub enum Event {
     },
     /// The run goes on; said where nothing else may have happened for a while.
     StillRunning,
+    /// The time since the machine started was read, which counts on while the machine is suspended.
+    UptimeRead {
+        /// What was read.
+        uptime: Uptime,
+    },
     /// States were read.
     Observed {
         /// The batch that asked.
@@ -364,7 +370,7 @@ pub enum StopCause {
     Halted,
     /// The journal can no longer be written.
     Journal,
-    /// The run was taken up again too late.
+    /// The run was left, or stood still, for over 15 minutes.
     Late,
     /// A policy or guard forbids the plan by now.
     Policy,
@@ -421,13 +427,17 @@ impl StopCause {
     /// Whether it stands against sending only for now: where nothing was sent yet, another time will do.
     pub fn is_for_now(self) -> bool {
         match self {
-            Self::Frozen | Self::MaxFailures | Self::Gate | Self::Cutoff | Self::Clock => true,
+            Self::Late
+            | Self::Frozen
+            | Self::MaxFailures
+            | Self::Gate
+            | Self::Cutoff
+            | Self::Clock => true,
             Self::Refused
             | Self::Unreachable
             | Self::Interrupted
             | Self::Halted
             | Self::Journal
-            | Self::Late
             | Self::Policy
             | Self::Settling => false,
         }

@@ -9,7 +9,8 @@ use crate::exit::Exit;
 use crate::outcome::{Outcome, OutcomeKind};
 
 /// The causes that a target tells by its reason alone.
-const TOLD_BY_REASON: [StopCause; 4] = [
+const TOLD_BY_REASON: [StopCause; 5] = [
+    StopCause::Late,
     StopCause::MaxFailures,
     StopCause::Gate,
     StopCause::Cutoff,

@@ -6,6 +6,7 @@
 mod batch;
 mod exit;
 mod job_times;
+mod lateness;
 mod limit;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::bms::Evidence;
+use crate::clock::Uptime;
 use crate::event::{Attempt, Event, Launch, Stamped, StopCause};
 use crate::ids::{BatchIndex, Digest};
 use crate::outcome::{Outcome, OutcomeKind, Reason};
@@ -24,8 +26,10 @@ use crate::plan::{Plan, Ruling};
 use crate::power::Action;
 
 use job_times::JobTimes;
+use lateness::Lateness;
 
 pub use batch::{BatchRecord, SendRecord, TargetRecord};
+pub use lateness::LATE;
 pub use totals::Totals;
 pub use wave::{Soak, WaveRecord};
 
@@ -43,6 +47,7 @@ pub struct Ledger {
     has_run: bool,
     newest: Option<Timestamp>,
     jobs: JobTimes,
+    lateness: Lateness,
     stopped: Option<(StopCause, Evidence)>,
     stopped_before: Option<(StopCause, Evidence)>,
     guards: Vec<Ruling>,
@@ -91,6 +96,7 @@ impl Ledger {
             has_run: false,
             newest: None,
             jobs: JobTimes::default(),
+            lateness: Lateness::default(),
             stopped: None,
             stopped_before: None,
             guards: Vec::new(),
@@ -192,8 +198,8 @@ impl Ledger {
                     self.stopped = Some((*cause, evidence.clone()));
                 }
             }
-            // Its time is all that it says.
-            Event::StillRunning => {}
+            // Its time is all that it says; the other is for the lateness.
+            Event::StillRunning | Event::UptimeRead { .. } => {}
             // The log tells of it; who goes on with the run asks again.
             Event::GateAnswered { group, wave, .. } => {
                 self.wave_at(*group, *wave)?;
@@ -204,6 +210,7 @@ impl Ledger {
             }
             Event::ReportMisplaced => self.report_misplaced = true,
         }
+        self.lateness.apply(stamped);
         self.newest = self.newest.max(Some(at));
         Ok(())
     }
@@ -332,6 +339,31 @@ impl Ledger {
     /// The greatest date of any event.
     pub fn newest(&self) -> Option<Timestamp> {
         self.newest
+    }
+
+    /// Whether the run was late at any time: left, or standing still, for over 15 minutes.
+    pub fn is_late(&self) -> bool {
+        self.lateness.is_late()
+    }
+
+    /// Whether the run was late, or is for a process that resumes it at this moment.
+    pub fn is_late_at(&self, now: Timestamp, uptime: &Uptime) -> bool {
+        self.lateness.is_late_at(now, uptime)
+    }
+
+    /// Whether the process that wrote last stood still for over 15 minutes.
+    pub fn stood_still(&self) -> bool {
+        self.lateness.stood_still()
+    }
+
+    /// Whether a run like this can be late: only one that touches real servers.
+    pub fn can_be_late(&self) -> bool {
+        self.lateness.is_real()
+    }
+
+    /// The last record of a process that was allowed to send.
+    pub fn last_sender_at(&self) -> Option<Timestamp> {
+        self.lateness.last()
     }
 
     /// Whether nobody knows if a job still runs, as the run was left in the meantime.

@@ -1,5 +1,6 @@
 //! How a run ends, by what happened in it: the precedence of design §13.
 
+mod lateness;
 mod pace;
 
 use rstest::rstest;
@@ -89,6 +90,7 @@ fn what_stops_a_run_in_the_middle_has_its_code(#[case] cause: StopCause, #[case]
 #[case(StopCause::Cutoff, 20)]
 #[case(StopCause::Frozen, 20)]
 #[case(StopCause::Clock, 20)]
+#[case(StopCause::Late, 20)]
 #[case(StopCause::Policy, 23)]
 #[case(StopCause::Refused, 3)]
 fn where_nothing_was_accepted_another_time_will_do(#[case] cause: StopCause, #[case] code: u8) {
@@ -105,6 +107,7 @@ fn an_answer_that_may_have_been_an_acceptance_is_never_below_30(
         StopCause::Gate,
         StopCause::Cutoff,
         StopCause::Frozen,
+        StopCause::Late,
         StopCause::Clock
     )]
     cause: StopCause,

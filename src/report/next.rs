@@ -3,7 +3,7 @@
 //! Owns which command follows which end of a run. Invariant: the command is safe to paste. After the
 //! failure limit it is never another run, as the failed servers must be looked at first.
 
-use crate::event::{Launch, Mode};
+use crate::event::{Launch, Mode, StopCause};
 use crate::exit::Exit;
 use crate::ledger::Ledger;
 use crate::outcome::OutcomeKind;
@@ -32,7 +32,7 @@ pub(super) fn next(launch: &Launch, ledger: &Ledger, exit: Exit) -> Option<Strin
             | Exit::SomeFailed
             | Exit::StoppedEarly
             | Exit::CutOff,
-        ) => Some(again(launch)),
+        ) => Some(again(launch, ledger.left_unsent(StopCause::Late))),
         (
             Mode::Run,
             Exit::Success
@@ -47,10 +47,18 @@ pub(super) fn next(launch: &Launch, ledger: &Ledger, exit: Exit) -> Option<Strin
     }
 }
 
-/// The command for another run of the same: where there is a window, one that waits for it to open.
-fn again(launch: &Launch) -> String {
+/// The command for another run of the same: where there is a window, one that waits for it to open, and after a
+/// late run one that leaves out what it has stopped.
+fn again(launch: &Launch, late: bool) -> String {
+    let asked = launch.narrowed.as_ref().is_some_and(|it| it.remaining);
+    let rest = if late && launch.undoes.is_none() && !asked {
+        " --remaining"
+    } else {
+        ""
+    };
+    let again = &launch.again;
     match (&launch.permit.window, &launch.permit.lifted) {
-        (Some(_), None) => format!("{} --wait", launch.again),
-        (_, _) => launch.again.clone(),
+        (Some(_), None) => format!("{again}{rest} --wait"),
+        (_, _) => format!("{again}{rest}"),
     }
 }

@@ -86,7 +86,7 @@ pub fn cause_text(cause: StopCause) -> &'static str {
         StopCause::Interrupted => "the run was interrupted",
         StopCause::Halted => "the run was halted",
         StopCause::Journal => "the journal could not be written",
-        StopCause::Late => "the run was resumed too late",
+        StopCause::Late => "the run is late: it was left, or stood still, for over 15m",
         StopCause::Policy => "a policy or guard forbids the plan",
         StopCause::Frozen => "a freeze period applies",
         StopCause::MaxFailures => "failure limit exceeded",

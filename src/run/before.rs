@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::batch::{Suspense, observed, servers_at, settle, settle_all, wait_to_send};
-use super::states::{READING_AGE, Reading};
+use super::states::Reading;
 use super::verdict::Told;
 use super::{Context, RunError};
 use crate::bms::Unanswered;
@@ -48,14 +48,8 @@ pub(super) async fn prepare(
             ..Ready::default()
         });
     }
-    let now = context.clock.elapsed();
-    sift(
-        context,
-        batch,
-        &unsent,
-        How::NotBefore(now.before(READING_AGE)),
-    )
-    .await
+    let from = context.readings_from();
+    sift(context, batch, &unsent, How::NotBefore(from)).await
 }
 
 /// How to read states.

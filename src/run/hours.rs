@@ -120,8 +120,7 @@ impl Context {
 
 /// Whether there are targets that are still to be sent.
 pub(super) fn has_unsent(ledger: &Ledger) -> bool {
-    let mut open = ledger.batches().iter().filter(|batch| !batch.is_settled());
-    open.any(|batch| !opening::rest(batch, Default::default()).unsent.is_empty())
+    opening::untouched(ledger) > 0
 }
 
 #[cfg(test)]

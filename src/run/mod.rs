@@ -15,10 +15,12 @@ mod deliver;
 mod follow;
 mod gate;
 mod hours;
+mod late;
 mod narrow;
 mod not_now;
 mod opening;
 mod presence;
+mod pulse;
 mod reaction;
 mod reconcile;
 mod recorder;
@@ -47,6 +49,7 @@ pub use gate::Gates;
 pub use hours::Hours;
 pub use narrow::{Narrowing, left_out};
 pub use not_now::{NotNow, Told};
+pub use opening::untouched;
 pub use recorder::{Observer, Recorder};
 
 /// How soon a wait before a request notices that nothing more may be sent.
@@ -96,6 +99,8 @@ pub enum Opening {
     Resumed {
         /// Why nothing more may be sent, if so.
         forbidden: Option<StopCause>,
+        /// Whether a person wants to send even if the run is late.
+        even_late: bool,
         /// What guards and policies make of the plan now, where that was asked.
         guards: Vec<Ruling>,
     },
@@ -113,6 +118,8 @@ struct Context {
     states: states::States,
     hours: Hours,
     gates: Gates,
+    /// Whether a person wants to send even if the run is late.
+    even_late: bool,
     stop: StopSignal,
     deliveries: deliver::Deliveries,
     compared: skew::Compared,
@@ -140,6 +147,7 @@ impl Context {
             })
             .or_else(|| self.cannot_record().then_some(StopCause::Journal))
             .or_else(|| self.out_of_hours())
+            .or_else(|| self.too_late())
     }
 
     /// Whether what happens next could not be kept, or another process may be at work on the same run.
@@ -258,6 +266,13 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         mut stop,
     } = work;
     let resumed = matches!(opening, Opening::Resumed { .. });
+    let even_late = matches!(
+        opening,
+        Opening::Resumed {
+            even_late: true,
+            ..
+        }
+    );
     recorder.record(opening_event(opening, &plan)).await?;
     if resumed && recorder.journal_failed() {
         return Err(RunError::NotContinued);
@@ -272,6 +287,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
         states,
         hours,
         gates,
+        even_late,
         stop: stop.clone(),
         deliveries,
         compared: skew::Compared::nothing(clock.elapsed()),
@@ -281,7 +297,7 @@ pub async fn execute(work: Work, recorder: Arc<Recorder>) -> Result<(), RunError
     // Asked once more when the connection stands: to connect can take seconds.
     let may_leave = move || {
         own.upgrade()
-            .is_some_and(|run| run.sending_stopped().is_none())
+            .is_some_and(|run| run.sending_stopped().is_none() && !run.holds_stale_requests())
     };
     context.client.ask_before_leaving(Arc::new(may_leave));
     context.heed_failures().await?;
@@ -323,7 +339,9 @@ fn opening_event(opening: Opening, plan: &Plan) -> Event {
             plan: plan.digest,
             left_out,
         },
-        Opening::Resumed { forbidden, guards } => Event::Resumed { forbidden, guards },
+        Opening::Resumed {
+            forbidden, guards, ..
+        } => Event::Resumed { forbidden, guards },
     }
 }
 

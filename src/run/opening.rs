@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::send::{Fate, Request};
 use crate::clock::Moment;
 use crate::event::{Attempt, SendAnswer, Slot, Slots};
-use crate::ledger::{BatchRecord, SendRecord, TargetRecord};
+use crate::ledger::{BatchRecord, Ledger, SendRecord, TargetRecord};
 use crate::outcome::Outcome;
 use crate::power::Standing;
 
@@ -113,7 +113,7 @@ fn was_under_way(record: &BatchRecord, target: &TargetRecord) -> bool {
 }
 
 /// The last request with a target that the cloud took, or may have.
-fn last_request(record: &BatchRecord, slot: Slot) -> Option<Attempt> {
+pub(super) fn last_request(record: &BatchRecord, slot: Slot) -> Option<Attempt> {
     let taken = (1..)
         .zip(record.sends())
         .filter(|(_, send)| taken_with(send, slot));
@@ -129,6 +129,14 @@ pub(super) fn doubtful_sends(record: &BatchRecord, slot: Slot) -> usize {
         .count()
 }
 
+/// How many targets without an outcome are in no request that was, or may have been, accepted.
+pub fn untouched(ledger: &Ledger) -> usize {
+    let records = ledger.batches().iter();
+    records
+        .map(|record| rest(record, Moment::default()).unsent.len())
+        .sum()
+}
+
 fn taken_with(send: &SendRecord, slot: Slot) -> bool {
     send.may_be_accepted() && send.servers.contains(slot)
 }
@@ -139,7 +147,6 @@ mod tests {
     use crate::bms::{Evidence, StateClass};
     use crate::event::{Event, Phase, Stamped, StopCause};
     use crate::ids::BatchIndex;
-    use crate::ledger::Ledger;
     use crate::outcome::Reason;
     use crate::plan::sample;
 

@@ -241,14 +241,14 @@ async fn not_accepted(
         let count = |slot: Slot| record.map_or(0, |record| doubtful_sends(record, slot));
         seen.iter().map(|(slot, _)| count(*slot)).collect()
     });
-    let forbidden = context.sending_stopped();
+    let (forbidden, late) = (context.sending_stopped(), context.is_late());
     let mut again = Vec::new();
     let mut settled = Vec::new();
     for ((slot, reading), sends) in seen.iter().zip(sends) {
         let unfit = unfit(reading.state.under(context.plan.action), reading.renamed);
         let reason = match unfit.or(spoilt.get(slot).copied()) {
             None if forbidden.is_some_and(StopCause::leaves_unfinished) => continue,
-            None if forbidden.is_none() && sends < SENDS_OF_A_SERVER => {
+            None if forbidden.is_none() && !late && sends < SENDS_OF_A_SERVER => {
                 again.push(*slot);
                 continue;
             }

@@ -5,12 +5,14 @@
 //! must be durable, it is durable, or the ledger says that the journal failed.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::RunError;
+use super::pulse::Pulse;
 use crate::bms::Evidence;
-use crate::clock::{Clock, Latest};
+use crate::clock::{Clock, Latest, Moment};
 use crate::event::{Event, Phase, Slots, Stamped, StopCause};
 use crate::journal::{Journal, Lost, Receipt};
 use crate::ledger::Ledger;
@@ -31,6 +33,7 @@ pub struct Recorder {
 struct Books {
     ledger: Ledger,
     latest: Latest,
+    pulse: Pulse,
     unwritten: Vec<Stamped>,
 }
 
@@ -67,9 +70,10 @@ fn durability(action: Action, event: &Event) -> Durability {
             states,
             ..
         } if moving(action, states) => Durability::Soon,
-        Event::WaveBegan { .. } | Event::Observed { .. } | Event::Waiting { .. } => {
-            Durability::WithNext
-        }
+        Event::UptimeRead { .. }
+        | Event::WaveBegan { .. }
+        | Event::Observed { .. }
+        | Event::Waiting { .. } => Durability::WithNext,
     }
 }
 
@@ -91,6 +95,7 @@ impl Recorder {
         let books = Mutex::new(Books {
             ledger,
             latest,
+            pulse: Pulse::default(),
             unwritten: Vec::new(),
         });
         Self {
@@ -139,24 +144,49 @@ impl Recorder {
         self.journal.as_ref()?.lost()
     }
 
+    /// How long this process has recorded nothing, by whichever clock says longer.
+    pub(super) fn silence(&self) -> Duration {
+        let (now, date) = (self.clock.elapsed(), self.clock.now());
+        self.books().pulse.silence(now, date)
+    }
+
+    /// The moment from which on readings are as old as they look: the wall clock has not jumped since.
+    pub(super) fn trusted_from(&self) -> Moment {
+        let (now, date) = (self.clock.elapsed(), self.clock.now());
+        self.books().pulse.trusted_from(now, date)
+    }
+
     /// Folds an event and hands it over, so that the journal's order is the ledger's.
     fn enter(&self, event: Event, durability: Durability) -> Result<Option<Receipt>, RunError> {
+        let begins = matches!(event, Event::Began { .. } | Event::Resumed { .. });
         let mut books = self.books();
-        let stamped = Stamped {
-            at: self.clock.now(),
-            event,
+        let (now, at) = (self.clock.elapsed(), self.clock.now());
+        let jumped = books.pulse.beat(now, at);
+        // Where the uptime is in the journal, whoever comes later can tell what the wall clock hides.
+        let reads = self.journal.is_some() && (begins || jumped);
+        let uptime = reads.then(|| Event::UptimeRead {
+            uptime: self.clock.uptime(),
+        });
+        let events = if begins {
+            [Some(event), uptime]
+        } else {
+            [uptime, Some(event)]
         };
-        books.latest.see(stamped.at);
-        books.ledger.apply(&stamped)?;
-        (self.observer)(&stamped);
-        let Some(journal) = &self.journal else {
-            return Ok(None);
-        };
-        books.unwritten.push(stamped);
-        if durability == Durability::WithNext {
-            return Ok(None);
+        for event in events.into_iter().flatten() {
+            let stamped = Stamped { at, event };
+            books.latest.see(stamped.at);
+            books.ledger.apply(&stamped)?;
+            (self.observer)(&stamped);
+            if self.journal.is_some() {
+                books.unwritten.push(stamped);
+            }
         }
-        Ok(Some(journal.append(std::mem::take(&mut books.unwritten))))
+        match &self.journal {
+            Some(journal) if durability != Durability::WithNext => {
+                Ok(Some(journal.append(std::mem::take(&mut books.unwritten))))
+            }
+            Some(_) | None => Ok(None),
+        }
     }
 
     /// Lets the ledger know that nothing more may be sent because the journal failed.

@@ -13,7 +13,6 @@ use super::before::{How, Ready, sift};
 use super::deliver::{Delivered, Parcel, deliver};
 use super::reaction::{History, Reaction, react};
 use super::reconcile::{Found, Rechecked, recheck, reconcile};
-use super::states::READING_AGE;
 use super::{Context, RunError, accepted_before};
 use crate::bms::{Evidence, JobIds, PowerAnswer, PowerSlot};
 use crate::clock::Moment;
@@ -148,6 +147,11 @@ impl Sending<'_> {
 
     /// One step for one portion.
     async fn send(&mut self, mut portion: Portion) -> Result<(), RunError> {
+        let batch = self.batch.index();
+        if let Some(attempt) = self.context.never_again(batch, &portion.slots) {
+            self.find_out_again(portion, attempt);
+            return Ok(());
+        }
         if let Some(cause) = self.context.sending_stopped() {
             return self.leave(&portion, cause).await;
         }
@@ -175,7 +179,17 @@ impl Sending<'_> {
         }
         let (attempt, delivered) = self.deliver(&portion, quota).await?;
         match delivered {
-            Delivered::Withdrawn(cause) => self.leave(&portion, cause).await,
+            Delivered::Withdrawn(cause) => {
+                match self.context.never_again(self.batch.index(), &portion.slots) {
+                    Some(attempt) => self.find_out_again(portion, attempt),
+                    None => self.leave(&portion, cause).await?,
+                }
+                Ok(())
+            }
+            Delivered::Stale => {
+                self.tasks.push_front(Task::Send(portion));
+                Ok(())
+            }
             Delivered::Answered(answer, evidence) => {
                 let reaction = self.react(&mut portion, answer, &evidence);
                 self.act(portion, attempt, reaction, evidence).await
@@ -184,10 +198,20 @@ impl Sending<'_> {
     }
 
     fn is_outdated(&self, portion: &Portion) -> bool {
+        let from = self.context.readings_from();
+        portion.read_at.is_some_and(|at| at < from)
+    }
+
+    /// Looks again at servers of a request that may have been accepted, since the run has become late by now: they
+    /// are not sent again, and what became of them is what readings say from now on.
+    fn find_out_again(&mut self, portion: Portion, attempt: Attempt) {
         let now = self.context.clock.elapsed();
-        portion
-            .read_at
-            .is_some_and(|at| now.since(at) > READING_AGE)
+        let request = Request {
+            attempt,
+            servers: portion.slots,
+            fate: Fate::Lost(now),
+        };
+        self.tasks.push_front(Task::FindOut(request, now));
     }
 
     async fn deliver(
@@ -204,6 +228,7 @@ impl Sending<'_> {
             servers,
             ids,
             quota,
+            made: self.context.clock.elapsed(),
         };
         Ok((attempt, deliver(self.context, parcel).await?))
     }

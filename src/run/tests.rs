@@ -135,6 +135,7 @@ impl Cloud {
             known,
             Opening::Resumed {
                 forbidden,
+                even_late: false,
                 guards: Vec::new(),
             },
             events,

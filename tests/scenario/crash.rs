@@ -7,11 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use lightsout::bms::StateClass;
-use lightsout::event::{Event, Phase, Stamped};
+use lightsout::event::{Event, Phase};
 use lightsout::ids::ServerId;
-use lightsout::journal::{self, Journal, Terms};
 use serde_json::{Value, json};
 
 use crate::scenario::{Ended, Scenario, Stage, ids};
@@ -125,8 +124,7 @@ fn taken_up(stage: &Stage) -> Ended {
             .saying(&["no unfinished run"]);
         return stage.run(&format!("settle {}", stage.run_id()));
     }
-    // A busy machine may take longer than a run may be silent.
-    stage.run("resume --send")
+    stage.run("resume")
 }
 
 /// Plays all cases, many together.
@@ -217,14 +215,7 @@ fn a_resume_killed_at_any_line_changes_nothing() {
 
 /// Makes the journal of the only run so much older.
 fn age(stage: &Stage, by: SignedDuration) {
-    let path = stage.run_folder().join("journal.jsonl");
-    let replayed = journal::replay(&std::fs::read(&path).unwrap()).unwrap();
-    std::fs::remove_file(&path).unwrap();
-    let journal = Journal::create(&path, Terms::default()).unwrap();
-    for Stamped { at, event } in replayed.events {
-        let at: Timestamp = at - by;
-        journal.append(vec![Stamped { at, event }]);
-    }
+    crate::late::age(&stage.run_folder(), by);
 }
 
 /// A run that was killed when its first batch was accepted, and whose servers have gone off since.

@@ -38,6 +38,7 @@ mod interloper;
 mod invalid_files;
 mod inventories;
 mod last_look;
+mod late;
 mod locks;
 mod lost_answers;
 mod not_sent;

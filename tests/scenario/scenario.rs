@@ -228,9 +228,10 @@ impl Scenario {
             None => Course::compressed(NonZeroU32::new(pace).unwrap()),
         };
         let clock = Clock::new(course);
+        // Processes that each began at the present date would write records of the future, as their time passes
+        // faster.
         let time = match (&date, &cloud) {
-            (Some(_), _) => Time::Shared(clock, jumps),
-            (None, Some(_)) => Time::Own(course),
+            (Some(_), _) | (None, Some(_)) => Time::Shared(clock, jumps),
             (None, None) => Time::Wall,
         };
         let simulator = cloud.map(|mut settings| {
@@ -309,8 +310,6 @@ pub(crate) fn ids_from(first: u32, count: u32) -> Vec<ServerId> {
 
 /// The time of the program.
 enum Time {
-    /// Its own, from the present date on, going like this.
-    Own(Course),
     /// The cloud's at each start, with jumps of its own from there on.
     Shared(Clock, String),
     /// The wall's.
@@ -403,7 +402,6 @@ impl Stage {
     ) -> Command {
         let mut command = Command::new(program);
         let clock = match &self.time {
-            Time::Own(course) => course.to_string(),
             Time::Shared(clock, jumps) => clock.from_here().to_string() + jumps,
             Time::Wall => String::new(),
         };

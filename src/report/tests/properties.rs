@@ -52,6 +52,7 @@ fn batch_of(event: &Event) -> Option<BatchIndex> {
         | Event::WaveBegan { .. }
         | Event::Soaking { .. }
         | Event::StillRunning
+        | Event::UptimeRead { .. }
         | Event::JobSeenRunning { .. }
         | Event::Resumed { .. }
         | Event::SendingStopped { .. }

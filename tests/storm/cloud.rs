@@ -8,6 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use lightsout::clock::Clock;
 use lightsout::simulator::{Keys, Stats};
 use serde_json::Value;
 
@@ -19,8 +20,7 @@ pub(crate) struct Cloud {
     child: Child,
     /// Its base URL.
     pub(crate) endpoint: String,
-    /// The token that it accepts. Signatures would be too old: the cloud's clock, which began first, runs
-    /// ahead of every later process.
+    /// The token that it accepts.
     pub(crate) token: String,
 }
 
@@ -32,8 +32,8 @@ impl Drop for Cloud {
 }
 
 impl Cloud {
-    /// Starts it with `servers.txt` and `faults.json` of a folder.
-    pub(crate) fn start(folder: &Path, seed: u64) -> Self {
+    /// Starts it with `servers.txt` and `faults.json` of a folder, by this clock.
+    pub(crate) fn start(folder: &Path, seed: u64, clock: Clock) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_lightsout"))
             .args([
                 "simulate",
@@ -46,7 +46,7 @@ impl Cloud {
             .current_dir(folder)
             .env_clear()
             .env("HOME", folder)
-            .env("LIGHTSOUT_CLOCK", format!("compressed:{PACE}"))
+            .env("LIGHTSOUT_CLOCK", clock.from_here().to_string())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()

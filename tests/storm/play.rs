@@ -10,6 +10,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
+use lightsout::clock::Clock;
 use serde_json::Value;
 
 use crate::cloud::{Cloud, PACE};
@@ -47,6 +48,8 @@ pub(crate) struct Scene {
     pub(crate) folder: PathBuf,
     pub(crate) cloud: Cloud,
     pub(crate) invention: Invention,
+    /// The time of the cloud and of all its clients.
+    clock: Clock,
     began: Instant,
     harmless: bool,
 }
@@ -76,7 +79,8 @@ impl Scene {
         for (name, text) in &invention.files {
             write(name, text);
         }
-        let cloud = Cloud::start(&folder, seed);
+        let clock = Clock::compressed(PACE.try_into().unwrap());
+        let cloud = Cloud::start(&folder, seed, clock);
         write(
             "storm.yaml",
             &invention.workflow.replace("ENDPOINT", &cloud.endpoint),
@@ -85,6 +89,7 @@ impl Scene {
             folder,
             cloud,
             invention,
+            clock,
             began: now(),
             harmless: false,
         }
@@ -103,7 +108,7 @@ impl Scene {
             .env_clear()
             .env("HOME", &self.folder)
             .env("LIGHTSOUT_STATE_DIR", self.folder.join("state"))
-            .env("LIGHTSOUT_CLOCK", format!("compressed:{PACE}"))
+            .env("LIGHTSOUT_CLOCK", self.clock.from_here().to_string())
             .env("OS_AUTH_TOKEN", &self.cloud.token)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

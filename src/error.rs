@@ -277,6 +277,7 @@ impl Error {
                 | CredentialsError::Incomplete { .. }
                 | CredentialsError::Unreadable { .. }
                 | CredentialsError::Malformed { .. }
+                | CredentialsError::Quoted { .. }
                 | CredentialsError::Unusable { .. },
             ) => Exit::Refused,
             Self::Declined { .. }

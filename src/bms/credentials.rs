@@ -324,9 +324,17 @@ fn set<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
         .filter(|value| !value.is_empty())
 }
 
+/// Quotes that a shell would have removed, and that a file or container keeps.
+const QUOTES: [char; 3] = ['"', '\'', '`'];
+
 /// A secret that can stand in a header; `place` says where it came from.
 fn secret(value: &str, place: &str) -> Result<SecretString, CredentialsError> {
     let value = value.trim();
+    if value.starts_with(QUOTES) || value.ends_with(QUOTES) {
+        return Err(CredentialsError::Quoted {
+            place: place.to_owned(),
+        });
+    }
     if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(CredentialsError::Unusable {
             place: place.to_owned(),
@@ -380,6 +388,12 @@ pub enum CredentialsError {
         /// What is wrong with it, as a verb phrase.
         problem: &'static str,
     },
+    /// A value begins or ends with a quote.
+    #[error("the value of `{place}` is in quotes, which would be part of it")]
+    Quoted {
+        /// Where the value comes from.
+        place: String,
+    },
     /// A value holds blanks or other characters that no credential has.
     #[error("the value of `{place}` is empty or holds characters that no credential has")]
     Unusable {
@@ -400,6 +414,7 @@ impl CredentialsError {
             Self::Malformed { .. } => Some(
                 "it needs a section `[basic]` with `ak`, `sk` and, for temporary keys, `security_token`",
             ),
+            Self::Quoted { .. } => Some("write the value without quotes"),
             Self::Unreadable { .. } | Self::Unusable { .. } => None,
         }
     }

@@ -3,6 +3,7 @@
 //! Owns the loop around one read; the decision is [`next_wait`]. Invariant: a read that the cloud
 //! refuses is not repeated, nor is one that cannot pass, and no read is repeated longer than `retry_for` after it was wanted.
 
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -57,6 +58,17 @@ impl Unanswered {
                 "waiting does not help: check `--ca-file`, the proxy in HTTPS_PROXY, and `endpoint` of the workflow; the command `doctor` names the one to change"
             }
         }
+    }
+}
+
+impl fmt::Display for Unanswered {
+    /// What the API or the network said, escaped and on one line.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let evidence = self.evidence();
+        let status = evidence.http_status.map(|status| format!("HTTP {status}"));
+        let texts = [status, evidence.code.clone(), evidence.message.clone()];
+        let parts: Vec<String> = texts.into_iter().flatten().collect();
+        f.write_str(&for_terminal(&parts.join(", ")))
     }
 }
 
@@ -138,5 +150,22 @@ fn tell(tries: u32, pause: Duration, evidence: &Evidence) {
         tracing::warn!("a read has no answer ({said}), try {tries}; again within {pause}");
     } else {
         tracing::debug!("a read has no answer ({said}), try {tries}; again within {pause}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_answered_is_said_in_words() {
+        let refused = Unanswered::Refused(Evidence {
+            http_status: Some(401),
+            request_id: None,
+            code: Some("APIGW.0301".to_owned()),
+            message: Some("Incorrect \u{1b}authentication".to_owned()),
+        });
+        let expected = "HTTP 401, APIGW.0301, Incorrect \\u{1b}authentication";
+        assert_eq!(refused.to_string(), expected);
     }
 }

@@ -222,12 +222,30 @@ fn text_hint(word: &str, schema: &Value, kind: &Kind) -> Option<String> {
 fn share_hint(word: &str, schema: &Value) -> Option<String> {
     let title = schema.get("title").and_then(Value::as_str)?;
     let title = title.strip_prefix("a percent ")?;
-    if word.parse::<u32>().is_ok() {
-        return Some(format!("for a count remove the quotes: `{word}`"));
+    if let Some((number, zeros)) = plain_number(word) {
+        return Some(match zeros {
+            true => format!("for a count write `{number}`: numbers have no leading zeros"),
+            false => format!("for a count remove the quotes: `{number}`"),
+        });
+    }
+    if let Some((number, _)) = word
+        .strip_suffix('%')
+        .and_then(|share| plain_number(share.trim()))
+    {
+        let share = format!("{number}%");
+        return (share != word).then(|| format!("write `{share}`"));
     }
     let rest = title.ends_with("`rest`");
     let near = rest.then(|| nearest(word, &["rest"])).flatten();
     near.map(|near| format!("did you mean `{near}`?"))
+}
+
+/// The number that a text of digits stands for, and whether leading zeros must go.
+fn plain_number(text: &str) -> Option<(&str, bool)> {
+    let digits = (1..20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.trim_start_matches('0');
+    let number = if number.is_empty() { "0" } else { number };
+    digits.then_some((number, number != text))
 }
 
 fn is_type(kind: &Kind) -> bool {
@@ -290,9 +308,12 @@ fn unquote(word: &str, schema: &Value) -> Option<String> {
             _ => None,
         };
     }
-    let number = wants(schema, "integer") && word.parse::<i64>().is_ok();
-    if number {
-        return Some(format!("remove the quotes: `{word}`"));
+    if wants(schema, "integer") {
+        let plain = plain_number(word.strip_prefix('-').unwrap_or(word));
+        return plain.map(|(number, zeros)| match zeros {
+            true => format!("write `{number}`: numbers have no leading zeros"),
+            false => format!("remove the quotes: `{word}`"),
+        });
     }
     wants(schema, "array").then(|| format!("write it as a list: `[{}]`", shorten(word)))
 }

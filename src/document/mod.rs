@@ -4,6 +4,7 @@
 //! schema, and the wording of what is wrong. Knows nothing of what a file means. Invariant: everything
 //! that is wrong with a text is found in one go, and every finding has a place.
 
+pub(crate) mod conflict;
 pub(crate) mod finding;
 pub(crate) mod messages;
 pub(crate) mod origins;

@@ -12,6 +12,7 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 use serde_json::Value;
 
+use super::conflict;
 use super::finding::{Finding, Spot};
 use super::messages::escape_token;
 use super::spelling::{Respelled, is_respelled};
@@ -52,7 +53,7 @@ pub(crate) fn events(text: &str) -> Parser<'_, StrInput<'_>> {
 
 /// Reads `text`; there is no value where the two parsers might read two different things.
 pub(crate) fn read(text: &str) -> Reading {
-    if let Some(finding) = deceptive(text) {
+    if let Some(finding) = conflicting(text).or_else(|| deceptive(text)) {
         return Reading::without_value(vec![finding]);
     }
     let mut structure = Structure::new(text);
@@ -79,6 +80,13 @@ pub(crate) fn read(text: &str) -> Reading {
         findings,
         respelled,
     }
+}
+
+/// A merge conflict that was committed, or is not resolved yet.
+fn conflicting(text: &str) -> Option<Finding> {
+    let spot = Spot::Bytes(conflict::marker(text)?);
+    let finding = Finding::error("conflict-marker", spot, conflict::MESSAGE);
+    Some(finding.hint(conflict::HINT))
 }
 
 /// A character that makes the text read otherwise than a reviewer sees it: the parsers, editors and
@@ -117,6 +125,9 @@ fn refused(text: &str, error: &serde_yaml::Error) -> Finding {
         let end = at + digits.find(char::is_whitespace).unwrap_or(digits.len());
         let finding = Finding::error("syntax", Spot::Bytes(at..end), "this number is too large");
         return finding.hint("put an ID that consists of digits in quotes");
+    }
+    if let Some(finding) = tab_near(text, line_start(text, at), message).map(tab_finding) {
+        return finding;
     }
     Finding::error(
         "syntax",
@@ -371,10 +382,11 @@ fn syntax(text: &str, error: &ScanError) -> Finding {
     if message.contains("limit exceeded") {
         return too_deep(at);
     }
-    let line = text[..at.min(text.len())]
-        .rfind('\n')
-        .map_or(0, |end| end + 1);
+    let line = line_start(text, at);
     let rest = text[line..].split('\n').next().unwrap_or_default();
+    if let Some(finding) = tab_near(text, line, &message).map(tab_finding) {
+        return finding;
+    }
     match unquoted_expression(rest) {
         Some(column) => unquoted(text, line + column),
         None => Finding::error(
@@ -382,16 +394,51 @@ fn syntax(text: &str, error: &ScanError) -> Finding {
             Spot::Bytes(at..at + 1),
             format!("this is not valid YAML: {message}"),
         )
-        .maybe_hint(advice(rest, &message)),
+        .maybe_hint(advice(&message)),
     }
 }
 
-fn advice(line: &str, message: &str) -> Option<String> {
-    if line.trim_start_matches(' ').starts_with('\t') {
-        return Some("indent with spaces; YAML does not allow tabs here".to_owned());
-    }
+fn advice(message: &str) -> Option<String> {
     let colon = message.contains("mapping values are not allowed");
     colon.then(|| "put a text that holds `: ` in quotes".to_owned())
+}
+
+/// Where the line of this byte begins.
+fn line_start(text: &str, at: usize) -> usize {
+    let before = text.as_bytes().get(..at).unwrap_or(text.as_bytes());
+    before
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |end| end + 1)
+}
+
+fn tab_finding(at: usize) -> Finding {
+    let message = "this is not valid YAML: a tab in the indentation";
+    let finding = Finding::error("syntax", Spot::Bytes(at..at + 1), message);
+    finding.hint("replace the tab with spaces: YAML is indented with spaces only")
+}
+
+/// The tab in the indentation that an error comes from. The parser may name the line before it.
+fn tab_near(text: &str, line: usize, message: &str) -> Option<usize> {
+    let named = message.contains("tab");
+    let lines = if named { usize::MAX } else { 1 };
+    let tab_in = |blank: &[char]| {
+        let mut start = line;
+        for line in text[line..].split('\n').take(lines) {
+            let content = line.trim_start_matches(blank);
+            let indentation = &line[..line.len() - content.len()];
+            if let Some(tab) = indentation
+                .find('\t')
+                .filter(|_| !content.trim().is_empty())
+            {
+                return Some(start + tab);
+            }
+            start += line.len() + 1;
+        }
+        None
+    };
+    // A tab after the dash of an item is allowed in some places.
+    tab_in(&[' ', '\t']).or_else(|| tab_in(&[' ', '\t', '-']))
 }
 
 /// Where a value on this line begins with `{{` that no quote protects.

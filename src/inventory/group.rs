@@ -5,13 +5,14 @@
 //! Invariant: the targets of a finished group are distinct and stand in the order of their list.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 use std::rc::Rc;
 
 use super::exclude::Exclusions;
 use super::filter::Miss;
 use super::findings::Findings;
 use super::folders::Folders;
-use super::library::{Library, Loaded};
+use super::library::{Library, LineEnds, Loaded};
 use super::model::{TargetGroup, Targets};
 use super::overlap;
 use super::reading::{Entry, Reading, Sink, read};
@@ -212,15 +213,35 @@ impl<'a> Resolver<'a> {
             return;
         };
         let found = loaded.sha256();
-        if !stated.eq_ignore_ascii_case(found) {
-            let message = format!("the inventory `{}` has changed", loaded.name());
-            self.refuse(format!("{}/sha256", inventory.origin), |place| {
-                Diagnostic::error("inventory-changed", message)
-                    .at(place)
-                    .with_hint(format!("its SHA-256 is now {found}"))
-            });
+        if stated.eq_ignore_ascii_case(found) {
+            return;
         }
+        let finding = match loaded.line_ends_of(stated) {
+            None => Diagnostic::error(
+                "inventory-changed",
+                format!("the inventory `{}` has changed", loaded.name()),
+            )
+            .with_hint(format!("its SHA-256 is now {found}")),
+            Some(reviewed) => other_line_ends(loaded.name(), reviewed),
+        };
+        self.refuse(format!("{}/sha256", inventory.origin), |place| {
+            finding.at(place)
+        });
     }
+}
+
+/// The lines of an inventory are those of the `sha256`, and only their ends are not.
+fn other_line_ends(name: &str, reviewed: LineEnds) -> Diagnostic {
+    let (now, before, eol) = match reviewed {
+        LineEnds::Unix => ("CRLF", "LF", "lf"),
+        LineEnds::Windows => ("LF", "CRLF", "crlf"),
+    };
+    let message = format!("the inventory `{name}` has only other line ends than its `sha256`");
+    let file = Path::new(name).file_name().unwrap_or_default();
+    let file = file.to_string_lossy();
+    Diagnostic::error("inventory-line-ends", message).with_hint(format!(
+        "its lines end with {now}, and the `sha256` is that of {before}. Add `{file} text eol={eol}` to `.gitattributes`, then check the file out again"
+    ))
 }
 
 impl<'a> Resolver<'a> {

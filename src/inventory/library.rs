@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::folders::{Folders, PathError};
 use crate::diagnostic::{Diagnostic, Place, SourceFile};
+use crate::document::conflict;
 use crate::named_file;
 
 /// Largest inventory that is read: six times a million IDs.
@@ -82,11 +83,34 @@ impl Loaded {
 
     /// SHA-256 of the file's bytes, 64 hex digits.
     pub(super) fn sha256(&self) -> &str {
-        self.sha256.get_or_init(|| {
-            let hash = Sha256::digest(self.text.as_bytes());
-            hash.iter().map(|byte| format!("{byte:02x}")).collect()
-        })
+        self.sha256.get_or_init(|| hex_sha256(&self.text))
     }
+
+    /// The line ends with which the same lines would have this SHA-256.
+    pub(super) fn line_ends_of(&self, sha256: &str) -> Option<LineEnds> {
+        let unix = self.text.replace("\r\n", "\n");
+        let windows = unix.replace('\n', "\r\n");
+        let has = |text: &str| hex_sha256(text).eq_ignore_ascii_case(sha256);
+        match (has(&unix), has(&windows)) {
+            (true, _) => Some(LineEnds::Unix),
+            (false, true) => Some(LineEnds::Windows),
+            (false, false) => None,
+        }
+    }
+}
+
+/// How the lines of a file end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LineEnds {
+    /// With LF.
+    Unix,
+    /// With CR and LF.
+    Windows,
+}
+
+fn hex_sha256(text: &str) -> String {
+    let hash = Sha256::digest(text.as_bytes());
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Opens inventories for one workflow.
@@ -119,6 +143,9 @@ impl<'a> Library<'a> {
         }
         let name = self.beside.join(path).to_string_lossy().into_owned();
         let text = read(path, &name, &real)?;
+        if let Some(marker) = conflict::marker(&text) {
+            return Err(Box::new(conflicting(&name, &text, marker)));
+        }
         let loaded = Rc::new(Loaded::new(name, format, text));
         self.loaded.insert(real, Rc::clone(&loaded));
         Ok(loaded)
@@ -138,6 +165,16 @@ fn read(path: &str, name: &str, real: &Path) -> Result<String, Box<Diagnostic>> 
     }
     let bytes = named_file::read(real).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|error| Box::new(not_utf8(name, &error)))
+}
+
+fn conflicting(name: &str, text: &str, marker: Range<usize>) -> Diagnostic {
+    // Places count without the byte-order mark.
+    let source = SourceFile::new(name, text);
+    let mark = text.len() - source.text().len();
+    let marker = marker.start.saturating_sub(mark)..marker.end.saturating_sub(mark);
+    Diagnostic::error("conflict-marker", conflict::MESSAGE)
+        .at(source.place(marker))
+        .with_hint(conflict::HINT)
 }
 
 fn not_utf8(name: &str, error: &std::string::FromUtf8Error) -> Diagnostic {

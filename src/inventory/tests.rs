@@ -332,6 +332,27 @@ fn the_sha256_is_that_of_the_bytes() {
     );
 }
 
+#[test]
+fn a_sha256_of_other_line_ends_is_called_that() {
+    let lines = |end: &str| format!("id,rack{end}{A},b7{end}");
+    for (kept, reviewed) in [("\n", "\r\n"), ("\r\n", "\n")] {
+        let hash = Sha256::digest(lines(reviewed).as_bytes());
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        let repository = Repository::with("l.csv", &lines(kept));
+        let mut list = inventory("l.csv");
+        list.sha256 = Some(hash);
+        assert_eq!(
+            repository.errors(vec![from(list.clone())]),
+            ["inventory-line-ends workflows/weekly.yaml:1:1"]
+        );
+        repository.file("l.csv", lines(kept).replace("b7", "b8"));
+        assert_eq!(
+            repository.errors(vec![from(list)]),
+            ["inventory-changed workflows/weekly.yaml:1:1"]
+        );
+    }
+}
+
 #[rstest]
 #[case::up("../../secret.txt", "inventory-outside")]
 #[case::up_and_in("../../repo/../secret.txt", "inventory-outside")]

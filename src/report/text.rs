@@ -98,7 +98,7 @@ fn circumstances(overview: &Overview<'_>) -> Vec<String> {
     lines.push(match (overview.started_at, overview.finished_at) {
         (Some(began), Some(over)) => format!("  ended: {over:.0}, after {}", between(began, over)),
         (None, Some(over)) => format!("  ended: {over:.0}"),
-        (_, None) if overview.verdict == Verdict::Running => "  ended: it is running".to_owned(),
+        (_, None) if overview.verdict == Verdict::Running => "  ended: not yet".to_owned(),
         (_, None) => "  ended: it is not finished".to_owned(),
     });
     if overview.resumed > 0 {

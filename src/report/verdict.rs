@@ -102,7 +102,7 @@ impl Verdict {
             Self::Unfinished => "not finished",
             Self::Invalid => "invalid: nothing was sent",
             Self::InternalError => "broken off by an internal error",
-            Self::Running => "running",
+            Self::Running => "running, so far",
         };
         phrase.to_owned()
     }

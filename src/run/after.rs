@@ -87,7 +87,7 @@ impl Round {
                 verdict: verdict_on(context, target, &reading, now),
             },
             Err(unanswered) => {
-                tracing::warn!(slot = target.slot, ?unanswered, "a state cannot be read");
+                tracing::warn!(slot = target.slot, "a state cannot be read: {unanswered}");
                 Seen {
                     target,
                     state: None,

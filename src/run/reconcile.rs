@@ -126,7 +126,7 @@ async fn look(
     let readings = match context.states.read(context, &servers, since).await {
         Ok(readings) => readings,
         Err(unanswered) => {
-            tracing::warn!(batch = %batch.index(), ?unanswered, "states cannot be read");
+            tracing::warn!(batch = %batch.index(), "states cannot be read: {unanswered}");
             return Ok(None);
         }
     };

@@ -164,7 +164,11 @@ impl Templates {
             }
         };
         if contains_expression(&value) {
-            return Err(TemplateError::StillExpression);
+            let escaped = text.contains("\\{{");
+            return Err(match escaped {
+                true => TemplateError::Literal,
+                false => TemplateError::StillExpression,
+            });
         }
         let secret = reading.secret;
         Ok(Expanded { value, secret })

@@ -6,6 +6,10 @@
 use super::template::{BLOCKS, HELPERS, LONGEST};
 use crate::document::messages::one_of;
 
+/// Advice where the braces may not be meant as an expression.
+const LITERAL: &str =
+    "`{{` always begins an expression. Where it is meant literally, write `{ {` instead";
+
 /// Why a template gives no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TemplateError {
@@ -37,6 +41,8 @@ pub(super) enum TemplateError {
     TooLong,
     #[error("the text still holds `{{{{` when expanded")]
     StillExpression,
+    #[error("`\\{{{{` does not make the braces literal")]
+    Literal,
 }
 
 impl TemplateError {
@@ -47,14 +53,17 @@ impl TemplateError {
             Self::Undeclared(..) | Self::EachOutside => "undeclared-variable",
             Self::Unset(_) | Self::Broken => "unset-variable",
             Self::NoMember { .. } => "unknown-member",
-            Self::NotText(_) | Self::TooLong | Self::StillExpression => "template-value",
+            Self::NotText(_) | Self::TooLong | Self::StillExpression | Self::Literal => {
+                "template-value"
+            }
         }
     }
 
     pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::Syntax => {
-                Some("an expression looks like `{{ name }}` or `{{ each.member }}`".to_owned())
+                let hint = "an expression looks like `{{ name }}` or `{{ each.member }}`";
+                Some(format!("{hint}. {LITERAL}"))
             }
             Self::UnknownHelper(_) | Self::Unsupported(_) => {
                 let helpers: Vec<&str> = HELPERS
@@ -71,7 +80,10 @@ impl TemplateError {
             | Self::NoMember {
                 near: Some(near), ..
             } => Some(format!("did you mean `{near}`?")),
-            Self::Undeclared(name, None) => Some(format!("declare `{name}` under `vars`")),
+            Self::Undeclared(name, None) => {
+                Some(format!("declare `{name}` under `vars`. {LITERAL}"))
+            }
+            Self::Literal => Some(LITERAL.to_owned()),
             Self::Unset(name) => Some(format!(
                 "give it with `--var {name}=…`, or give it a `default`"
             )),
@@ -105,6 +117,7 @@ impl TemplateError {
             | Self::Unsupported(_)
             | Self::Broken
             | Self::TooLong
+            | Self::Literal
             | Self::StillExpression => None,
         }
     }

@@ -62,6 +62,7 @@ pub(super) fn resolve(vars: Option<Value>, inputs: &Inputs) -> Variables {
     };
     let elsewhere = resolver.given.read_files(&inputs.vars_files, &names);
     resolver.read_arguments(&inputs.vars, &names);
+    resolver.spare_what_was_meant(&names);
     for (name, declaration) in declared {
         resolver.declare(&name, Declaration::read(declaration), &inputs.env);
     }
@@ -128,6 +129,10 @@ impl GivenBy {
 struct Given {
     arguments: BTreeMap<String, String>,
     files: BTreeMap<String, Value>,
+    /// Variables that a wrong key was probably meant for.
+    meant: BTreeSet<String>,
+    /// Whether a vars file cannot be read, so that any variable may be in it.
+    unread: bool,
 }
 
 impl Given {
@@ -138,10 +143,22 @@ impl Given {
 
     fn read_file(&mut self, file: &SourceFile, names: &BTreeSet<String>) -> Vec<Finding> {
         let reading = yaml::read(file.text());
+        self.unread |= reading.value.is_none();
         let mut findings = reading.findings;
         let root = reading.value.as_ref().unwrap_or(&Value::Null);
         let ambiguous = reading.respelled.iter();
         findings.extend(ambiguous.map(|one| spelling::ambiguous(root, &one.pointer, &one.written)));
+        for empty in findings
+            .iter_mut()
+            .filter(|finding| finding.code == "empty-file")
+        {
+            let name = names.first().map_or("name", String::as_str);
+            let hint = format!(
+                "write a line such as `{}: value`, or leave `--vars-file` out",
+                shorten(name)
+            );
+            empty.hint = Some(hint);
+        }
         match reading.value {
             Some(Value::Object(values)) => {
                 for (name, value) in values {
@@ -150,8 +167,10 @@ impl Given {
                     }
                     let pointer = format!("/{}", escape_token(&name));
                     if !names.contains(&name) {
+                        self.meant.extend(meant_by(&name, names));
                         findings.push(undeclared(Spot::Key(pointer), &name, names));
                     } else if value.is_null() {
+                        self.meant.insert(name.clone());
                         let message = format!("`{name}` has no value");
                         findings.push(Finding::error("no-value", Spot::Key(pointer), message));
                     } else {
@@ -160,6 +179,7 @@ impl Given {
                 }
             }
             Some(_) => {
+                self.unread = true;
                 let message = "a vars file must be a mapping of variable names to values";
                 findings.push(Finding::error(
                     "wrong-type",
@@ -171,6 +191,12 @@ impl Given {
         }
         findings
     }
+}
+
+/// The declared variable that a wrong key was probably meant for.
+fn meant_by(key: &str, names: &BTreeSet<String>) -> Option<String> {
+    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+    nearest(key, &known).map(str::to_owned)
 }
 
 /// A value is given for a variable that the workflow does not have.
@@ -200,11 +226,26 @@ impl Resolver {
             if names.contains(name) {
                 self.given.arguments.insert(name.clone(), text.clone());
             } else {
+                self.given.meant.extend(meant_by(name, names));
                 let mut finding = undeclared(Spot::Outside, name, names);
                 finding.message = format!("`--var {}`: {}", shorten(name), finding.message);
                 self.findings.push(finding);
             }
         }
+    }
+
+    /// One mistake draws one error: a variable that was given under a wrong key, or in a file that cannot
+    /// be read, is not reported as missing, too.
+    fn spare_what_was_meant(&mut self, names: &BTreeSet<String>) {
+        let mut meant = std::mem::take(&mut self.given.meant);
+        if self.given.unread {
+            meant.extend(names.iter().cloned());
+        }
+        let given = |name: &String| {
+            self.given.arguments.contains_key(name) || self.given.files.contains_key(name)
+        };
+        meant.retain(|name| !given(name));
+        self.broken.extend(meant);
     }
 
     /// Reports a finding about the variable declared at `pointer`.

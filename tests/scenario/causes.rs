@@ -134,7 +134,7 @@ fn a_live_run_reports_that_it_is_running() {
         (&json!("running"), &Value::Null, &Value::Null)
     );
     let text = shown(&stage, "report latest");
-    assert!(text.contains("\nrunning: "), "{text}");
+    assert!(text.contains("\nrunning, so far: "), "{text}");
     for word in ["interrupted", "resume", "exit code"] {
         assert!(!text.contains(word), "{word}: {text}");
     }

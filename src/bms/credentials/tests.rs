@@ -69,6 +69,9 @@ fn the_environment_in_its_order(#[case] pairs: &[(&str, &str)], #[case] expected
 #[case(&[("HUAWEICLOUD_SDK_AK", CANARY), ("OS_AUTH_TOKEN", CANARY)], "both a key pair (`HUAWEICLOUD_SDK_AK`) and a token (`OS_AUTH_TOKEN`) are set")]
 #[case(&[("OS_AUTH_TOKEN", "canary secret")], "the value of `OS_AUTH_TOKEN` is empty or holds characters that no credential has")]
 #[case(&[("HW_ACCESS_KEY", "a"), ("HW_SECRET_KEY", "canary\r\nX-Evil: 1")], "the value of `HW_SECRET_KEY` is empty or holds characters that no credential has")]
+#[case(&[("OS_AUTH_TOKEN", "\"canary\"")], "the value of `OS_AUTH_TOKEN` is in quotes, which would be part of it")]
+#[case(&[("HW_ACCESS_KEY", "a"), ("HW_SECRET_KEY", " 'canary' ")], "the value of `HW_SECRET_KEY` is in quotes, which would be part of it")]
+#[case(&[("HW_ACCESS_KEY", "a"), ("HW_SECRET_KEY", "canary\"")], "the value of `HW_SECRET_KEY` is in quotes, which would be part of it")]
 #[case(&[], "no credentials in the environment")]
 fn what_is_wrong_is_said_without_a_value(#[case] pairs: &[(&str, &str)], #[case] message: &str) {
     let error = usual(pairs).unwrap_err();
@@ -87,6 +90,17 @@ fn home(content: &str) -> (tempfile::TempDir, PathBuf, Environment) {
 }
 
 const FILE: &str = "[basic]\nak = a\nsk = s\n";
+
+#[test]
+fn quotes_in_a_credentials_file_are_refused_with_a_hint() {
+    let (_home, path, environment) = home("[basic]\nak = a\nsk = \"canary\"\n");
+    let error = Credentials::load(&CredentialsChoice::Usual, &environment).unwrap_err();
+    let place = format!("sk in {}", path.display());
+    let expected = format!("the value of `{place}` is in quotes, which would be part of it");
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(error.hint(), Some("write the value without quotes"));
+    assert!(!format!("{error:?}").contains("canary"));
+}
 
 #[test]
 fn the_usual_file_is_read_if_the_environment_has_none() {

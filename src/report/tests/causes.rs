@@ -149,7 +149,7 @@ fn a_live_run_is_running_and_has_no_exit_code() {
     assert_eq!(reasons, ["running", "running"]);
     let text = to_text(&report);
     assert!(
-        text.contains("\nrunning: 1 stopped, 1 unknown, 1 not sent of 3 targets\n"),
+        text.contains("\nrunning, so far: 1 stopped, 1 unknown, 1 not sent of 3 targets\n"),
         "{text}"
     );
     for word in [

@@ -190,3 +190,46 @@ fn a_variable_that_is_not_granted_is_not_read() {
         assert_eq!(severities.collect::<Vec<_>>(), Vec::from_iter(found));
     }
 }
+
+/// Messages and hints about these variables, in the vars file or beside it.
+fn said(vars: Value, inputs: &Inputs) -> Vec<(String, Option<String>)> {
+    let variables = resolve(Some(vars), inputs);
+    let own = variables.findings.into_iter();
+    let own = own.map(|finding| (finding.message, finding.hint));
+    let elsewhere = variables.elsewhere.into_iter();
+    let elsewhere = elsewhere.map(|finding| (finding.message, finding.hint));
+    own.chain(elsewhere).collect()
+}
+
+#[rstest]
+#[case("rakc: b7", &[], "the workflow declares no variable `rakc`", Some("did you mean `rack`?"))]
+#[case("", &[("rakc", "b7")], "`--var rakc`: the workflow declares no variable `rakc`", Some("did you mean `rack`?"))]
+#[case("rack:", &[], "`rack` has no value", None)]
+#[case("- rack", &[], "a vars file must be a mapping of variable names to values", None)]
+#[case("# nothing\n", &[], "the file is empty", Some("write a line such as `rack: value`, or leave `--vars-file` out"))]
+#[case("rack: [b7", &[], "this is not valid YAML: unclosed bracket '['", None)]
+fn one_mistake_in_what_is_given_draws_one_error(
+    #[case] file: &str,
+    #[case] arguments: &[(&str, &str)],
+    #[case] message: &str,
+    #[case] hint: Option<&str>,
+) {
+    for rack in [
+        json!({ "required": true }),
+        json!({ "pattern": "^b[0-9]$" }),
+        json!({ "default": "none", "pattern": "^b[0-9]$" }),
+    ] {
+        let said = said(json!({ "rack": rack }), &inputs(arguments, file, &[]));
+        assert_eq!(said, [(message.to_owned(), hint.map(str::to_owned))]);
+    }
+}
+
+#[test]
+fn a_value_that_is_given_is_checked_beside_a_wrong_key() {
+    let vars = json!({ "rack": { "pattern": "^b[0-9]$" } });
+    let inputs = inputs(&[("rack", "c1")], "rakc: b7", &[]);
+    assert_eq!(
+        codes(vars, &inputs),
+        ["not-admitted", "undeclared-variable"]
+    );
+}

@@ -28,9 +28,10 @@ pub(super) fn keep(root: &mut Value, respelled: Vec<Respelled>) -> Vec<Finding> 
 pub(super) fn ambiguous(root: &Value, pointer: &str, written: &str) -> Finding {
     let spot = Spot::Value(pointer.to_owned());
     let quoted = format!("if a text is meant, quote it: `\"{written}\"`");
-    let (message, hint) = match root.pointer(pointer).unwrap_or(&Value::Null) {
-        Value::Null => (format!("`{written}` is no number that can be used"), quoted),
-        read => (
+    let read = root.pointer(pointer).unwrap_or(&Value::Null);
+    let (message, hint) = match read.is_null() {
+        true => (format!("`{written}` is no number that can be used"), quoted),
+        false => (
             format!("`{written}` is read as `{read}`"),
             format!("{quoted}, else write `{read}`"),
         ),

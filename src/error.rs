@@ -186,6 +186,39 @@ pub enum Error {
     /// An earlier run of the same project is neither finished nor could it be settled.
     #[error("the earlier run {0} of this project could not be settled")]
     Unsettled(RunId, #[source] Option<Box<Error>>),
+    /// An earlier run that may be of the same project cannot be read.
+    #[error("the earlier run {run} in `{}` cannot be read", .folder.display())]
+    UnreadableRun {
+        /// The run.
+        run: RunId,
+        /// Its folder.
+        folder: PathBuf,
+        /// The command that sets it aside.
+        command: String,
+        /// Why it cannot be read.
+        #[source]
+        cause: Box<Error>,
+    },
+    /// A run is in quarantine, and nothing is done with it; the command that quarantines it.
+    #[error("run {0} is in quarantine")]
+    Quarantined(RunId, String),
+    /// A run in quarantine may have sent any server of the project; the command that quarantines it.
+    #[error(
+        "run {0} of this project is in quarantine, and it is not known which servers it has sent"
+    )]
+    HeldProject(RunId, String),
+    /// A run that is not in quarantine cannot be released.
+    #[error("run {0} keeps no servers out of new runs")]
+    NotInQuarantine(RunId),
+    /// A finished run that can be read is in nobody's way.
+    #[error("run {0} can be read, and is finished")]
+    NothingToQuarantine(RunId),
+    /// A run whose newest record is too young may be live.
+    #[error("the newest record of run {0} is of {1:.0}, which is less than 15 minutes ago")]
+    TooYoung(RunId, jiff::Timestamp),
+    /// A person did not type the run's ID.
+    #[error("not confirmed: the answer was `{1}`, not `{0}`")]
+    NotConfirmed(RunId, String),
     /// Window, closures or an earlier run keep it from beginning at this time.
     #[error(transparent)]
     NotNow(Box<NotNow>),
@@ -245,6 +278,9 @@ impl Error {
             | Self::SeveralUnfinished(_)
             | Self::AlreadyFinished(_)
             | Self::NotContinued { .. }
+            | Self::Quarantined(..)
+            | Self::NotInQuarantine(_)
+            | Self::NothingToQuarantine(_)
             | Self::ReportTemplate(_)
             | Self::Undo(_)
             | Self::Faults(..)
@@ -257,7 +293,11 @@ impl Error {
             )
             | Self::Credentials(CredentialsError::KeysAndToken { .. }) => Exit::Invalid,
             Self::PerhapsRan(_, error) => error.exit(),
-            Self::State(StateError::Locked(_)) | Self::Unsettled(..) => Exit::Locked,
+            Self::State(StateError::Locked(_))
+            | Self::UnreadableRun { .. }
+            | Self::HeldProject(..)
+            | Self::TooYoung(..)
+            | Self::Unsettled(..) => Exit::Locked,
             Self::Plan(..)
             | Self::PlanOfUndo(_)
             | Self::NoCommittedPlan(_)
@@ -281,6 +321,7 @@ impl Error {
                 | CredentialsError::Unusable { .. },
             ) => Exit::Refused,
             Self::Declined { .. }
+            | Self::NotConfirmed(..)
             | Self::Halted(_)
             | Self::InterruptedBefore(_)
             | Self::InterruptedWaiting
@@ -355,8 +396,19 @@ impl Error {
             Self::Unsettled(run, _) => {
                 format!("see `lightsout status {run}`, then `lightsout settle {run}`").into()
             }
+            Self::UnreadableRun { command, .. } => {
+                format!("check its servers, then set it aside: `{command}`").into()
+            }
+            Self::Quarantined(_, command) | Self::HeldProject(_, command) => format!(
+                "when its servers were checked, let new runs send them again: `{command} --release`"
+            )
+            .into(),
+            Self::NotInQuarantine(_) => "`lightsout doctor FILE` lists the runs in quarantine".into(),
+            Self::NothingToQuarantine(run) => format!("see `lightsout report {run}`").into(),
+            Self::TooYoung(..) => "wait for 15 minutes, so that no live run is set aside".into(),
+            Self::NotConfirmed(run, _) => format!("type `{run}`, or give `--yes`").into(),
             Self::PerhapsRan(run, _) => format!(
-                "see `lightsout status {run}`, and look at the servers themselves; `--override REASON` runs it all the same, where the policies allow that"
+                "see `lightsout status {run}`, and look at the servers themselves; `lightsout runs quarantine {run}` sets it aside"
             )
             .into(),
             Self::Undo(refused) => refused.hint().into(),

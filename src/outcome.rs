@@ -110,6 +110,8 @@ pub enum Reason {
     Cutoff,
     /// This machine's clock differs from the cloud's.
     Clock,
+    /// An earlier run that was set aside may have sent the server.
+    Quarantined,
     /// The command line leaves the target out.
     Narrowed,
     /// A dry run sends nothing.
@@ -215,6 +217,7 @@ impl Reason {
             Self::Gate => "gate",
             Self::Cutoff => "cutoff",
             Self::Clock => "clock",
+            Self::Quarantined => "quarantined",
             Self::Narrowed => "narrowed",
             Self::DryRun => "dry_run",
             Self::Running => "running",

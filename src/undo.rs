@@ -169,12 +169,14 @@ mod tests {
     fn launch(undoes: Option<RunId>) -> Launch {
         Launch {
             run: run(),
+            project: None,
             mode: Mode::Run,
             labels: std::collections::BTreeMap::new(),
             again: String::new(),
             version: "0.1.0".to_owned(),
             warnings: Vec::new(),
             narrowed: None,
+            quarantined: Vec::new(),
             undoes,
             report: None,
             approval: Approval::Other,

@@ -67,6 +67,7 @@ pub(super) fn typed(verb: &Verb) -> Option<String> {
         | Verb::Report(_)
         | Verb::Undo(_)
         | Verb::Halt(_)
+        | Verb::Runs(_)
         | Verb::Simulate(_)
         | Verb::Schema(_)
         | Verb::Completions(_) => return None,
@@ -104,6 +105,16 @@ pub(super) fn filled(invocation: &Invocation<'_>, message: &str) -> String {
         }
         Some(_) | None => text,
     }
+}
+
+/// Setting a run aside.
+pub(super) fn quarantine(invocation: &Invocation<'_>, run: &RunId) -> String {
+    let folder = invocation.general.state_dir.as_deref();
+    let folder = folder.map(|folder| with("--state-dir", &path(folder)));
+    format!(
+        "lightsout runs quarantine {run}{}",
+        folder.unwrap_or_default()
+    )
 }
 
 /// The run of a workflow file with these variables.

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod plans;
+mod runs;
 mod undo;
 mod window;
 
@@ -25,6 +26,7 @@ use crate::ids::RunId;
 
 pub(super) use accounts::{AccountFormat, DoctorFlags, HaltFlags, ReportFlags, StatusFlags};
 pub(super) use plans::{InventoryFlags, PlanFlags, PlanFormat};
+pub(super) use runs::{QuarantineFlags, RunsCommand, RunsFlags};
 pub(super) use undo::UndoFlags;
 pub(super) use window::{Instant, WindowFlags};
 
@@ -138,6 +140,8 @@ pub(super) enum Verb {
     /// Forbid sending to every run, or allow it again.
     #[command(after_help = help::HALT, long_about = help::HALT_LONG)]
     Halt(HaltFlags),
+    /// Set aside a run that cannot be read.
+    Runs(RunsFlags),
     /// Tell when sends are allowed, and why not now.
     #[command(after_help = help::WINDOW, long_about = help::WINDOW_LONG)]
     Window(WindowFlags),

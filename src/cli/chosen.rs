@@ -6,6 +6,8 @@
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use crate::ids::RunId;
 use crate::state::{self, Keep, StateError};
 
@@ -53,9 +55,9 @@ impl Choice {
     }
 
     /// Finds the run.
-    pub(super) fn find(&self, state: &Path) -> Result<(Keep, RunId), StateError> {
+    pub(super) fn find(&self, state: &Path, now: Timestamp) -> Result<(Keep, RunId), StateError> {
         match self {
-            Self::Latest => state::latest(state),
+            Self::Latest => state::latest(state, now),
             Self::Run(run) => Ok((state::find(state, run)?, run.clone())),
         }
     }

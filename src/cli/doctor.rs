@@ -9,6 +9,7 @@ use super::args::{AccountFormat, DoctorFlags};
 use super::calendar::{calendar, freeze_files};
 use super::cloud::Account;
 use super::policies::InForce;
+use super::quarantine;
 use super::{
     Invocation, again, binding, cloud, print, print_json, runtime, selecting, settings, sources,
     tell,
@@ -22,8 +23,11 @@ use crate::http::Route;
 use crate::ids::{JobId, ServerId};
 use crate::plan::Plan;
 use crate::policy::{Approval, Untagged};
+use crate::report::count;
 use crate::run::{NotNow, Told};
-use crate::state::{Switch, can_be_used, is_on_network};
+use crate::state::{
+    Keep, Recorded, Switch, can_be_used, concerns, is_on_network, quarantines, unfinished,
+};
 use crate::untrusted::TYPED;
 use crate::window::Calendar;
 
@@ -73,6 +77,7 @@ fn look(
     let untagged = forbidden(invocation, &plan, (&flags.file, checks));
     checks.push(committed(&flags.file, &plan));
     checks.push(state_folder(invocation));
+    checks.extend(earlier_runs(invocation, &plan));
     let Some(credentials) = credentials(invocation, flags, &plan, checks) else {
         checks.push(Check::skipped("cloud", "nothing was asked"));
         checks.push(doctor::stop());
@@ -270,6 +275,41 @@ fn state_folder(invocation: &Invocation<'_>) -> Check {
         return Check::warning(NAME, message).with_hint("its lock may not keep other runs away");
     }
     Check::ok(NAME, format!("`{shown}` can be written"))
+}
+
+/// The earlier runs that are in the way of a run, or keep servers out of it.
+fn earlier_runs(invocation: &Invocation<'_>, plan: &Plan) -> Vec<Check> {
+    const NAME: &str = "earlier-runs";
+    let folder = settings::state_folder_to_read(&invocation.general, invocation.around);
+    // That it cannot be had was told before.
+    let Ok(folder) = folder else {
+        return Vec::new();
+    };
+    let mut checks = Vec::new();
+    match unfinished(&folder) {
+        Err(error) => checks.push(failed(NAME, &error.into())),
+        Ok(open) => checks.extend(open.iter().filter_map(|run| {
+            let concerned = concerns(&folder, run, &plan.project);
+            let error = concerned.then(|| Recorded::read(&folder, Keep::Runs, run).err());
+            let error = quarantine::unreadable(invocation, &folder, run, error.flatten()?);
+            Some(failed(NAME, &error))
+        })),
+    }
+    match quarantines(&folder) {
+        Err(error) => checks.push(failed(NAME, &error.into())),
+        Ok(all) => checks.extend(all.iter().filter(|it| it.holds()).map(|record| {
+            let servers = record.servers.as_ref();
+            let held = servers.map_or_else(
+                || "its servers are not known".to_owned(),
+                |servers| format!("{} kept out of new runs", count(servers.len(), "server")),
+            );
+            let run = &record.run;
+            let release = format!("{} --release", again::quarantine(invocation, run));
+            Check::warning(NAME, format!("run {run} is in quarantine: {held}"))
+                .with_hint(format!("when they were checked: `{release}`"))
+        })),
+    }
+    checks
 }
 
 /// The credentials, if there are any that may be used.

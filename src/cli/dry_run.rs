@@ -56,12 +56,14 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
     let launch = Launch {
         // Never shown: a dry run has no folder that an ID could name.
         run: RunId::new(clock.now(), 0),
+        project: Some(plan.project.clone()),
         mode: Mode::DryRun,
         labels: wish.told.labels,
         again: wish.told.again,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         warnings: left_out.warning.into_iter().chain(not_now).collect(),
         narrowed: left_out.narrowed,
+        quarantined: Vec::new(),
         undoes: wish.told.undoes,
         report: None,
         approval: wish.told.approval,

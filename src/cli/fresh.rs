@@ -14,6 +14,7 @@ use super::cloud::{Account, Connected};
 use super::confirm::Terminal;
 use super::execution::{Beginning, Engine, Execution, perform};
 use super::policies::{self, Asking, InForce};
+use super::quarantine::{self, KeptOut};
 use super::timing::{self, Timing};
 use super::{Invocation, cloud, confirm, narrowing, settings, take_up};
 use crate::bms::Client;
@@ -79,6 +80,8 @@ pub(super) struct Prepared {
     permit: Permit,
     /// When it may send, as far as that is known.
     hours: Hours,
+    /// The servers that runs in quarantine keep out.
+    kept_out: KeptOut,
     /// Whom gates are asked by.
     gates: Gates,
     /// The further place that the command line asks for.
@@ -126,6 +129,9 @@ pub(super) fn begin(
         .extend(cloud::odd_state(invocation, &state));
     let engine = Engine::of(engine, invocation, clock)?;
     take_up::settle_earlier(invocation, engine, (&state, &mut lock), &prepared)?;
+    prepared.kept_out = quarantine::kept_out(invocation, &state, &prepared.plan)?;
+    let kept_out = prepared.kept_out.warning.iter().cloned();
+    prepared.warnings.extend(kept_out);
     let asking = Asking {
         client: &prepared.client,
         clock,
@@ -193,6 +199,7 @@ fn prepare(
         guards: Vec::new(),
         permit: Permit::default(),
         hours: Hours::default(),
+        kept_out: KeptOut::default(),
         asked,
     })
 }
@@ -212,6 +219,7 @@ fn execution(
         guards,
         permit,
         hours,
+        kept_out,
         gates,
         asked,
     } = prepared;
@@ -225,12 +233,14 @@ fn execution(
     left_out.tell(invocation);
     let launch = Launch {
         run: folder.run().clone(),
+        project: Some(plan.project.clone()),
         mode: Mode::Run,
         labels: told.labels,
         again: told.again,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         warnings: warnings.into_iter().chain(left_out.warning).collect(),
         narrowed: left_out.narrowed,
+        quarantined: kept_out.without(&left_out.slots),
         undoes: told.undoes,
         report: place.as_ref().and_then(ReportPlace::confined),
         approval: told.approval,

@@ -217,6 +217,19 @@ Examples:
   lightsout halt --reason CHG0042 --for 4h
   lightsout halt --clear";
 
+pub(super) const QUARANTINE_LONG: &str = "\
+Set aside a run that cannot be read, or release it.
+
+A run whose plan or journal is damaged blocks the next run of its project. This command lists its requests that may \
+have been accepted and asks for a confirmation. Then the run blocks nothing any more. New runs leave out the servers \
+of those requests until `--release`. Check these servers first. A live run is refused, and so is one whose newest \
+record is younger than 15 minutes.";
+
+pub(super) const QUARANTINE: &str = "\
+Examples:
+  lightsout runs quarantine 20261128T170000Z-3f9a1c
+  lightsout runs quarantine 20261128T170000Z-3f9a1c --release";
+
 pub(super) const WINDOW_LONG: &str = "\
 Tell when sends are allowed, and why not now.
 
@@ -287,6 +300,7 @@ mod tests {
             REPORT,
             DOCTOR,
             HALT,
+            QUARANTINE,
             WINDOW,
             REHEARSE,
             SIMULATE,

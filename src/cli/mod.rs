@@ -27,6 +27,7 @@ mod plan;
 mod policies;
 mod printer;
 mod progress;
+mod quarantine;
 mod rehearse;
 mod render;
 mod report;
@@ -59,7 +60,7 @@ use crate::exit::Exit;
 use crate::plan::Breach;
 use crate::untrusted::{PlainJson, for_terminal};
 
-use args::{GeneralFlags, SchemaName, Verb};
+use args::{GeneralFlags, RunsCommand, RunsFlags, SchemaName, Verb};
 use printer::Printer;
 use signals::EarlySignals;
 
@@ -113,6 +114,7 @@ fn early(verb: &Verb, printer: &Printer) -> EarlySignals {
         | Verb::Report(_)
         | Verb::Doctor(_)
         | Verb::Halt(_)
+        | Verb::Runs(_)
         | Verb::Window(_)
         | Verb::Rehearse(_)
         | Verb::Simulate(_)
@@ -135,6 +137,9 @@ fn dispatch(invocation: &Invocation<'_>, verb: Verb) -> Result<Exit, Error> {
         Verb::Doctor(flags) => doctor::doctor(invocation, &flags),
         Verb::Undo(flags) => undo::undo(invocation, &flags),
         Verb::Halt(flags) => halt::halt(invocation, &flags),
+        Verb::Runs(RunsFlags { command }) => match command {
+            RunsCommand::Quarantine(flags) => quarantine::quarantine(invocation, &flags),
+        },
         Verb::Window(flags) => window::window(invocation, &flags),
         Verb::Rehearse(flags) => rehearse::rehearse(invocation, &flags),
         Verb::Simulate(flags) => simulate::simulate(invocation, &flags),

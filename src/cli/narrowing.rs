@@ -137,10 +137,12 @@ fn unmatched(plan: &Plan, excluded: &[ServerId]) -> Option<PlanWarning> {
 /// The servers that earlier runs of the same plan have stopped, and no later undo has started again.
 fn stopped_before(plan: &Plan, state: &Path) -> Result<HashSet<ServerId>, Error> {
     let mut stops = state::runs(state, Keep::Runs)?;
+    stops.retain(|run| !state::is_quarantined(state, run));
     stops.retain(|run| state::digest_of(state, run).is_ok_and(|digest| digest == plan.digest));
     let mut all = stops.clone();
     for run in &stops {
         all.extend(state::undos_of(state, run)?);
+        all.retain(|run| !state::is_quarantined(state, run));
     }
     // In the order in which they began: an older run may be undone after a newer one.
     all.sort();

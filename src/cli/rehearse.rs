@@ -67,12 +67,14 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
     let folder = RunFolder::create(&state, Keep::Rehearsals, clock.now())?;
     let launch = Launch {
         run: folder.run().clone(),
+        project: Some(plan.project.clone()),
         mode: Mode::Rehearsal,
         labels: BTreeMap::new(),
         again: again::of_file(invocation, &flags.file, &flags.variables),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         warnings: Vec::new(),
         narrowed: None,
+        quarantined: Vec::new(),
         undoes: None,
         report: None,
         approval: Approval::Open,

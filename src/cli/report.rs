@@ -36,7 +36,7 @@ fn of_run(
     format: AccountFormat,
 ) -> Result<Exit, Error> {
     let state = settings::state_folder_to_read(&invocation.general, invocation.around)?;
-    let (keep, run) = choice.find(&state)?;
+    let (keep, run) = choice.find(&state, settings::date(invocation.around)?)?;
     // Before the journal is read: a run that ends in between is finished, not left behind.
     let holder = live_holder(&state, &run);
     let recorded = Recorded::read(&state, keep, &run)?;

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use tracing::level_filters::LevelFilter;
 
 use super::args::{Color, GeneralFlags, LogFormat};
-use crate::clock::Course;
+use crate::clock::{Clock, Course};
 use crate::error::Error;
 use crate::ids::Endpoint;
 use crate::journal::CrashPoint;
@@ -138,6 +139,12 @@ pub(super) fn crash(
         return Err(Error::Crash("the calls would go to another host"));
     }
     text.parse().map(Some).map_err(Error::Crash)
+}
+
+/// The date and time of this machine, or of a test.
+pub(super) fn date(around: &Surroundings) -> Result<Timestamp, Error> {
+    let course = local_course(around)?;
+    Ok(course.map_or_else(Clock::real, Clock::new).now())
 }
 
 /// By which clock this machine itself is simulated; `None` where nothing is said.

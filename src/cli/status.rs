@@ -14,7 +14,7 @@ use crate::status::{Circumstances, Status};
 
 pub(super) fn status(invocation: &Invocation<'_>, flags: &StatusFlags) -> Result<Exit, Error> {
     let state = settings::state_folder_to_read(&invocation.general, invocation.around)?;
-    let (keep, run) = flags.run.find(&state)?;
+    let (keep, run) = flags.run.find(&state, settings::date(invocation.around)?)?;
     let now = Clock::real().now();
     // Before the journal is read: a run that ends in between is finished, not broken off.
     let holder = live_holder(&state, &run);

@@ -13,6 +13,7 @@ use super::args::EarlierFlags;
 use super::cloud::{Account, Connected};
 use super::execution::{Beginning, Engine, Execution, Resumption, perform};
 use super::policies::{self, Asking, InForce};
+use super::quarantine;
 use super::timing::{self, Timing};
 use super::{Invocation, cloud, settings, tell};
 use crate::clock::Latest;
@@ -25,9 +26,7 @@ use crate::plan::{Judgement, Ruling};
 use crate::policy::Approval;
 use crate::report::count;
 use crate::run::{Gates, Hours, untouched};
-use crate::state::{
-    Holder, Keep, Lock, Recorded, ReportPlace, StateError, Switch, project_of, unfinished,
-};
+use crate::state::{Holder, Keep, Lock, Recorded, ReportPlace, Switch, concerns, unfinished};
 
 /// What is to be done with the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +48,7 @@ pub(super) fn take_up(
         Some(run) => run.clone(),
         None => only_unfinished(&state)?,
     };
+    quarantine::refuse(invocation, &state, &run)?;
     let project = Recorded::read(&state, Keep::Runs, &run)?
         .plan
         .project
@@ -252,12 +252,11 @@ pub(super) fn settle_earlier(
     next: &super::fresh::Prepared,
 ) -> Result<(), Error> {
     for run in unfinished(state)? {
-        let unsettled =
-            |error: StateError| Error::Unsettled(run.clone(), Some(Box::new(Error::State(error))));
-        if project_of(state, &run).is_ok_and(|project| !project.is_same(&next.plan.project)) {
+        if !concerns(state, &run, &next.plan.project) {
             continue;
         }
-        let recorded = Recorded::read(state, Keep::Runs, &run).map_err(unsettled)?;
+        let unreadable = |error| quarantine::unreadable(invocation, state, &run, error);
+        let recorded = Recorded::read(state, Keep::Runs, &run).map_err(unreadable)?;
         lock.name(&Holder::this(Some(run.clone())))?;
         let note =
             format!("the earlier run {run} of this project was left unfinished: settling it");

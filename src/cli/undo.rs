@@ -24,7 +24,7 @@ use crate::undo::{self, Earlier, Refused, WayBack};
 
 pub(super) fn undo(invocation: &Invocation<'_>, flags: &UndoFlags) -> Result<Exit, Error> {
     let state = settings::state_folder(&invocation.general, invocation.around)?;
-    let run = run(&state, flags)?;
+    let run = run(invocation, &state, flags)?;
     let again = again::undo(invocation, &run, flags);
     let consent = if flags.yes || flags.dry_run {
         Consent::Given
@@ -69,13 +69,14 @@ pub(super) fn undo(invocation: &Invocation<'_>, flags: &UndoFlags) -> Result<Exi
 }
 
 /// The run that the flags mean.
-fn run(state: &Path, flags: &UndoFlags) -> Result<RunId, Error> {
+fn run(invocation: &Invocation<'_>, state: &Path, flags: &UndoFlags) -> Result<RunId, Error> {
     match (&flags.run, &flags.last) {
         (Some(Undone::Run(run)), _) => real(state, run.clone()),
         (Some(Undone::Report(path)), _) => of_report(state, path),
         (None, name) => {
+            let now = settings::date(invocation.around)?;
             let name = name.as_deref().unwrap_or_default();
-            let last = latest_of(state, name)?;
+            let last = latest_of(state, name, now)?;
             last.ok_or_else(|| Error::Undo(Refused::NoneOf(name.to_owned())))
         }
     }

@@ -4,6 +4,10 @@ use super::*;
 use crate::bms::Evidence;
 use rstest::rstest;
 
+fn run() -> RunId {
+    "20261128T170000Z-3f9a1c".parse().unwrap()
+}
+
 fn denied() -> io::Error {
     io::ErrorKind::PermissionDenied.into()
 }
@@ -29,6 +33,14 @@ fn denied() -> io::Error {
 #[case(Error::Policy("p.yaml".into(), Distrust::NotAFile("p.yaml".into())), 23)]
 #[case(Error::NotContinued { run: "20261128T170000Z-3f9a1c".parse().unwrap(), journal: "j".into(), command: "settle" }, 2)]
 #[case(Error::InterruptedReading, 24)]
+#[case(Error::InterruptedEarly("SIGTERM"), 24)]
+#[case(Error::State(StateError::Lost(crate::journal::Lost::Lock("l".into()))), 24)]
+#[case(Error::Quarantined(run(), String::new()), 2)]
+#[case(Error::NotInQuarantine(run()), 2)]
+#[case(Error::NothingToQuarantine(run()), 2)]
+#[case(Error::HeldProject(run(), String::new()), 21)]
+#[case(Error::TooYoung(run(), jiff::Timestamp::UNIX_EPOCH), 21)]
+#[case(Error::NotConfirmed(run(), "y".to_owned()), 24)]
 #[case(Error::Declined { targets: "2 targets".to_owned(), done: "stopped", answer: "y".to_owned() }, 24)]
 #[case(Error::NoTerminal { missing: "stderr is not a terminal", command: String::new() }, 2)]
 #[case(Error::Internal("start", "no threads".into()), 70)]

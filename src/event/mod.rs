@@ -17,7 +17,7 @@ use crate::bms::{Evidence, JobError, JobIds, JobStatus, StateClass};
 use crate::clock::Uptime;
 use crate::ids::{BatchIndex, Digest, JobId, RunId};
 use crate::outcome::{Outcome, Reason};
-use crate::plan::{PlanWarning, Ruling};
+use crate::plan::{PlanWarning, Project, Ruling};
 use crate::policy::Approval;
 
 pub use permit::{Lifted, Opened, Permit, TimeRule};
@@ -179,6 +179,9 @@ pub enum Event {
 pub struct Launch {
     /// The run's ID.
     pub run: RunId,
+    /// The project, so that a damaged plan blocks no other project; `None` in older journals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<Project>,
     /// Whether it is real.
     pub mode: Mode,
     /// Labels of the command line; stronger than the workflow's.
@@ -192,6 +195,9 @@ pub struct Launch {
     /// What the command line leaves out of the plan, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub narrowed: Option<Narrowed>,
+    /// The targets that runs in quarantine keep out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<(BatchIndex, Slots)>,
     /// The run that is undone, if this is an undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<RunId>,

@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::bms::Evidence;
 use crate::clock::Uptime;
-use crate::event::{Attempt, Event, Launch, Stamped, StopCause};
+use crate::event::{Attempt, Event, Launch, Slots, Stamped, StopCause};
 use crate::ids::{BatchIndex, Digest};
 use crate::outcome::{Outcome, OutcomeKind, Reason};
 use crate::plan::{Plan, Ruling};
@@ -118,10 +118,9 @@ impl Ledger {
                 plan,
                 left_out,
             } => {
-                for (batch, slots) in left_out {
-                    let skipped = Outcome::Skipped(Reason::Narrowed);
-                    self.settle(*batch, &[(skipped, slots.clone())], None)?;
-                }
+                self.leave_out(left_out, Outcome::Skipped(Reason::Narrowed))?;
+                let quarantined = Outcome::NotSent(Reason::Quarantined);
+                self.leave_out(&launch.quarantined, quarantined)?;
                 self.guards.clone_from(&launch.guards);
                 let (launch, plan) = (launch.clone(), *plan);
                 self.began = Some(Began { launch, plan, at });
@@ -222,6 +221,18 @@ impl Ledger {
             None => true,
             Some((known, _)) => cause.leaves_unfinished() && !known.leaves_unfinished(),
         }
+    }
+
+    /// Targets that are never looked at have this outcome from the beginning.
+    fn leave_out(
+        &mut self,
+        targets: &[(BatchIndex, Slots)],
+        outcome: Outcome,
+    ) -> Result<(), Misfit> {
+        for (batch, slots) in targets {
+            self.settle(*batch, &[(outcome, slots.clone())], None)?;
+        }
+        Ok(())
     }
 
     fn batch_mut(&mut self, index: BatchIndex) -> Result<&mut BatchRecord, Misfit> {

@@ -70,12 +70,14 @@ fn began(plan: &Plan) -> Event {
     Event::Began {
         launch: Box::new(Launch {
             run: "20261128T170000Z-3f9a1c".parse().unwrap(),
+            project: None,
             mode: Mode::Run,
             labels: BTreeMap::new(),
             again: "lightsout run weekly-stop.yaml".to_owned(),
             version: "0.1.0".to_owned(),
             warnings: Vec::new(),
             narrowed: None,
+            quarantined: Vec::new(),
             undoes: None,
             report: None,
             approval: crate::policy::Approval::Other,

@@ -202,12 +202,14 @@ impl Cloud {
 fn launch(cloud: &Cloud) -> Launch {
     Launch {
         run: RunId::new(cloud.clock.now(), 1),
+        project: None,
         mode: Mode::Rehearsal,
         labels: std::collections::BTreeMap::new(),
         again: String::new(),
         version: "0.1.0".to_owned(),
         warnings: Vec::new(),
         narrowed: None,
+        quarantined: Vec::new(),
         undoes: None,
         report: None,
         approval: crate::policy::Approval::Other,

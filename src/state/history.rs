@@ -9,8 +9,8 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
-use super::recorded::part_of_plan;
-use super::{Keep, Recorded, RunFolder, StateError, runs};
+use super::recorded::{concerns, is_ahead, part_of_plan};
+use super::{Keep, Recorded, RunFolder, StateError, is_quarantined, runs};
 use crate::event::{Event, Launch};
 use crate::ids::RunId;
 use crate::journal;
@@ -61,6 +61,8 @@ pub fn undos_of(state: &Path, run: &RunId) -> Result<Vec<RunId>, StateError> {
                 undos.extend((undone.as_ref() == Some(run)).then_some(other));
             }
             Err(_) if action_of(state, &other).is_ok_and(|action| action == "os-stop") => {}
+            // It keeps its servers out of other undos until a person releases them.
+            Err(_) if is_quarantined(state, &other) => {}
             Err(error) => return Err(error),
         }
     }
@@ -68,7 +70,14 @@ pub fn undos_of(state: &Path, run: &RunId) -> Result<Vec<RunId>, StateError> {
 }
 
 /// The newest run of the workflow of this name; undos apart, and runs that never began.
-pub fn latest_of(state: &Path, workflow: &str) -> Result<Option<RunId>, StateError> {
+///
+/// A run from the future that has sent nothing is passed over; of another one it is not known whether it is the
+/// newest.
+pub fn latest_of(
+    state: &Path,
+    workflow: &str,
+    now: Timestamp,
+) -> Result<Option<RunId>, StateError> {
     for run in runs(state, Keep::Runs)?.into_iter().rev() {
         match launch_of(state, &run) {
             Ok(None) => continue,
@@ -77,11 +86,25 @@ pub fn latest_of(state: &Path, workflow: &str) -> Result<Option<RunId>, StateErr
             Ok(Some(_)) | Err(_) => {}
         }
         let part: Part = part_of_plan(state, &run)?;
-        if part.action == "os-stop" && part.workflow.name == workflow {
-            return Ok(Some(run));
+        if part.action != "os-stop" || part.workflow.name != workflow {
+            continue;
+        }
+        match is_ahead(&run, now) {
+            false => return Ok(Some(run)),
+            true if has_sent_nothing(state, &run) => {}
+            true => return Err(StateError::FromTheFuture(run)),
         }
     }
     Ok(None)
+}
+
+/// Whether a run is known to have sent nothing that was, or may have been, accepted.
+fn has_sent_nothing(state: &Path, run: &RunId) -> bool {
+    Recorded::read(state, Keep::Runs, run).is_ok_and(|recorded| {
+        let batches = recorded.ledger.batches().iter();
+        let mut sends = batches.flat_map(|batch| batch.sends());
+        !sends.any(|send| send.may_be_accepted())
+    })
 }
 
 /// A run that came before in an occurrence of a window.
@@ -121,6 +144,10 @@ fn has_run_in(
     (project, workflow): (&Project, &str),
     opens: Timestamp,
 ) -> Result<bool, StateError> {
+    // A person has looked at what is in quarantine.
+    if is_quarantined(state, run) || !concerns(state, run, project) {
+        return Ok(false);
+    }
     let launch = launch_of(state, run);
     if matches!(&launch, Ok(launch) if !launch.as_ref().is_some_and(|it| is_of(it, opens))) {
         return Ok(false);
@@ -196,12 +223,14 @@ mod tests {
             .unwrap();
         let launch = Launch {
             run: folder.run().clone(),
+            project: None,
             mode: Mode::Run,
             labels: std::collections::BTreeMap::new(),
             again: String::new(),
             version: "0.1.0".to_owned(),
             warnings: Vec::new(),
             narrowed: None,
+            quarantined: Vec::new(),
             undoes: undoes.cloned(),
             report: None,
             approval: Approval::Other,
@@ -252,9 +281,9 @@ mod tests {
             std::slice::from_ref(&undo)
         );
         assert_eq!(undos_of(state, &second).unwrap(), []);
-        let latest = latest_of(state, &plan.workflow.name).unwrap();
+        let latest = latest_of(state, &plan.workflow.name, Timestamp::MAX).unwrap();
         assert_eq!(latest, Some(second.clone()));
-        assert_eq!(latest_of(state, "other").unwrap(), None);
+        assert_eq!(latest_of(state, "other", Timestamp::MAX).unwrap(), None);
         assert_eq!(
             launch_of(state, &undo).unwrap().unwrap().undoes,
             Some(first.clone())
@@ -283,10 +312,10 @@ mod tests {
         fs::write(&journal, "{\"torn").unwrap();
         assert_eq!(launch_of(state, &run).unwrap(), None);
         let name = &plan.workflow.name;
-        assert_eq!(latest_of(state, name).unwrap(), None);
+        assert_eq!(latest_of(state, name, Timestamp::MAX).unwrap(), None);
         fs::remove_file(journal).unwrap();
         assert_eq!(launch_of(state, &run).unwrap(), None);
-        assert_eq!(latest_of(state, name).unwrap(), None);
+        assert_eq!(latest_of(state, name, Timestamp::MAX).unwrap(), None);
         assert_eq!(undos_of(state, &run).unwrap(), []);
     }
 

@@ -7,7 +7,9 @@
 mod atomic;
 mod history;
 mod lock;
+mod quarantine;
 mod recorded;
+mod remains;
 mod report_place;
 mod root;
 mod run_folder;
@@ -24,7 +26,9 @@ use crate::plan::PlanError;
 pub use atomic::{write_new, write_over};
 pub use history::{Ran, latest_of, launch_of, ran_in, undos_of};
 pub use lock::{Holder, Lock, live_holder, live_holders};
-pub use recorded::{Glimpse, Recorded, digest_of, find, latest, project_of, runs, unfinished};
+pub use quarantine::{Held, Quarantine, held, is_quarantined, quarantines};
+pub use recorded::{Glimpse, Recorded, concerns, digest_of, find, latest, runs, unfinished};
+pub use remains::{PossibleRequest, Remains};
 pub use report_place::ReportPlace;
 pub use root::{Access, SystemFolder, Wishes, can_be_used, is_on_network, locate};
 pub use run_folder::{Keep, RunFolder};
@@ -74,6 +78,9 @@ pub enum StateError {
     /// The journal was written for another plan.
     #[error("the journal `{}` was written for another plan than the one beside it", .0.display())]
     OtherPlan(PathBuf),
+    /// Of two runs, the newer by its ID may be the older one, as the ID is from the future.
+    #[error("run {0} of this workflow has an ID from the future")]
+    FromTheFuture(RunId),
     /// A run has lost its lock or its journal, so that another process may be at work on it.
     #[error(transparent)]
     Lost(Lost),
@@ -126,6 +133,9 @@ impl StateError {
             Self::Journal(_, error) => error.hint(),
             Self::Misfit(..) | Self::OtherPlan(_) => {
                 "put back the run's own `plan.json`; nothing is done with a journal of another plan"
+            }
+            Self::FromTheFuture(_) => {
+                "check this machine's clock, and name the run: `lightsout undo RUN_ID`"
             }
             Self::Lost(_) => {
                 "nothing in the state folder may be removed while a run is at work; \

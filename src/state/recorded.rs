@@ -9,11 +9,11 @@ use std::fs;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{Keep, RunFolder, StateError};
+use super::{Keep, RunFolder, StateError, is_quarantined, launch_of};
 use crate::ids::{Digest, RunId};
 use crate::journal::{self, JournalError, Replayed};
 use crate::ledger::Ledger;
@@ -77,12 +77,22 @@ impl Recorded {
 }
 
 /// The project that a run's plan is for, without reading the rest of the plan into memory.
-pub fn project_of(state: &Path, run: &RunId) -> Result<Project, StateError> {
+pub(super) fn project_of(state: &Path, run: &RunId) -> Result<Project, StateError> {
     #[derive(Deserialize)]
     struct Part {
         project: Project,
     }
     part_of_plan(state, run).map(|part: Part| part.project)
+}
+
+/// Whether a run may be one of this project, by its plan and by the first record of its journal. A run of which
+/// neither can be read may be one of any project.
+pub fn concerns(state: &Path, run: &RunId, project: &Project) -> bool {
+    let plan = project_of(state, run).ok();
+    let journal = launch_of(state, run).ok().flatten();
+    let journal = journal.and_then(|launch| launch.project);
+    let mut named = plan.iter().chain(&journal).peekable();
+    named.peek().is_none() || named.any(|named| named.is_same(project))
 }
 
 /// The digest that a run's plan states, without reading the rest of the plan into memory.
@@ -183,11 +193,23 @@ pub fn find(state: &Path, run: &RunId) -> Result<Keep, StateError> {
     holding.next().ok_or_else(|| StateError::NoRun(run.clone()))
 }
 
-/// The newest run; the newest rehearsal only where there was never a run.
-pub fn latest(state: &Path) -> Result<(Keep, RunId), StateError> {
+/// How far the ID of a run may be ahead of the clock.
+const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whether a run began later than now, by its ID: then a clock was wrong, this one's or that of then.
+pub(super) fn is_ahead(run: &RunId, now: Timestamp) -> bool {
+    let limit = now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
+    run.second() > RunId::new(limit, 0).second()
+}
+
+/// The newest run; the newest rehearsal only where there was never a run. A run from the future is the newest
+/// only if there is no other.
+pub fn latest(state: &Path, now: Timestamp) -> Result<(Keep, RunId), StateError> {
     for keep in [Keep::Runs, Keep::Rehearsals] {
-        if let Some(run) = runs(state, keep)?.pop() {
-            return Ok((keep, run));
+        let mut runs = runs(state, keep)?;
+        let past = runs.iter().rposition(|run| !is_ahead(run, now));
+        if let Some(last) = past.or(runs.len().checked_sub(1)) {
+            return Ok((keep, runs.swap_remove(last)));
         }
     }
     Err(StateError::NoRuns(state.to_owned()))
@@ -210,6 +232,7 @@ pub fn runs(state: &Path, keep: Keep) -> Result<Vec<RunId>, StateError> {
 /// The runs whose journal has begun and does not say that they are over, the oldest first.
 pub fn unfinished(state: &Path) -> Result<Vec<RunId>, StateError> {
     let mut open = runs(state, Keep::Runs)?;
+    open.retain(|run| !is_quarantined(state, run));
     open.retain(|run| {
         let journal = RunFolder::of(state, Keep::Runs, run).journal();
         match tail(&journal) {
@@ -270,12 +293,14 @@ mod tests {
     fn began(plan: &Plan) -> Event {
         let launch = Launch {
             run: "20261128T170000Z-3f9a1c".parse().unwrap(),
+            project: None,
             mode: Mode::Run,
             labels: std::collections::BTreeMap::new(),
             again: String::new(),
             version: "0.1.0".to_owned(),
             warnings: Vec::new(),
             narrowed: None,
+            quarantined: Vec::new(),
             undoes: None,
             report: None,
             approval: crate::policy::Approval::Other,
@@ -375,14 +400,17 @@ mod tests {
     #[tokio::test]
     async fn the_latest_run_is_a_real_one_where_there_is_any() {
         let state = tempfile::tempdir().unwrap();
-        assert!(matches!(latest(state.path()), Err(StateError::NoRuns(_))));
+        assert!(matches!(
+            latest(state.path(), Timestamp::MAX),
+            Err(StateError::NoRuns(_))
+        ));
         let later = "2026-11-29T17:00:00Z".parse().unwrap();
         let rehearsal = RunFolder::create(state.path(), Keep::Rehearsals, later).unwrap();
         let rehearsed = (Keep::Rehearsals, rehearsal.run().clone());
-        assert_eq!(latest(state.path()).unwrap(), rehearsed);
+        assert_eq!(latest(state.path(), Timestamp::MAX).unwrap(), rehearsed);
         let run = recorded(state.path(), &sample::fleet(), Vec::new()).await;
         assert_eq!(
-            latest(state.path()).unwrap(),
+            latest(state.path(), Timestamp::MAX).unwrap(),
             (Keep::Runs, run.run().clone())
         );
         assert_eq!(find(state.path(), run.run()).unwrap(), Keep::Runs);
@@ -395,6 +423,26 @@ mod tests {
             find(state.path(), &missing),
             Err(StateError::NoRun(_))
         ));
+    }
+
+    #[test]
+    fn a_run_from_the_future_is_the_latest_only_if_there_is_no_other() {
+        let state = tempfile::tempdir().unwrap();
+        let make = |text: &str| {
+            let at = text.parse().unwrap();
+            let folder = RunFolder::create(state.path(), Keep::Runs, at).unwrap();
+            folder.run().clone()
+        };
+        let latest = |text: &str| latest(state.path(), text.parse().unwrap()).unwrap().1;
+        let future = make("2036-01-01T00:00:00Z");
+        assert_eq!(latest("2026-11-28T17:00:00Z"), future);
+        let first = make("2026-11-27T17:00:00Z");
+        let second = make("2026-11-28T17:00:00Z");
+        assert_eq!(latest("2026-11-28T17:00:00Z"), second);
+        // Clocks of a few minutes apart are nothing odd.
+        assert_eq!(latest("2026-11-28T16:56:00Z"), second);
+        assert_eq!(latest("2026-11-28T16:54:00Z"), first);
+        assert_eq!(latest("2036-01-01T00:00:00Z"), future);
     }
 
     #[tokio::test]

@@ -48,12 +48,14 @@ fn ledger(plan: &Plan, events: Vec<Event>) -> Ledger {
     let began = Event::Began {
         launch: Box::new(Launch {
             run: RUN.parse().unwrap(),
+            project: None,
             mode: Mode::Run,
             labels: BTreeMap::new(),
             again: "lightsout run weekly-stop.yaml".to_owned(),
             version: "0.1.0".to_owned(),
             warnings: Vec::new(),
             narrowed: None,
+            quarantined: Vec::new(),
             undoes: None,
             report: None,
             approval: crate::policy::Approval::Other,

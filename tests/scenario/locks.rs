@@ -145,8 +145,9 @@ fn an_earlier_run_that_cannot_be_settled_is_named() {
     let ended = stage.run("run other.yaml").with_code(21);
     let ended = ended.saying(&[
         &run,
-        "could not be settled",
+        "cannot be read",
         "line 1 of the journal is damaged",
+        &format!("`lightsout runs quarantine {run}`"),
     ]);
     assert_eq!(ended.accepted_sizes(), [2]);
 }

@@ -50,6 +50,7 @@ mod pipelines;
 mod policy;
 mod porter;
 mod process;
+mod quarantine;
 mod refusals;
 mod rehearsal;
 mod reports;

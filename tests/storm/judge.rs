@@ -198,6 +198,7 @@ fn not_sent_is_true(events: &[Stamped], place: &str) {
             | Event::WaveBegan { .. }
             | Event::Soaking { .. }
             | Event::StillRunning
+            | Event::UptimeRead { .. }
             | Event::Observed { .. }
             | Event::Waiting { .. }
             | Event::JobSeenRunning { .. }

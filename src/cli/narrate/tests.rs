@@ -31,12 +31,14 @@ fn events() -> Vec<Event> {
         Event::Began {
             launch: Box::new(Launch {
                 run: "20261128T170000Z-3f9a1c".parse().unwrap(),
+                project: None,
                 mode: Mode::Rehearsal,
                 labels: std::collections::BTreeMap::new(),
                 again: String::new(),
                 version: "0.1.0".to_owned(),
                 warnings: Vec::new(),
                 narrowed: None,
+                quarantined: Vec::new(),
                 undoes: None,
                 report: None,
                 approval: crate::policy::Approval::Other,

@@ -36,6 +36,8 @@ fn began(mode: Mode) -> Event {
         permit: crate::event::Permit::default(),
         guards: Vec::new(),
         report: None,
+        project: None,
+        quarantined: Vec::new(),
     };
     let plan = sample::plan(vec![sample::group("all", 0, 4)]).digest;
     Event::Began {

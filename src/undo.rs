@@ -210,6 +210,7 @@ mod tests {
             batch: BATCH,
             phase,
             states: states.collect(),
+            said: Vec::new(),
         }
     }
 

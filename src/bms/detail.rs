@@ -312,7 +312,9 @@ impl<'de> Visitor<'de> for TagsVisitor {
 }
 
 fn detail(row: &Wire<'_>, more: &More<'_>) -> Option<ServerDetail> {
-    let ServerRow { id, name, state } = row.row()?;
+    let ServerRow {
+        id, name, state, ..
+    } = row.row()?;
     let zone = more.prefixed_zone.or(&more.availability_zone);
     Some(ServerDetail {
         id,

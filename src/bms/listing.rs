@@ -8,11 +8,15 @@ use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess};
 
 use super::body;
+use super::error_body::shorten;
 use super::row::{Members, Row};
 use super::scalar::Scalar;
 use super::state::{Vitals, classify};
 use crate::ids::ServerId;
 use crate::power::StateClass;
+
+/// Most characters of a member's value that are kept to describe a state.
+const WORD: usize = 40;
 
 /// One server as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +27,8 @@ pub struct ServerRow {
     pub name: String,
     /// Its state.
     pub state: StateClass,
+    /// How the API describes its state, if that is changing or not understood; untrusted.
+    pub said: Option<String>,
 }
 
 impl ServerRow {
@@ -32,6 +38,7 @@ impl ServerRow {
             id,
             name: String::new(),
             state: StateClass::Busy,
+            said: Some("no row that can be read".to_owned()),
         }
     }
 }
@@ -141,14 +148,43 @@ impl<'a> Members<'a> for Wire<'a> {
     }
 }
 
+/// Whether a server in this state may be on its way to another one.
+fn in_between(state: StateClass) -> bool {
+    match state {
+        StateClass::Busy | StateClass::Starting | StateClass::Stopping => true,
+        StateClass::On
+        | StateClass::Off
+        | StateClass::Gone
+        | StateClass::Error
+        | StateClass::Locked => false,
+    }
+}
+
 impl Wire<'_> {
     /// The row; `None` without a valid ID.
     pub(super) fn row(&self) -> Option<ServerRow> {
+        let state = classify(self.vitals());
         Some(ServerRow {
             id: self.id.get()?.parse().ok()?,
             name: self.name.get().unwrap_or_default().to_owned(),
-            state: classify(self.vitals()),
+            state,
+            said: in_between(state).then(|| self.said()),
         })
+    }
+
+    fn said(&self) -> String {
+        let word = |member: &Scalar<'_>| match member {
+            Scalar::Absent => "absent".to_owned(),
+            Scalar::Null => "null".to_owned(),
+            Scalar::Text(text) => shorten(text).chars().take(WORD).collect(),
+            Scalar::Unreadable => "unreadable".to_owned(),
+        };
+        format!(
+            "status {}, task_state {}, power_state {}",
+            word(&self.status),
+            word(self.prefixed_task.or(&self.task_state)),
+            word(self.prefixed_power.or(&self.power_state)),
+        )
     }
 
     /// The status in the API's own word; empty if there is none that can be read.
@@ -281,6 +317,7 @@ mod tests {
             id: ID.parse().unwrap(),
             name: "é\"".into(),
             state: StateClass::On,
+            said: None,
         };
         assert_eq!(page.rows, [row]);
     }

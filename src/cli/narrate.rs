@@ -66,6 +66,7 @@ pub(super) fn narrate(plan: &Plan, event: &Event) -> Line {
             batch,
             phase,
             states,
+            said: _,
         } => about(batch, observed(*phase, states)),
         Event::Waiting {
             batch,

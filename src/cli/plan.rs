@@ -89,7 +89,13 @@ fn show(
         PlanFormat::Json => plan::write_json(made, out),
         PlanFormat::Md => out.write_all(plan::to_markdown(made, None, judgement).as_bytes()),
     });
-    printed.map_err(Error::Stdout)
+    printed.map_err(Error::Stdout)?;
+    if flags.requests && !made.batches.is_empty() {
+        invocation
+            .printer
+            .note(format_args!("{} request", plan::ONE_MORE_REQUEST));
+    }
+    Ok(())
 }
 
 fn show_live(

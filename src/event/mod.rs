@@ -88,6 +88,9 @@ pub enum Event {
         phase: Phase,
         /// The targets in each state.
         states: Vec<(StateClass, Slots)>,
+        /// The API's words for the state of targets that are at work or not understood; untrusted.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        said: Vec<(String, Slots)>,
     },
     /// The batch waits before it goes on.
     Waiting {

@@ -3,6 +3,8 @@
 //! Owns the folding of events that concern a single batch. Invariant: attempts are numbered from 1
 //! without a gap, and every slot that an event names exists.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::Misfit;
@@ -19,6 +21,8 @@ pub struct BatchRecord {
     group: usize,
     targets: Vec<TargetRecord>,
     sends: Vec<SendRecord>,
+    /// How the API last described targets that were at work or not understood; untrusted.
+    said: BTreeMap<Slot, String>,
     waiting: Option<WaitReason>,
 }
 
@@ -124,6 +128,7 @@ impl BatchRecord {
             group,
             targets,
             sends: Vec::new(),
+            said: BTreeMap::new(),
             waiting: None,
         }
     }
@@ -153,6 +158,11 @@ impl BatchRecord {
         self.sends.get((attempt as usize).checked_sub(1)?)
     }
 
+    /// How the API last described a target that was at work or not understood; untrusted.
+    pub fn said(&self, slot: Slot) -> Option<&str> {
+        self.said.get(&slot).map(String::as_str)
+    }
+
     /// What it waits for at present.
     pub fn waiting(&self) -> Option<WaitReason> {
         self.waiting
@@ -171,7 +181,12 @@ impl BatchRecord {
         &mut self,
         phase: Phase,
         states: &[(StateClass, Slots)],
+        said: &[(String, Slots)],
     ) -> Result<(), Misfit> {
+        for (words, slots) in said {
+            let words = slots.iter().map(|slot| (slot, words.clone()));
+            self.said.extend(words);
+        }
         for (state, slots) in states {
             self.each(slots, |target| match phase {
                 Phase::Before => target.before = Some(*state),

@@ -151,8 +151,9 @@ impl Ledger {
                 batch,
                 phase,
                 states,
+                said,
             } => {
-                self.batch_mut(*batch)?.observe(*phase, states)?;
+                self.batch_mut(*batch)?.observe(*phase, states, said)?;
                 self.begin_wave_of(*batch);
             }
             Event::Waiting { batch, reason, .. } => self.batch_mut(*batch)?.wait(*reason),

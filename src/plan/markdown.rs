@@ -117,7 +117,11 @@ fn head(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt::Resul
     if plan.batches.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\nThat takes {}.", least_time(&schedule::of(plan)))
+    writeln!(
+        out,
+        "\nThat takes {}. A batch with servers that are still at work can take one more request.",
+        least_time(&schedule::of(plan))
+    )
 }
 
 fn groups(out: &mut String, plan: &Plan) -> std::fmt::Result {

@@ -37,6 +37,7 @@ pub use model::{
 pub use requests::{PlannedRequest, requests, write_requests};
 pub use reverse::reverse;
 pub use text::{NextCommands, to_text};
+pub use words::ONE_MORE_REQUEST;
 pub use written::write_json;
 
 /// The format that [`write_json`] writes and [`load()`] reads.

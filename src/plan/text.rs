@@ -11,7 +11,9 @@ use super::exposure::{self, Risk};
 use super::judgement::{Breach, Judgement, Ruling};
 use super::model::Plan;
 use super::schedule;
-use super::words::{GroupView, counted, finding, gates, least_time, paths, pause, settings};
+use super::words::{
+    GroupView, ONE_MORE_REQUEST, counted, finding, gates, least_time, paths, pause, settings,
+};
 use crate::ids::ServerId;
 use crate::power::Action;
 use crate::untrusted::{for_terminal, shorten};
@@ -102,6 +104,8 @@ fn head(out: &mut String, plan: &Plan) -> std::fmt::Result {
     let targets = counted(plan.target_count(), "server");
     writeln!(out, "targets  {targets} in {groups}, {batches}")?;
     if !plan.batches.is_empty() {
+        let requests = plan.batches.len();
+        writeln!(out, "requests {requests}; {ONE_MORE_REQUEST}")?;
         writeln!(out, "time     {}", least_time(&schedule::of(plan)))?;
     }
     writeln!(out, "digest   {}", plan.digest)

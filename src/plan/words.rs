@@ -30,6 +30,9 @@ pub(super) fn least_time(schedule: &Schedule) -> String {
     format!("at least {time}, if each job takes {job}")
 }
 
+/// Why a run can send more requests than a plan has batches.
+pub const ONE_MORE_REQUEST: &str = "a batch with servers that are still at work can take one more";
+
 /// A time in whole minutes where it is long, else in whole seconds; never less than it is.
 pub(super) fn rounded(time: Duration) -> String {
     let unit = if time >= Duration::from_secs(600) {

@@ -103,12 +103,13 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The API's text for what went wrong with it; untrusted.
+    /// The API's text for what went wrong with it, or the state that kept it from being sent; untrusted.
     pub fn error_message(&self) -> Option<&'a str> {
         match self.job_error() {
             Some(error) => Some(&error.message)
                 .filter(|text| !text.is_empty())
                 .map(String::as_str),
+            None if self.outcome() == Outcome::Failed(Reason::Busy) => self.record.said(self.slot),
             None => self.refusal()?.message.as_deref(),
         }
     }

@@ -144,6 +144,7 @@ fn eventful(plan: &Plan) -> Ledger {
                 batch: BatchIndex(0),
                 phase: Phase::Before,
                 states: vec![(StateClass::On, Slots::all(3))],
+                said: Vec::new(),
             },
             intended(0, 1, Slots::all(3)),
             conflict,

@@ -1,4 +1,5 @@
-//! The life of one batch: before → send → follow → after.
+//! The life of one batch: before → send → follow → after. Servers that are at work at first do not delay the others:
+//! they follow in a request of their own.
 //!
 //! Owns the order of the steps and the batch's view of its targets; each step is a neighbour's work.
 //! Invariant: when [`live`] returns well, every target of the batch has its outcome.
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
+use super::place::Place;
 use super::verdict::Told;
 use super::{Context, RunError, after, before, follow, opening, send};
 use crate::bms::StateClass;
@@ -16,6 +18,7 @@ use crate::event::{Event, Phase, Slot, Slots, WaitReason, grouped};
 use crate::ids::{BatchIndex, ServerId};
 use crate::outcome::Outcome;
 use crate::plan::Batch;
+use crate::power::Standing;
 
 /// A target on its way to an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +32,11 @@ pub(super) struct Suspense {
 }
 
 /// Lives the life of one batch of the plan, from what the ledger knows of it to the end.
-pub(super) async fn live(context: Arc<Context>, index: BatchIndex) -> Result<(), RunError> {
+pub(super) async fn live(
+    context: Arc<Context>,
+    index: BatchIndex,
+    place: Place,
+) -> Result<(), RunError> {
     let plan = context.plan.clone();
     let Some(batch) = plan.batch(index) else {
         return Ok(());
@@ -49,12 +56,50 @@ pub(super) async fn live(context: Arc<Context>, index: BatchIndex) -> Result<(),
         })
         .collect();
     let ready = before::prepare(&context, batch, rest.unsent).await?;
+    let mut waiting: Vec<Slot> = ready.waiting.iter().collect();
     let dispatched = send::dispatch(&context, batch, rest.lost, ready).await?;
     suspense.extend(dispatched.under_way);
-    let requests = rest.accepted.into_iter().chain(dispatched.requests);
-    let followed = requests.map(|request| follow::follow(&context, batch, request));
+    waiting.extend(dispatched.waiting);
+    let first = async {
+        let requests = rest.accepted.into_iter().chain(dispatched.requests);
+        finish(&context, batch, suspense, requests).await?;
+        place.leave().await;
+        Ok(())
+    };
+    let later = stragglers(&context, batch, waiting.into_iter().collect(), &place);
+    tokio::try_join!(first, later)?;
+    Ok(())
+}
+
+/// Follows requests to their end, and finds the outcome of every target in suspense.
+async fn finish(
+    context: &Context,
+    batch: &Batch,
+    mut suspense: Vec<Suspense>,
+    requests: impl Iterator<Item = send::Request>,
+) -> Result<(), RunError> {
+    let followed = requests.map(|request| follow::follow(context, batch, request));
     suspense.extend(try_join_all(followed).await?.into_iter().flatten());
-    after::verify(&context, batch, suspense).await
+    after::verify(context, batch, suspense).await
+}
+
+/// Waits for the servers that were at work when the others were sent, without a place, and sends them together.
+async fn stragglers(
+    context: &Arc<Context>,
+    batch: &Batch,
+    mut waiting: Slots,
+    place: &Place,
+) -> Result<(), RunError> {
+    while !waiting.is_empty() {
+        let ready = before::wait_for(context, batch, &waiting).await?;
+        place.enter().await;
+        let dispatched = send::dispatch(context, batch, Vec::new(), ready).await?;
+        waiting = dispatched.waiting.into_iter().collect();
+        let requests = dispatched.requests.into_iter();
+        finish(context, batch, dispatched.under_way, requests).await?;
+        place.leave().await;
+    }
+    Ok(())
 }
 
 /// The IDs of some places of a batch.
@@ -83,22 +128,27 @@ pub(super) async fn settle_all(
     settle(context, batch, slots.iter().map(|slot| (outcome, slot))).await
 }
 
-/// Records what readings showed.
+/// Records what readings showed, and how the API describes the servers that are at work or not understood.
 pub(super) async fn observed(
     context: &Context,
     batch: &Batch,
     phase: Phase,
     readings: impl IntoIterator<Item = (StateClass, Slot)>,
 ) -> Result<(), RunError> {
-    let states = grouped(readings);
-    context
-        .recorder
-        .record(Event::Observed {
-            batch: batch.index(),
-            phase,
-            states,
-        })
-        .await
+    let readings: Vec<_> = readings.into_iter().collect();
+    let at_work = |state: StateClass| matches!(state.under(context.plan.action), Standing::Busy);
+    let described = readings.iter().filter(|(state, _)| at_work(*state));
+    let said = described.filter_map(|(_, slot)| {
+        let server = batch.servers().get(usize::from(*slot))?;
+        Some((context.states.said(*server)?, *slot))
+    });
+    let observed = Event::Observed {
+        batch: batch.index(),
+        phase,
+        said: grouped(said),
+        states: grouped(readings),
+    };
+    context.recorder.record(observed).await
 }
 
 /// Says that the batch waits before it sends something, and waits, unless nothing more may be sent.

@@ -11,13 +11,19 @@ use super::verdict::Told;
 use super::{Context, RunError};
 use crate::bms::Unanswered;
 use crate::clock::Moment;
+use crate::duration;
 use crate::event::{Phase, Slot, Slots, StopCause, WaitReason};
 use crate::outcome::{Outcome, Reason};
 use crate::outlook::{Step, triage};
 use crate::plan::Batch;
+use crate::untrusted::for_terminal;
 
 /// How long to wait for a server that is at work.
 const BUSY_PATIENCE: Duration = Duration::from_secs(120);
+/// How often targets are read again because their readings grew old in the meantime.
+const ROUNDS: usize = 3;
+/// How many servers a log line names.
+const NAMED: usize = 3;
 /// How often to look at a server that is at work.
 const BUSY_POLL: Duration = Duration::from_secs(5);
 
@@ -30,6 +36,8 @@ pub(super) struct Ready {
     pub(super) read_at: Option<Moment>,
     /// Those that are on their way already.
     pub(super) under_way: Vec<Suspense>,
+    /// Those that are at work, or not understood.
+    pub(super) waiting: Slots,
 }
 
 /// Finds out which of the targets that were not sent yet are to be, and settles what is clear already.
@@ -61,83 +69,131 @@ pub(super) enum How {
     Singly,
 }
 
-/// Reads the states of some targets until none is at work, and sorts them.
+/// Reads the states of some targets, and sorts them.
 pub(super) async fn sift(
     context: &Context,
     batch: &Batch,
     slots: &Slots,
     how: How,
 ) -> Result<Ready, RunError> {
-    let began = context.clock.elapsed();
-    let mut ready = Ready::default();
     let mut sorted = Sorted::default();
+    let mut under_way = Vec::new();
     let (mut open, mut how) = (slots.clone(), how);
     while !open.is_empty() {
         let readings = match read(context, batch, &open, how).await {
             Ok(readings) => readings,
             Err(unanswered) => {
-                let unsettled = sorted.send.iter().copied().chain(open.iter()).collect();
+                let sorted = sorted.send.iter().chain(&sorted.wait).copied();
+                let unsettled = sorted.chain(open.iter()).collect();
                 give_up(context, batch, &unsettled, unanswered).await?;
                 return Ok(Ready {
-                    under_way: ready.under_way,
+                    under_way,
                     ..Ready::default()
                 });
             }
         };
-        observed(
-            context,
-            batch,
-            Phase::Before,
-            readings.iter().map(|(slot, r)| (r.state, *slot)),
-        )
-        .await?;
-        sorted.wait.clear();
+        let states = readings.iter().map(|(slot, r)| (r.state, *slot));
+        observed(context, batch, Phase::Before, states).await?;
+        sorted.rounds += 1;
+        let now = context.clock.elapsed();
         for (slot, reading) in readings {
-            sorted.sort(context, slot, reading);
+            sorted.sort(context, slot, reading, now);
         }
         settle(context, batch, sorted.settled.drain(..)).await?;
-        let now = context.clock.elapsed();
         let suspense = |slot| Suspense {
             slot,
             told: Told::UnderWayBefore,
             since: now,
         };
-        ready
-            .under_way
-            .extend(sorted.under_way.drain(..).map(suspense));
-        open = sorted.wait.iter().copied().collect();
-        if now.since(began) >= BUSY_PATIENCE {
+        under_way.extend(sorted.under_way.drain(..).map(suspense));
+        open = sorted.old.drain(..).collect();
+        how = How::NotBefore(context.readings_from());
+    }
+    let waiting: Slots = sorted.wait.into_iter().collect();
+    Ok(Ready {
+        send: sorted.send.into_iter().collect(),
+        read_at: sorted.oldest,
+        under_way,
+        waiting,
+    })
+}
+
+/// Looks at servers that are at work until none is, and sorts them. Nothing else waits for them.
+pub(super) async fn wait_for(
+    context: &Context,
+    batch: &Batch,
+    waiting: &Slots,
+) -> Result<Ready, RunError> {
+    let began = context.clock.elapsed();
+    name_stragglers(context, batch, waiting);
+    let (mut send, mut ready) = (Vec::new(), Ready::default());
+    let mut open = waiting.clone();
+    while !open.is_empty() {
+        if let Some(cause) = context.sending_stopped() {
+            context.leave(batch.index(), &open, cause).await?;
+            break;
+        }
+        if context.clock.elapsed().since(began) >= BUSY_PATIENCE {
             settle_all(context, batch, &open, Outcome::Failed(Reason::Busy)).await?;
             break;
         }
-        if !open.is_empty() {
-            if let Some(cause) = context.sending_stopped() {
-                context.leave(batch.index(), &open, cause).await?;
-                break;
-            }
-            wait_to_send(context, batch, WaitReason::Busy, BUSY_POLL).await?;
-            how = How::NotBefore(context.clock.elapsed());
-        }
+        wait_to_send(context, batch, WaitReason::Busy, BUSY_POLL).await?;
+        let now = How::NotBefore(context.clock.elapsed());
+        let pass = sift(context, batch, &open, now).await?;
+        send.extend(pass.send.iter());
+        ready.read_at = match (ready.read_at, pass.read_at) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        ready.under_way.extend(pass.under_way);
+        open = pass.waiting;
     }
-    ready.send = sorted.send.into_iter().collect();
-    ready.read_at = sorted.oldest;
+    ready.send = send.into_iter().collect();
     Ok(ready)
+}
+
+/// Logs which servers are waited for, and how the API reports them.
+fn name_stragglers(context: &Context, batch: &Batch, waiting: &Slots) {
+    let servers = servers_at(batch, waiting.iter());
+    let named = servers.iter().take(NAMED).map(|server| {
+        let said = context.states.said(*server);
+        let said = said.unwrap_or_else(|| "state not reported".to_owned());
+        format!("{server} ({})", for_terminal(&said))
+    });
+    let named = named.collect::<Vec<_>>().join(", ");
+    let more = servers.len().saturating_sub(NAMED);
+    let more = if more > 0 {
+        format!(" and {more} more")
+    } else {
+        String::new()
+    };
+    let patience = duration::format(BUSY_PATIENCE);
+    tracing::warn!(
+        "batch {}: not ready: {named}{more}. The others go first, these follow in a request of their own if they are ready within {patience}",
+        batch.index()
+    );
 }
 
 /// What has been made of the targets so far.
 #[derive(Default)]
 struct Sorted {
+    rounds: usize,
     send: Vec<Slot>,
     oldest: Option<Moment>,
     under_way: Vec<Slot>,
     wait: Vec<Slot>,
     settled: Vec<(Outcome, Slot)>,
+    /// Those whose readings grew old while another server was slow to read.
+    old: Vec<Slot>,
 }
 
 impl Sorted {
-    fn sort(&mut self, context: &Context, slot: Slot, reading: Reading) {
+    fn sort(&mut self, context: &Context, slot: Slot, reading: Reading, now: Moment) {
         let standing = reading.state.under(context.plan.action);
-        match triage(standing, reading.renamed, context.plan.checks.on_state) {
+        let step = triage(standing, reading.renamed, context.plan.checks.on_state);
+        let old = reading.is_old(now) && self.rounds < ROUNDS;
+        match step {
+            Step::Settle(_) | Step::Follow if old => self.old.push(slot),
             Step::Send => {
                 self.send.push(slot);
                 self.oldest = Some(self.oldest.map_or(reading.at, |at| at.min(reading.at)));

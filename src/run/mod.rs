@@ -19,6 +19,7 @@ mod late;
 mod narrow;
 mod not_now;
 mod opening;
+mod place;
 mod presence;
 mod pulse;
 mod reaction;

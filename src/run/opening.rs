@@ -295,6 +295,7 @@ mod tests {
             batch: BATCH,
             phase: Phase::Before,
             states: vec![(StateClass::Starting, "1".parse().unwrap())],
+            said: Vec::new(),
         };
         let mut ledger = Ledger::new(&back);
         let at = jiff::Timestamp::UNIX_EPOCH;
@@ -317,6 +318,7 @@ mod tests {
             batch: BATCH,
             phase,
             states,
+            said: Vec::new(),
         }]);
         assert_eq!(
             (rest.under_way.to_string(), rest.unsent.to_string()),

@@ -59,6 +59,8 @@ pub(super) struct Dispatched {
     pub(super) requests: Vec<Request>,
     /// Servers that turned out to be on their way already.
     pub(super) under_way: Vec<Suspense>,
+    /// Servers that turned out to be at work: they are to be sent later.
+    pub(super) waiting: Vec<Slot>,
 }
 
 /// A part of the batch that is to be sent in one request.
@@ -312,6 +314,7 @@ impl Sending<'_> {
         portion.slots = ready.send;
         portion.read_at = portion.read_at.and(ready.read_at);
         self.dispatched.under_way.extend(ready.under_way);
+        self.dispatched.waiting.extend(ready.waiting.iter());
         Ok(())
     }
 

@@ -51,6 +51,8 @@ pub(super) struct States {
 struct Known {
     /// From the first sweep on, every server of the plan is a key.
     readings: HashMap<ServerId, Option<Reading>>,
+    /// How the API reports servers that are at work, or not understood; untrusted.
+    said: HashMap<ServerId, String>,
     pages: usize,
 }
 
@@ -70,6 +72,7 @@ impl States {
         Self {
             known: Mutex::new(Known {
                 readings: HashMap::new(),
+                said: HashMap::new(),
                 pages,
             }),
             sweeping: tokio::sync::Mutex::new(()),
@@ -161,6 +164,11 @@ impl States {
         singly(servers.iter().copied(), one).await
     }
 
+    /// How the API reported a server last that was at work, or not understood; untrusted.
+    pub(super) fn said(&self, server: ServerId) -> Option<String> {
+        self.known().said.get(&server).cloned()
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -209,6 +217,11 @@ impl States {
         let mut known = self.known();
         let mut news = false;
         for row in &page.value.rows {
+            if let Some(said) = &row.said
+                && known.readings.contains_key(&row.id)
+            {
+                known.said.insert(row.id, said.clone());
+            }
             news |= match known.readings.get_mut(&row.id) {
                 Some(_) if sweep.contradicted.contains(&row.id) => false,
                 Some(place) => {
@@ -257,7 +270,14 @@ impl States {
             Some(row) => Reading::of(context, row, &shown),
             None => Reading::gone(&shown),
         };
-        self.known().readings.insert(server, Some(reading));
+        let said = shown.value.and_then(|row| row.said);
+        let mut known = self.known();
+        match said {
+            Some(said) => known.said.insert(server, said),
+            None => known.said.remove(&server),
+        };
+        known.readings.insert(server, Some(reading));
+        drop(known);
         Ok(reading)
     }
 }

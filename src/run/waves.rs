@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::place::Place;
 use super::{Context, RunError, batch, gate};
 use crate::event::Event;
 use crate::ledger::{BatchRecord, Ledger, WaveRecord};
@@ -107,12 +109,17 @@ async fn run_wave(context: &Arc<Context>, wave: &[Batch]) -> Result<(), RunError
         .first()
         .and_then(|batch| context.plan.groups.get(batch.group()));
     let in_flight = group.map_or(1, |group| usize::from(group.in_flight.get()));
+    let places = Arc::new(Semaphore::new(in_flight));
     let mut under_way = JoinSet::new();
     for batch in wave {
-        if under_way.len() >= in_flight {
-            finish_one(&mut under_way).await?;
-        }
-        under_way.spawn(batch::live(context.clone(), batch.index()));
+        let place = loop {
+            tokio::select! {
+                biased;
+                Some(ended) = under_way.join_next() => ended.map_err(RunError::Broken)??,
+                place = Place::of(places.clone()) => break place,
+            }
+        };
+        under_way.spawn(batch::live(context.clone(), batch.index(), place));
     }
     while !under_way.is_empty() {
         finish_one(&mut under_way).await?;

@@ -81,6 +81,7 @@ fn observed(batch: u32, size: usize) -> Event {
         batch: BatchIndex(batch),
         phase: Phase::Before,
         states: vec![(StateClass::On, Slots::all(size))],
+        said: Vec::new(),
     }
 }
 

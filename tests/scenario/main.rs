@@ -61,6 +61,7 @@ mod selection;
 mod settle;
 mod signals;
 mod speech;
+mod stragglers;
 mod undo;
 mod undo_again;
 mod verbs;

@@ -22,6 +22,8 @@ pub(in crate::cli) struct PlanFlags {
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) out: Option<PathBuf>,
     /// Print the exact method, path and body of each stop request instead.
+    ///
+    /// A batch with servers that are still at work can take one more.
     #[arg(long, conflicts_with = "format")]
     pub(in crate::cli) requests: bool,
     /// Put the plan beside the workflow as `NAME.plan.json`, to be committed and reviewed.

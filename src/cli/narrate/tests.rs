@@ -61,6 +61,7 @@ fn events() -> Vec<Event> {
                 (StateClass::On, Slots::all(999)),
                 (StateClass::Off, first.clone()),
             ],
+            said: Vec::new(),
         },
         Event::SendIntended {
             batch,

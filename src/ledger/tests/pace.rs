@@ -93,6 +93,7 @@ fn whatever_is_told_of_a_batch_tells_that_its_wave_has_begun() {
         batch: BatchIndex(3),
         phase: Phase::Before,
         states: vec![(StateClass::On, Slots::all(10))],
+        said: Vec::new(),
     };
     tell(&mut ledger, 0, observed);
     let begun: Vec<bool> = ledger.waves().iter().map(WaveRecord::has_begun).collect();

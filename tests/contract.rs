@@ -215,7 +215,7 @@ fn explained(reference: &str) -> BTreeSet<String> {
     });
     let parts = names.flat_map(|name| name.split('.').map(str::to_owned).collect::<Vec<_>>());
     // The first column of the table of inventories names endings of files.
-    let endings = ["", "txt", "csv", "json"];
+    let endings = ["", "txt", "csv", "json", "jsonl"];
     parts
         .filter(|part| !endings.contains(&part.as_str()))
         .collect()

@@ -77,7 +77,9 @@ fn sizes_of(count: u32, batch_size: u32) -> Vec<usize> {
         .with_outcomes(&[("stopped", count as usize)]);
     let seen: BTreeSet<_> = ended.stats.accepted.keys().copied().collect();
     assert_eq!(seen, ids(count).into_iter().collect());
-    assert_eq!(ended.stats.requests.list + ended.stats.requests.show, 0);
+    // The one reading is for the API's date, which every run compares with its clock.
+    let read = (ended.stats.requests.list, ended.stats.requests.show);
+    assert_eq!(read, (0, 1));
     ended.accepted_sizes()
 }
 

@@ -190,7 +190,7 @@ fn a_run_may_do_a_part_of_its_plan_and_later_runs_the_rest() {
 fn the_next_command_of_a_narrowed_run_does_no_more_than_the_run() {
     let faults = json!({"servers": {"ignored": {"ids": [ids(1)[0]]}}});
     let stage = Scenario::of_groups(&[("canary", &ids(2)), ("rest", &ids_from(3, 6))])
-        .with("checks: { grace: 20s }")
+        .with("checks: { grace: 20s }\nrollout: { max_failures: 1 }")
         .faults(faults)
         .start();
     stage.run("plan night.yaml --write").with_code(0);

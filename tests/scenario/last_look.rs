@@ -3,11 +3,12 @@
 //! Owns a front of the cloud that takes a connection and lets it wait for its TLS handshake. Invariant: a front
 //! that never finishes a handshake before it is told to counts what arrives afterwards.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use lightsout::clock::Clock;
 use lightsout::event::{Event, SendAnswer};
 use lightsout::state::Switch;
 use rustls::pki_types::pem::PemObject;
@@ -45,13 +46,23 @@ fn front() -> Front {
     let (come, has_come) = mpsc::channel();
     let (go_on, told) = mpsc::channel();
     let (arrived, count) = mpsc::channel();
+    let config = Arc::new(config);
     std::thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        // The first request asks for the date, so that a wrong clock is noticed before anything is sent.
+        let (socket, _) = listener.accept().unwrap();
+        let connection = ServerConnection::new(config.clone()).unwrap();
+        let mut stream = StreamOwned::new(connection, socket);
+        let _ = stream.read(&mut bytes).unwrap();
+        stream.write_all(dated_response().as_bytes()).unwrap();
+        stream.conn.send_close_notify();
+        stream.flush().unwrap();
+        drop(stream);
         let (socket, _) = listener.accept().unwrap();
         come.send(()).unwrap();
         told.recv().unwrap();
-        let connection = ServerConnection::new(Arc::new(config)).unwrap();
+        let connection = ServerConnection::new(config).unwrap();
         let mut stream = StreamOwned::new(connection, socket);
-        let mut bytes = [0; 4096];
         arrived.send(stream.read(&mut bytes).unwrap_or(0)).unwrap();
     });
     Front {
@@ -60,6 +71,12 @@ fn front() -> Front {
         go_on,
         arrived: count,
     }
+}
+
+/// A response that says nothing but the date.
+fn dated_response() -> String {
+    let date = Clock::real().now().strftime("%a, %d %b %Y %H:%M:%S GMT");
+    format!("HTTP/1.1 404 Not Found\r\nDate: {date}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}")
 }
 
 /// The bytes of a request that arrived, and the exit code, where `meanwhile` happens during the handshake.

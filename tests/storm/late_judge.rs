@@ -177,8 +177,7 @@ impl Requests {
         {
             let request = self.known.get_mut(&(*batch, *attempt)).unwrap();
             request.stayed = *answer == SendAnswer::NotConnected;
-            request.may_count =
-                matches!(answer, SendAnswer::Ambiguous | SendAnswer::Accepted { .. });
+            request.may_count = answer.may_be_acceptance();
         }
     }
 

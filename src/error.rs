@@ -403,12 +403,12 @@ impl Error {
                 "when its servers were checked, let new runs send them again: `{command} --release`"
             )
             .into(),
-            Self::NotInQuarantine(_) => "`lightsout doctor FILE` lists the runs in quarantine".into(),
+            Self::NotInQuarantine(_) => "the folder `quarantine` of the state folder has a file for each run in quarantine".into(),
             Self::NothingToQuarantine(run) => format!("see `lightsout report {run}`").into(),
             Self::TooYoung(..) => "wait for 15 minutes, so that no live run is set aside".into(),
             Self::NotConfirmed(run, _) => format!("type `{run}`, or give `--yes`").into(),
             Self::PerhapsRan(run, _) => format!(
-                "see `lightsout status {run}`, and look at the servers themselves; `lightsout runs quarantine {run}` sets it aside"
+                "see `lightsout status {run}`, and look at the servers themselves; `lightsout runs quarantine {run}` sets it aside; `--override REASON` runs it all the same, where the policies allow that"
             )
             .into(),
             Self::Undo(refused) => refused.hint().into(),

@@ -76,7 +76,9 @@ fn front() -> Front {
 /// A response that says nothing but the date.
 fn dated_response() -> String {
     let date = Clock::real().now().strftime("%a, %d %b %Y %H:%M:%S GMT");
-    format!("HTTP/1.1 404 Not Found\r\nDate: {date}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}")
+    format!(
+        "HTTP/1.1 404 Not Found\r\nDate: {date}\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}"
+    )
 }
 
 /// The bytes of a request that arrived, and the exit code, where `meanwhile` happens during the handshake.

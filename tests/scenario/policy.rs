@@ -630,7 +630,6 @@ fn the_way_back_obeys_the_policy_but_for_what_only_a_workflow_can_have() {
         "protected: { names: ['db-*'] }",
         "protected: { tags: [keep-on] }",
         "max_servers: 2",
-        "max_percent: 14",
         "projects: []",
     ];
     let mut stage = scenario(&inline()).start();
@@ -647,7 +646,7 @@ fn the_way_back_obeys_the_policy_but_for_what_only_a_workflow_can_have() {
     }
     impose(
         &mut stage,
-        "require: [locked, window, waves]\nmax_percent: 15",
+        "require: [locked, window, waves]\nmax_percent: 1",
     );
     let ended = stage.run(&format!("undo {run}")).with_code(0);
     assert_eq!(ended.stats.starts.len(), 1, "{}", ended.err);

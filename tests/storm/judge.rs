@@ -50,7 +50,10 @@ pub(crate) fn after(scene: &Scene, told: &Invocation<'_>) {
     let Some(code) = code else { return };
     let Some(report) = report(scene) else {
         // A signal in the first milliseconds ends the program before there is a run to report on.
-        assert!(*code == 24 && events(scene).is_empty(), "{place}: no report\n{err}");
+        assert!(
+            *code == 24 && events(scene).is_empty(),
+            "{place}: no report\n{err}"
+        );
         return;
     };
     assert_eq!(report["exit_code"], *code, "{place}");

@@ -61,10 +61,7 @@ pub struct Located {
 /// Where a file is, if it lies in the git work tree that holds its name (in its own folder where there is
 /// none), and not among git's own files.
 pub fn locate(path: &Path) -> io::Result<Located> {
-    // The folders as they are spelled: one of them may be a link that the tree itself brings along.
-    let spelled = without_dots(&std::path::absolute(path)?);
-    let folder = spelled.parent().unwrap_or(&spelled);
-    let tree = tree_above(&spelled).unwrap_or(folder);
+    let Spelled { tree, .. } = spelled(path)?;
     let file = fs::canonicalize(path).map_err(|error| match fs::metadata(path) {
         // A pipe that a shell has opened has no place in any folder.
         Ok(found) if !found.is_file() => refused(NOT_REGULAR),
@@ -92,6 +89,39 @@ pub fn in_work_tree(path: &Path) -> Option<PathBuf> {
     let spelled = without_dots(&std::path::absolute(path).ok()?);
     let tree = tree_above(&spelled)?;
     spelled.strip_prefix(tree).ok().map(Path::to_owned)
+}
+
+/// A path as it is spelled, in two parts; the file need not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spelled {
+    /// The git work tree that holds the name, else the folder that does; links are not resolved.
+    pub tree: PathBuf,
+    /// The rest of the path.
+    pub inside: PathBuf,
+}
+
+/// Where a path leads as it is spelled. One of its folders may be a link that the work tree brings along.
+pub fn spelled(path: &Path) -> io::Result<Spelled> {
+    let spelled = without_dots(&std::path::absolute(path)?);
+    let folder = spelled.parent().unwrap_or(&spelled);
+    let tree = tree_above(&spelled).unwrap_or(folder);
+    let inside = spelled.strip_prefix(tree).unwrap_or(&spelled);
+    Ok(Spelled {
+        tree: tree.to_owned(),
+        inside: inside.to_owned(),
+    })
+}
+
+/// Whether a path below `tree`, or a folder on it, is a link.
+pub fn has_link(tree: &Path, inside: &Path) -> bool {
+    let steps = inside
+        .ancestors()
+        .filter(|step| !step.as_os_str().is_empty());
+    let mut steps = steps.map(|step| tree.join(step));
+    steps.any(|step| {
+        step.symlink_metadata()
+            .is_ok_and(|found| found.is_symlink())
+    })
 }
 
 /// The content of a regular file of a work tree that must be UTF-8; see [`locate`].
@@ -205,6 +235,30 @@ mod tests {
             let error = read_located(&at(gits)).unwrap_err().to_string();
             assert_eq!(error, "it is one of git's own files", "{gits}");
         }
+    }
+
+    #[test]
+    fn a_path_is_split_at_its_work_tree_as_it_is_spelled() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::create_dir_all(at("tree/.git")).unwrap();
+        fs::create_dir_all(at("tree/w")).unwrap();
+        std::os::unix::fs::symlink("w", at("tree/v")).unwrap();
+        for (path, inside) in [
+            ("tree/w/../w/absent.yaml", "w/absent.yaml"),
+            ("tree/v/a.yaml", "v/a.yaml"),
+        ] {
+            let spelled = spelled(&at(path)).unwrap();
+            assert_eq!(spelled.tree, at("tree"), "{path}");
+            assert_eq!(spelled.inside, Path::new(inside), "{path}");
+        }
+        let alone = spelled(&at("alone.yaml")).unwrap();
+        assert_eq!((alone.tree, alone.inside), (at(""), "alone.yaml".into()));
+        assert!(has_link(&at("tree"), Path::new("v/a.yaml")));
+        assert!(!has_link(&at("tree"), Path::new("w/a.yaml")));
+        // The work tree itself may be reached by a link.
+        std::os::unix::fs::symlink("tree", at("link")).unwrap();
+        assert!(!has_link(&at("link"), Path::new("w/a.yaml")));
     }
 
     #[test]

@@ -5,11 +5,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::PlanFormat;
-use super::{Invocation, sources};
+use super::args::{PlanFlags, PlanFormat};
+use super::{Invocation, review, sources};
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::plan::{self, Difference, Judgement, Plan};
+use crate::plan::{self, Changes, Difference, Judgement, Plan};
 
 /// Where the committed plan of a workflow is: `weekly-stop.yaml` → `weekly-stop.plan.json`.
 pub(super) fn place(workflow: &Path) -> PathBuf {
@@ -49,14 +49,18 @@ pub(super) fn compare(
     invocation: &Invocation<'_>,
     old: &Plan,
     (new, judgement): (&Plan, &Judgement),
-    format: PlanFormat,
+    flags: &PlanFlags,
 ) -> Result<Exit, Error> {
     let difference = Difference::between(old, new);
-    let printed = invocation.printer.data(|out| match format {
+    let printed = invocation.printer.data(|out| match flags.format {
         PlanFormat::Text => out.write_all(difference.to_text().as_bytes()),
         PlanFormat::Json => difference.write_json(out),
         PlanFormat::Md => {
-            out.write_all(plan::to_markdown(new, Some(&difference), judgement).as_bytes())
+            let (path, changes) = (
+                review::shown_path(&flags.file),
+                Changes::Against(&difference),
+            );
+            out.write_all(plan::to_markdown(new, &path, &changes, judgement).as_bytes())
         }
     });
     printed.map_err(Error::Stdout)?;

@@ -62,6 +62,7 @@ Examples:
   lightsout plan workflows/weekly-stop.yaml --check
   lightsout plan workflows/by-tag.yaml --frozen --format md
   lightsout plan workflows/weekly-stop.yaml --against old.plan.json --exit-code --format md
+  lightsout plan workflows/weekly-stop.yaml --base ../main --exit-code --format md
   lightsout plan workflows/by-tag.yaml --inventory az1.listing.json
   lightsout plan workflows/weekly-stop.yaml --live
 Same inputs, same bytes. A plan that breaks a guard is shown whole and ends with 23.";

@@ -32,6 +32,7 @@ mod rehearse;
 mod render;
 mod report;
 mod resume;
+mod review;
 mod run;
 mod selecting;
 mod server_list;

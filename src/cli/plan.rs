@@ -6,23 +6,20 @@
 use super::args::{PlanFlags, PlanFormat};
 use super::policies::{self, InForce};
 use super::selecting::{Made, Source};
-use super::{Invocation, again, binding, live, selecting, sources};
+use super::{Invocation, again, binding, live, review, selecting, sources};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::outlook::Outlook;
-use crate::plan::{self, Judgement, NextCommands, Plan};
+use crate::plan::{self, Changes, Judgement, NextCommands, Plan};
 use crate::policy::Approval;
 use crate::state;
 
 pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exit, Error> {
+    if let Some(base) = &flags.base {
+        return review::review(invocation, flags, base);
+    }
     let inputs = sources::inputs(invocation, &flags.variables)?;
-    let source = match &flags.inventory {
-        _ if flags.check => Source::Committed,
-        _ if flags.frozen => Source::Frozen,
-        Some(listing) => Source::Saved(listing),
-        None => Source::Cloud(&flags.cloud),
-    };
-    let made = selecting::plan_of(invocation, &flags.file, &inputs, source)?;
+    let made = selecting::plan_of(invocation, &flags.file, &inputs, source(flags))?;
     let Made {
         plan: made,
         connected,
@@ -45,15 +42,10 @@ pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exi
             invocation,
             &binding::committed(&flags.file)?,
             (&made, &judgement),
-            flags.format,
+            flags,
         )?
     } else if let Some(old) = &flags.against {
-        let exit = binding::compare(
-            invocation,
-            &binding::load(old)?,
-            (&made, &judgement),
-            flags.format,
-        )?;
+        let exit = binding::compare(invocation, &binding::load(old)?, (&made, &judgement), flags)?;
         if flags.exit_code { exit } else { Exit::Success }
     } else if flags.live {
         let seen = live::read(invocation, &flags.cloud, &made, connected)?;
@@ -77,6 +69,22 @@ fn next(invocation: &Invocation<'_>, flags: &PlanFlags) -> NextCommands {
     }
 }
 
+/// Where what groups select is looked for.
+pub(super) fn source(flags: &PlanFlags) -> Source<'_> {
+    match &flags.inventory {
+        _ if flags.check => Source::Committed,
+        _ if flags.frozen => Source::Frozen,
+        Some(listing) => Source::Saved(listing),
+        None => Source::Cloud(&flags.cloud),
+    }
+}
+
+/// The comment on a plan that is compared with nothing.
+fn comment(flags: &PlanFlags, made: &Plan, judgement: &Judgement) -> String {
+    let path = review::shown_path(&flags.file);
+    plan::to_markdown(made, &path, &Changes::NotCompared, judgement)
+}
+
 fn show(
     invocation: &Invocation<'_>,
     flags: &PlanFlags,
@@ -87,7 +95,7 @@ fn show(
         _ if flags.requests => plan::write_requests(made, out),
         PlanFormat::Text => out.write_all(plan::to_text(made, judgement, &next).as_bytes()),
         PlanFormat::Json => plan::write_json(made, out),
-        PlanFormat::Md => out.write_all(plan::to_markdown(made, None, judgement).as_bytes()),
+        PlanFormat::Md => out.write_all(comment(flags, made, judgement).as_bytes()),
     });
     printed.map_err(Error::Stdout)?;
     if flags.requests && !made.batches.is_empty() {
@@ -112,7 +120,7 @@ fn show_live(
         }
         PlanFormat::Json => outlook.write_json(out),
         PlanFormat::Md => {
-            let plan = plan::to_markdown(made, None, judgement);
+            let plan = comment(flags, made, judgement);
             write!(out, "{plan}{}", outlook.to_markdown())
         }
     });

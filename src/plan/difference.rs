@@ -50,6 +50,18 @@ pub struct Placed<'a> {
     pub group: &'a str,
     /// Its batch.
     pub batch: BatchIndex,
+    /// Its wave of the group, from 0.
+    pub wave: u32,
+    /// Number of waves of the whole plan that come before its own.
+    #[serde(skip)]
+    pub(super) waves_before: usize,
+}
+
+impl Placed<'_> {
+    /// Everything that tells when it is sent.
+    fn place(&self) -> (&str, BatchIndex, u32, usize) {
+        (self.group, self.batch, self.wave, self.waves_before)
+    }
 }
 
 /// A server in two plans.
@@ -63,10 +75,16 @@ pub struct Moved<'a> {
     pub from_group: &'a str,
     /// Its batch in the old plan.
     pub from_batch: BatchIndex,
+    /// Its wave of the group in the old plan, from 0.
+    pub from_wave: u32,
     /// Its group in the new plan.
     pub to_group: &'a str,
     /// Its batch in the new plan.
     pub to_batch: BatchIndex,
+    /// Its wave of the group in the new plan, from 0.
+    pub to_wave: u32,
+    /// Whether fewer waves of the whole plan come before it than in the old plan.
+    pub earlier: bool,
 }
 
 /// A setting that differs; `None` where a plan does not have it.
@@ -91,14 +109,17 @@ impl<'a> Difference<'a> {
         for now in placed(new) {
             match before.get(&now.id) {
                 None => added.push(now),
-                Some(then) if (then.group, then.batch) == (now.group, now.batch) => {}
+                Some(then) if then.place() == now.place() => {}
                 Some(then) => moved.push(Moved {
                     id: now.id,
                     name: now.name,
                     from_group: then.group,
                     from_batch: then.batch,
+                    from_wave: then.wave,
                     to_group: now.group,
                     to_batch: now.batch,
+                    to_wave: now.wave,
+                    earlier: now.waves_before < then.waves_before,
                 }),
             }
         }
@@ -134,8 +155,14 @@ impl<'a> Difference<'a> {
 }
 
 /// Every target with its place, in sending order.
-fn placed(plan: &Plan) -> impl Iterator<Item = Placed<'_>> {
-    plan.batches.iter().flat_map(move |batch| {
+pub(super) fn placed(plan: &Plan) -> impl Iterator<Item = Placed<'_>> {
+    let waves = plan
+        .batches
+        .chunk_by(|one, next| (one.group(), one.wave()) == (next.group(), next.wave()));
+    let batches = waves
+        .enumerate()
+        .flat_map(|(before, wave)| wave.iter().map(move |batch| (before, batch)));
+    batches.flat_map(move |(waves_before, batch)| {
         let group = plan
             .groups
             .get(batch.group())
@@ -145,6 +172,8 @@ fn placed(plan: &Plan) -> impl Iterator<Item = Placed<'_>> {
             name: plan.name_of(*id),
             group,
             batch: batch.index(),
+            wave: batch.wave(),
+            waves_before,
         };
         batch.servers().iter().map(place)
     })

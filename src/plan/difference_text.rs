@@ -6,6 +6,7 @@
 use std::fmt::Write;
 
 use super::difference::{Difference, Moved, Placed, SettingChange};
+use super::value_pair::value_pair;
 use super::words::counted;
 use crate::ids::ServerId;
 use crate::untrusted::{for_terminal, shorten};
@@ -16,6 +17,8 @@ const NAMED: usize = 50;
 const SETTINGS: usize = 40;
 /// Longest name from outside that is shown.
 const NAME: usize = 60;
+/// Longest name of a setting that is shown, group included.
+const SETTING: usize = 150;
 
 impl Difference<'_> {
     /// The difference for a terminal or a log.
@@ -48,6 +51,11 @@ impl Difference<'_> {
         }
         writeln!(out, "digest\n  from {}\n  to {}", self.old, self.new)
     }
+}
+
+/// A heading, and the first of these servers.
+pub(super) fn servers(out: &mut String, heading: &str, servers: &[Placed<'_>]) -> std::fmt::Result {
+    list(out, heading, NAMED, servers.iter().map(placed))
 }
 
 /// Writes the first lines of a list, then how many more there are.
@@ -93,16 +101,24 @@ fn moved(it: &Moved<'_>) -> String {
         outside(it.from_group),
         outside(it.to_group),
     );
+    let earlier = if it.earlier { " (earlier)" } else { "" };
     format!(
-        "{server} from {from}, batch {} to {to}, batch {}",
+        "{server} from {from}, batch {} to {to}, batch {}{earlier}",
         it.from_batch, it.to_batch
     )
 }
 
 fn setting(change: &SettingChange) -> String {
-    let value = |value: &Option<String>| value.as_deref().map_or("none".to_owned(), outside);
-    let name = outside(&change.name);
-    format!("{name}: {} → {}", value(&change.old), value(&change.new))
+    let pair = value_pair(change.old.as_deref(), change.new.as_deref());
+    let value = |value: Option<String>| match value {
+        Some(value) => for_terminal(&value).into_owned(),
+        None => "(not set)".to_owned(),
+    };
+    let name = for_terminal(&shorten(&change.name, SETTING)).into_owned();
+    let note = pair
+        .note
+        .map_or_else(String::new, |note| format!(" ({note})"));
+    format!("{name}: {} → {}{note}", value(pair.old), value(pair.new))
 }
 
 #[cfg(test)]

@@ -7,13 +7,16 @@
 use std::fmt::Write;
 
 use super::difference::Difference;
-use super::difference_markdown;
+use super::difference_markdown::{self, Completeness};
 use super::exposure::{self, Risk};
 use super::judgement::{Breach, Judgement};
 use super::model::Plan;
+use super::notice::{marker, shown_path};
+use super::review::{Base, Review};
 use super::schedule;
 use super::words::{GroupView, counted, finding, gates, least_time, paths, pause, settings};
 use crate::ids::ServerId;
+use crate::power::Action;
 use crate::untrusted::{for_markdown, shorten};
 
 /// How much a list may take.
@@ -23,6 +26,8 @@ pub(super) struct Budget {
     pub(super) lines: usize,
 }
 
+/// Where lists end, whatever their budgets: GitHub takes 65,536 characters, and settings follow the lists.
+const LISTS_END: usize = 45_000;
 /// What the rows of groups may take.
 const GROUPS: Budget = Budget {
     bytes: 12_000,
@@ -35,8 +40,8 @@ const WAVES: Budget = Budget {
 };
 /// What selections may take.
 const SELECTIONS: Budget = Budget {
-    bytes: 1_500,
-    lines: 12,
+    bytes: 6_000,
+    lines: 50,
 };
 /// What labels, guards and warnings may each take.
 const LIST: Budget = Budget {
@@ -52,50 +57,102 @@ const VALUE: usize = 300;
 /// Longest warning that is shown.
 const MESSAGE: usize = 200;
 
+/// What a plan is compared with in a comment.
+#[derive(Debug, Clone, Copy)]
+pub enum Changes<'a> {
+    /// With nothing.
+    NotCompared,
+    /// With another plan.
+    Against(&'a Difference<'a>),
+    /// With what the base branch has approved.
+    Base(&'a Review<'a>),
+}
+
+impl Changes<'_> {
+    /// How many servers the older plan has, if there is one.
+    fn targets_before(&self, plan: &Plan) -> Option<usize> {
+        let difference = match self {
+            Self::NotCompared => return None,
+            Self::Against(difference) => *difference,
+            Self::Base(review) => match &review.base {
+                Base::Absent | Base::Unapproved { .. } => return None,
+                Base::Approved { difference, .. } => difference,
+            },
+        };
+        Some(plan.target_count() + difference.removed.len() - difference.added.len())
+    }
+}
+
+/// The second line of a comment in which protections are left out; pipelines look for it.
+const INCOMPLETE: &str = "<!-- lightsout incomplete -->\n";
+
 /// The plan for a reviewer: which servers lose power, in which order, what that changes, under which limits.
 ///
-/// The first line is invisible; by it a pipeline finds its own comment of this workflow again.
-pub fn to_markdown(plan: &Plan, changes: Option<&Difference<'_>>, judgement: &Judgement) -> String {
-    let mut text = String::new();
+/// `path` is that of the workflow in its work tree. The first line is invisible, and made of it: a pipeline
+/// finds its own comment of this workflow by that line.
+pub fn to_markdown(
+    plan: &Plan,
+    path: &str,
+    changes: &Changes<'_>,
+    judgement: &Judgement,
+) -> String {
+    let mut text = format!("{}\n", marker(path));
+    let body = text.len();
     // Writing to a string cannot fail.
-    let _ = write_markdown(&mut text, plan, changes, judgement);
+    let completeness = write_markdown(&mut text, plan, (path, changes), judgement);
+    if completeness == Ok(Completeness::Incomplete) {
+        text.insert_str(body, INCOMPLETE);
+    }
     text
 }
 
 fn write_markdown(
     out: &mut String,
     plan: &Plan,
-    changes: Option<&Difference<'_>>,
+    (path, changes): (&str, &Changes<'_>),
     judgement: &Judgement,
-) -> std::fmt::Result {
-    head(out, plan, judgement)?;
+) -> Result<Completeness, std::fmt::Error> {
+    head(out, plan, (path, changes), judgement)?;
+    let completeness = difference_markdown::write(out, plan, changes)?;
     groups(out, plan)?;
     waves(out, plan)?;
     selections(out, plan)?;
-    if let Some(changes) = changes {
-        difference_markdown::write(out, changes)?;
-    }
     settled(out, plan)?;
     guards(out, judgement)?;
     warnings(out, plan)?;
-    writeln!(out, "\nDigest: `{}`", plan.digest)
+    writeln!(out, "\nDigest: `{}`", plan.digest)?;
+    if completeness == Completeness::Incomplete {
+        writeln!(
+            out,
+            "\n**This comment is incomplete: it leaves protections out. Compare the plan files.**"
+        )?;
+    }
+    Ok(completeness)
 }
 
-/// The invisible line: nothing of a name can end the comment that it stands in.
-fn marker(name: &str) -> String {
-    let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
-    let name: String = name.chars().filter(plain).take(TEXT).collect();
-    format!("<!-- lightsout plan {name} -->")
-}
-
-fn head(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt::Result {
+fn head(
+    out: &mut String,
+    plan: &Plan,
+    (path, changes): (&str, &Changes<'_>),
+    judgement: &Judgement,
+) -> std::fmt::Result {
     let summary = &plan.workflow;
+    let count = plan.target_count();
+    let before = match changes.targets_before(plan) {
+        Some(before) if before < count => format!(", {} more than before", count - before),
+        Some(before) if before > count => format!(", {} fewer than before", before - count),
+        Some(_) | None => String::new(),
+    };
+    let servers = counted(count, "server");
+    let power = match plan.action {
+        Action::Stop(stop_type) => format!("off {servers} ({})", stop_type.as_str()),
+        Action::Start => format!("on {servers}"),
+    };
     writeln!(
         out,
-        "{}\n## Power-off plan of {} ({})\n",
-        marker(&summary.name),
+        "### lightsout: {} will power {power}{before}\n\nWorkflow: {}\n",
         text(&summary.name),
-        text(&summary.file)
+        shown_path(path)
     )?;
     if let Some(description) = &summary.description {
         // Shown in one line, as its own lines may mean something to Markdown.
@@ -106,22 +163,27 @@ fn head(out: &mut String, plan: &Plan, judgement: &Judgement) -> std::fmt::Resul
         }
     }
     breaches(out, judgement)?;
-    writeln!(
+    write!(
         out,
-        "**{}** in {} would be {} with {}. Nothing has been sent.",
-        counted(plan.target_count(), "server"),
+        "**{servers}** in {}, {}.",
         counted(plan.groups.len(), "group"),
-        plan.action.powered_how(),
         counted(plan.batches.len(), "request")
     )?;
-    if plan.batches.is_empty() {
-        return Ok(());
+    if !plan.batches.is_empty() {
+        let time = least_time(&schedule::of(plan));
+        write!(
+            out,
+            " A run takes {time}. A batch with servers that are still at work can take one more request."
+        )?;
     }
-    writeln!(
-        out,
-        "\nThat takes {}. A batch with servers that are still at work can take one more request.",
-        least_time(&schedule::of(plan))
-    )
+    writeln!(out, " Nothing has been sent.")?;
+    match plan.action {
+        Action::Stop(_) if !judgement.is_breached() => writeln!(
+            out,
+            "\nAfter the merge, `run --locked` powers off exactly these servers and refuses any other plan."
+        ),
+        Action::Stop(_) | Action::Start => Ok(()),
+    }
 }
 
 fn groups(out: &mut String, plan: &Plan) -> std::fmt::Result {
@@ -155,7 +217,8 @@ fn groups(out: &mut String, plan: &Plan) -> std::fmt::Result {
             end(view.last())
         )
     });
-    within(out, GROUPS, "\n", "group", rows)
+    within(out, GROUPS, "\n", "group", rows)?;
+    Ok(())
 }
 
 /// What each wave is, and how far a run goes in which it fails.
@@ -191,7 +254,8 @@ fn waves(out: &mut String, plan: &Plan) -> std::fmt::Result {
             pause(view.soak)
         )
     });
-    within(out, WAVES, "\n", "wave", rows)
+    within(out, WAVES, "\n", "wave", rows)?;
+    Ok(())
 }
 
 /// What groups asked of the project's listing, and what that found.
@@ -207,7 +271,8 @@ fn selections(out: &mut String, plan: &Plan) -> std::fmt::Result {
         let (group, found) = (text(&selection.asked.group), message(&finding(selection)));
         format!("- **{group}**: {found}\n")
     });
-    within(out, SELECTIONS, "- ", "group", lines)
+    within(out, SELECTIONS, "- ", "group", lines)?;
+    Ok(())
 }
 
 fn settled(out: &mut String, plan: &Plan) -> std::fmt::Result {
@@ -245,7 +310,8 @@ fn settled(out: &mut String, plan: &Plan) -> std::fmt::Result {
     within(out, LIST, "\n", "gate", gates)?;
     let labels = plan.labels.iter();
     let labels = labels.map(|(key, value)| format!("| label {} | {} |\n", text(key), text(value)));
-    within(out, LIST, "\n", "label", labels)
+    within(out, LIST, "\n", "label", labels)?;
+    Ok(())
 }
 
 /// What forbids the plan, before anything else is told of it.
@@ -280,7 +346,8 @@ fn guards(out: &mut String, judgement: &Judgement) -> std::fmt::Result {
         let (name, from, word) = (text(&ruling.name), text(from), ruling.word());
         format!("| {name} | {from} | {} | {word} |\n", ruling.measure())
     });
-    within(out, LIST, "\n", "guard", rows)
+    within(out, LIST, "\n", "guard", rows)?;
+    Ok(())
 }
 
 fn message(outside: &str) -> String {
@@ -296,27 +363,34 @@ fn warnings(out: &mut String, plan: &Plan) -> std::fmt::Result {
         let message = message(&warning.message);
         format!("- **{}**: {message}\n", text(&warning.code))
     });
-    within(out, LIST, "- ", "warning", told)
+    within(out, LIST, "- ", "warning", told)?;
+    Ok(())
 }
 
-/// Writes lines while they fit, then how many are left out, after `lead`.
+/// How many bytes of a budget are left in a comment.
+pub(super) fn room(out: &str, budget: Budget) -> usize {
+    budget.bytes.min(LISTS_END.saturating_sub(out.len()))
+}
+
+/// Writes lines while they fit, then how many are left out, after `lead`. Returns how many are shown.
 pub(super) fn within(
     out: &mut String,
     budget: Budget,
     lead: &str,
     noun: &str,
     lines: impl ExactSizeIterator<Item = String>,
-) -> std::fmt::Result {
-    let end = out.len() + budget.bytes;
+) -> Result<usize, std::fmt::Error> {
+    let end = out.len() + room(out, budget);
     let count = lines.len();
     for (written, line) in lines.enumerate() {
         if written == budget.lines || out.len() + line.len() > end {
             let more = counted(count - written, noun).replacen(' ', " more ", 1);
-            return writeln!(out, "{lead}… and {more}");
+            writeln!(out, "{lead}… and {more}")?;
+            return Ok(written);
         }
         out.push_str(&line);
     }
-    Ok(())
+    Ok(count)
 }
 
 fn target(plan: &Plan, server: ServerId) -> String {

@@ -15,12 +15,16 @@ mod load;
 mod make;
 mod markdown;
 mod model;
+mod notice;
 mod requests;
 mod reverse;
+mod review;
 #[cfg(test)]
 pub(crate) mod sample;
 mod schedule;
+mod server_rows;
 mod text;
+mod value_pair;
 mod waves;
 mod words;
 mod written;
@@ -30,12 +34,14 @@ pub use error::PlanError;
 pub use judgement::{Against, Breach, Judgement, Offender, Reason, Ruling};
 pub use load::load;
 pub use make::{cautions, make};
-pub use markdown::to_markdown;
+pub use markdown::{Changes, to_markdown};
 pub use model::{
     Batch, Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary,
 };
+pub use notice::{failure_comment, removal_comment};
 pub use requests::{PlannedRequest, requests, write_requests};
 pub use reverse::reverse;
+pub use review::{Base, ChangedFile, FileChange, FileKind, Review};
 pub use text::{NextCommands, to_text};
 pub use words::ONE_MORE_REQUEST;
 pub use written::write_json;

@@ -152,7 +152,9 @@ fn a_difference_names_the_servers_and_settings_that_change() {
     let shown = stage.run(line).with_code(10);
     assert!(
         shown.out.contains("#### 1 server would newly lose power")
-            && shown.out.starts_with("<!-- lightsout plan night -->\n## "),
+            && shown
+                .out
+                .starts_with("<!-- lightsout plan night.yaml -->\n### "),
         "{}",
         shown.out
     );

@@ -1,326 +1,22 @@
-//! The ready-made pipelines of `docs/examples/`: their own shell steps, run as they stand there.
+//! The ready-made pipelines of `docs/examples/`: a pull request from an edit to the night.
 //!
-//! A pull request goes through them from an edit to the night. What the steps call is the real program, a
-//! real git, and a stand-in for the forge. Invariant: every step of an example is run, or its file refused.
+//! Owns what must work; what must not is in `pipeline_attacks`. Invariant: the steps are those of the examples.
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use lightsout::ids::ServerId;
 use serde_json::{Value, json};
 
-use crate::forge::{FORGE_TOKEN, Forge};
-use crate::scenario::{Ended, Scenario, Stage, ids, ids_from};
+use crate::forge::Forge;
+use crate::pipeline::{
+    CRONTAB, Forked, GITHUB, GITLAB, SERVICE, example, github, gitlab, is_runner, yaml,
+};
+use crate::scenario::{Scenario, Stage, ids, ids_from};
 
-const GITHUB: &str = "docs/examples/github/lightsout.yml";
-const GITLAB: &str = "docs/examples/gitlab/lightsout.gitlab-ci.yml";
-const CRONTAB: &str = "docs/examples/crontab";
-const SERVICE: &str = "docs/examples/systemd/lightsout-weekly-stop.service";
-const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+pub(crate) const CHECK: &str = "Are the committed plans those of the workflows?";
 
-fn example(name: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
-}
-
-fn yaml(name: &str) -> Value {
-    serde_yaml::from_str(&example(name)).unwrap()
-}
-
-/// Whether this machine has what a runner has.
-#[expect(clippy::print_stdout, reason = "a test that does nothing must say so")]
-fn is_runner() -> bool {
-    let found = |program: &&str| Command::new(program).arg("--version").output().is_ok();
-    let all = ["bash", "git", "curl", "jq"].iter().all(found);
-    if !all {
-        assert!(option_env!("CI").is_none(), "needs bash, git, curl and jq");
-        println!("skipped: needs bash, git, curl and jq");
-    }
-    all
-}
-
-fn text(output: &Output) -> String {
-    String::from_utf8_lossy(&[&output.stdout[..], &output.stderr[..]].concat()).into_owned()
-}
-
-/// A repository that others clone, with `main` as it was approved.
-struct Forked<'a> {
-    stage: &'a Stage,
-    runs: std::cell::Cell<u32>,
-}
-
-impl<'a> Forked<'a> {
-    /// The workflow of the stage, reviewed and merged.
-    fn of(stage: &'a Stage) -> Self {
-        let it = Self {
-            stage,
-            runs: std::cell::Cell::default(),
-        };
-        it.shell(
-            ".",
-            "git init --quiet --bare -b main hub.git && git clone --quiet hub.git dev",
-        );
-        fs::create_dir(stage.path("dev/workflows")).unwrap();
-        stage.write("dev/workflows/weekly-stop.yaml", stage.read("night.yaml"));
-        match fs::read(stage.path("night.plan.json")) {
-            Ok(plan) => stage.write("dev/workflows/weekly-stop.plan.json", plan),
-            Err(_) => it
-                .lightsout("plan workflows/weekly-stop.yaml --write")
-                .unwrap(),
-        }
-        it.shell("dev", "git checkout --quiet -b main; git add . && git commit --quiet -m plan && git push --quiet -u origin main");
-        it.shell(".", "git clone --quiet hub.git srv");
-        it
-    }
-
-    fn command(&self, folder: &str, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        let home = self.stage.path("");
-        command
-            .current_dir(self.stage.path(folder))
-            .env_clear()
-            .env("HOME", home)
-            .env("PATH", PATH);
-        for (name, value) in [
-            ("GIT_CONFIG_NOSYSTEM", "1"),
-            ("GIT_AUTHOR_NAME", "dev"),
-            ("GIT_AUTHOR_EMAIL", "dev@example.com"),
-            ("GIT_COMMITTER_NAME", "dev"),
-            ("GIT_COMMITTER_EMAIL", "dev@example.com"),
-        ] {
-            command.env(name, value);
-        }
-        command
-    }
-
-    #[track_caller]
-    fn shell(&self, folder: &str, script: &str) {
-        let output = self
-            .command(folder, Path::new("bash"))
-            .args(["-euo", "pipefail", "-c", script])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{script}\n{}", text(&output));
-    }
-
-    /// The program in the developer's clone.
-    fn lightsout(&self, line: &str) -> Result<(), i32> {
-        let output = self
-            .command("dev", Path::new(env!("CARGO_BIN_EXE_lightsout")))
-            .args(line.split(' '))
-            .output()
-            .unwrap();
-        match output.status.code().unwrap() {
-            0 => Ok(()),
-            code => Err(code),
-        }
-    }
-
-    /// What a branch changes in the workflow, pushed.
-    fn push(&self, branch: &str, change: impl Fn(String) -> String) {
-        self.shell("dev", &format!("git checkout --quiet {branch} 2> /dev/null || git checkout --quiet -b {branch} main"));
-        let file = "dev/workflows/weekly-stop.yaml";
-        self.stage.write(file, change(self.stage.read(file)));
-        self.commit(branch);
-    }
-
-    fn commit(&self, branch: &str) {
-        self.shell(
-            "dev",
-            &format!(
-                "git add . && git commit --quiet -m change && git push --quiet origin {branch}"
-            ),
-        );
-    }
-
-    fn merge(&self, branch: &str) {
-        self.shell("dev", &format!("git checkout --quiet main && git merge --quiet --no-ff -m merge {branch} && git push --quiet origin main"));
-    }
-
-    /// A fresh clone with the merge of main and a branch, as a runner checks it out.
-    fn runner(&self, branch: &str) -> String {
-        self.runs.set(self.runs.get() + 1);
-        let folder = format!("runner-{}", self.runs.get());
-        self.shell(".", &format!("git clone --quiet hub.git {folder}"));
-        self.shell(
-            &folder,
-            &format!("git merge --quiet --no-ff -m merge origin/{branch}"),
-        );
-        fs::create_dir(self.stage.path(&format!("{folder}-temp"))).unwrap();
-        folder
-    }
-
-    /// The line of the crontab, in the clone of the machine that runs it.
-    fn night(&self) -> Ended {
-        let crontab = example(CRONTAB);
-        let line = crontab
-            .lines()
-            .find_map(|line| line.strip_prefix("0 1 * * 6"));
-        self.in_production(line.unwrap().trim())
-    }
-
-    fn in_production(&self, line: &str) -> Ended {
-        let line = line.replace("/srv/maintenance", self.stage.path("srv").to_str().unwrap());
-        let program = Path::new(env!("CARGO_BIN_EXE_lightsout")).parent().unwrap();
-        let path = format!("{}:{PATH}", program.display());
-        let words = ["-c", line.as_str()].into_iter();
-        let output = self
-            .stage
-            .surrounded("bash", words)
-            .env("PATH", path)
-            .output();
-        self.stage.ended(output.unwrap())
-    }
-}
-
-/// What an example's steps said.
-#[derive(Debug, Default)]
-struct Said {
-    /// Name, exit code and log of each step.
-    steps: Vec<(String, i32, String)>,
-    comments: String,
-    summary: String,
-}
-
-impl Said {
-    fn code(&self, step: &str) -> i32 {
-        let found = self.steps.iter().find(|(name, ..)| name == step);
-        found.unwrap_or_else(|| panic!("no {step}")).1
-    }
-
-    fn log(&self) -> String {
-        let logs = self
-            .steps
-            .iter()
-            .map(|(name, code, log)| format!("# {name}: {code}\n{log}"));
-        logs.collect()
-    }
-}
-
-/// The program as a download, and its hash.
-fn download() -> [(&'static str, String); 2] {
-    static HASH: std::sync::OnceLock<String> = std::sync::OnceLock::new();
-    let program = env!("CARGO_BIN_EXE_lightsout");
-    let hash = HASH.get_or_init(|| {
-        let output = Command::new("sha256sum").arg(program).output().unwrap();
-        text(&output).split(' ').next().unwrap().to_owned()
-    });
-    [
-        ("LIGHTSOUT_URL", format!("file://{program}")),
-        ("LIGHTSOUT_SHA256", hash.clone()),
-    ]
-}
-
-fn script(command: &mut Command, script: &str) -> (i32, String) {
-    let output = command
-        .args(["--noprofile", "--norc", "-euo", "pipefail", "-c", script])
-        .output()
-        .unwrap();
-    (output.status.code().unwrap(), text(&output))
-}
-
-/// Both jobs of the example for GitHub, for a pull request from `branch`.
-fn github(forked: &Forked<'_>, branch: &str, forge: &Forge) -> Said {
-    let workflow = yaml(GITHUB);
-    let folder = forked.runner(branch);
-    let temp = forked.stage.path(&format!("{folder}-temp"));
-    let file = |name: &str| -> PathBuf { temp.join(name) };
-    for name in ["output", "path", "summary"] {
-        fs::write(file(name), "").unwrap();
-    }
-    let mut said = Said::default();
-    let mut failed = false;
-    for job in ["plan", "comment"] {
-        failed &= job == "plan";
-        for step in workflow["jobs"][job]["steps"].as_array().unwrap() {
-            if let Some(action) = step["uses"].as_str() {
-                assert!(action.starts_with("actions/checkout@"), "{action}");
-                continue;
-            }
-            match step["if"].as_str() {
-                None if failed => continue,
-                None | Some("${{ !cancelled() }}") => {}
-                Some(other) => panic!("{other}"),
-            }
-            let path = fs::read_to_string(file("path")).unwrap().replace('\n', ":");
-            let mut command = forked.command(&folder, Path::new("bash"));
-            command
-                .env("PATH", format!("{path}{PATH}"))
-                .env("RUNNER_TEMP", &temp)
-                .env("GITHUB_OUTPUT", file("output"))
-                .env("GITHUB_PATH", file("path"))
-                .env("GITHUB_STEP_SUMMARY", file("summary"))
-                .envs(download());
-            for (name, value) in step["env"].as_object().into_iter().flatten() {
-                command.env(name, filled(value.as_str().unwrap(), forge, &said.comments));
-            }
-            let (code, log) = script(&mut command, step["run"].as_str().unwrap());
-            failed |= code != 0;
-            said.steps
-                .push((step["name"].as_str().unwrap().to_owned(), code, log));
-            let output = fs::read_to_string(file("output")).unwrap();
-            let comments = output
-                .lines()
-                .find_map(|line| line.strip_prefix("comments="));
-            said.comments = comments.unwrap_or_default().to_owned();
-        }
-    }
-    said.summary = fs::read_to_string(file("summary")).unwrap();
-    said
-}
-
-/// An expression of GitHub's, as the runner would fill it in.
-fn filled(value: &str, forge: &Forge, comments: &str) -> String {
-    let known = [
-        ("${{ github.token }}", FORGE_TOKEN),
-        ("${{ github.api_url }}", &forge.url()),
-        ("${{ github.repository }}", "ops/maintenance"),
-        ("${{ github.event.pull_request.number }}", "7"),
-        ("${{ needs.plan.outputs.comments }}", comments),
-    ];
-    let filled = known
-        .iter()
-        .fold(value.to_owned(), |text, (from, to)| text.replace(from, to));
-    assert!(!filled.contains("${{"), "{filled}");
-    filled
-}
-
-/// Both jobs of the example for GitLab, for a merge request from `branch`.
-fn gitlab(forked: &Forked<'_>, branch: &str, forge: &Forge) -> Said {
-    let pipeline = yaml(GITLAB);
-    let folder = forked.runner(branch);
-    let mut said = Said::default();
-    for job in ["lightsout-plan", "lightsout-note"] {
-        let lines = pipeline[job]["script"].as_array().unwrap();
-        let lines: Vec<&str> = lines.iter().map(|line| line.as_str().unwrap()).collect();
-        let mut command = forked.command(&folder, Path::new("bash"));
-        let base = forked
-            .command(&folder, Path::new("git"))
-            .args(["rev-parse", "HEAD^1"])
-            .output();
-        command
-            .env("CI_PROJECT_DIR", forked.stage.path(&folder))
-            .env(
-                "CI_MERGE_REQUEST_DIFF_BASE_SHA",
-                text(&base.unwrap()).trim(),
-            )
-            .env("CI_MERGE_REQUEST_IID", "7")
-            .env("CI_PROJECT_ID", "1")
-            .env("CI_API_V4_URL", forge.url())
-            .envs(download());
-        if job == "lightsout-note" {
-            command.env("LIGHTSOUT_NOTES_TOKEN", FORGE_TOKEN);
-        }
-        let (code, log) = script(&mut command, &lines.join("\n"));
-        said.steps.push((job.to_owned(), code, log));
-    }
-    said
-}
-
-const CHECK: &str = "Are the committed plans those of the workflows?";
-
-fn approved() -> Stage {
+pub(crate) fn approved() -> Stage {
     let groups = [("canary", &ids(2)[..]), ("rest", &ids_from(3, 3)[..])];
     let later = ids_from(6, 1);
     Scenario::of_groups(&groups)
@@ -333,7 +29,7 @@ fn approved() -> Stage {
         .start()
 }
 
-fn with_server(text: String, id: ServerId) -> String {
+pub(crate) fn with_server(text: String, id: ServerId) -> String {
     format!(
         "{}      - {id}\n",
         text.trim_end_matches('\n').to_owned() + "\n"
@@ -347,7 +43,8 @@ fn a_change_is_checked_shown_approved_merged_and_run() {
     }
     let stage = approved();
     let forked = Forked::of(&stage);
-    let forge = Forge::start(&["<!-- lightsout plan night -->\nnot the pipeline's"]);
+    let forge =
+        Forge::start(&["<!-- lightsout plan workflows/weekly-stop.yaml -->\nnot the pipeline's"]);
     let new = ids_from(6, 1)[0];
 
     forked.push("one-more", |text| with_server(text, new));
@@ -364,7 +61,7 @@ fn a_change_is_checked_shown_approved_merged_and_run() {
     assert!(
         own[0]
             .body
-            .starts_with("<!-- lightsout plan night -->\n## Power-off plan of night")
+            .starts_with("<!-- lightsout plan workflows/weekly-stop.yaml -->\n### lightsout: night will power off 6 servers (HARD), 1 more than before")
     );
     assert!(
         own[0].body.contains("#### 1 server would newly lose power"),
@@ -495,7 +192,8 @@ fn a_merge_request_is_checked_shown_and_noted() {
     }
     let stage = approved();
     let forked = Forked::of(&stage);
-    let forge = Forge::start(&["<!-- lightsout plan night -->\nnot the pipeline's"]);
+    let forge =
+        Forge::start(&["<!-- lightsout plan workflows/weekly-stop.yaml -->\nnot the pipeline's"]);
     forked.push("one-more", |text| with_server(text, ids_from(6, 1)[0]));
     let first = gitlab(&forked, "one-more", &forge);
     assert_eq!(
@@ -521,13 +219,22 @@ fn a_merge_request_is_checked_shown_and_noted() {
     assert_eq!(forge.others().len(), 1);
     forked.merge("one-more");
     forked.push("no-change", |text| format!("# a comment\n{text}"));
+    forked
+        .lightsout("plan workflows/weekly-stop.yaml --write")
+        .unwrap();
+    forked.commit("no-change");
     let third = gitlab(&forked, "no-change", &forge);
     assert!(
         third.steps.iter().all(|(_, code, _)| *code == 0),
         "{}",
         third.log()
     );
-    assert!(forge.own().is_empty());
+    let body = &forge.own()[0].body;
+    assert!(body.contains("Nothing that a run would do"), "{body}");
+    assert!(
+        body.contains("- workflows/weekly-stop.yaml: workflow changed\n"),
+        "{body}"
+    );
 }
 
 /// What a log line must not be: a command to the runner.
@@ -624,7 +331,9 @@ fn members(value: &Value) -> Vec<(String, Value)> {
 #[test]
 fn the_job_that_reads_a_pull_request_has_nothing_to_lose() {
     let workflow = yaml(GITHUB);
-    assert_eq!(workflow["on"], json!("pull_request"));
+    // `edited` is what a new base branch sends.
+    let types = json!(["opened", "synchronize", "reopened", "edited"]);
+    assert_eq!(workflow["on"], json!({"pull_request": {"types": types}}));
     assert_eq!(workflow["permissions"], json!({}));
     let permissions: BTreeMap<&str, &Value> = ["plan", "comment"]
         .map(|job| (job, &workflow["jobs"][job]["permissions"]))

@@ -33,10 +33,22 @@ pub(in crate::cli) struct PlanFlags {
     #[arg(long, conflicts_with_all = ["write", "requests", "against"])]
     pub(in crate::cli) check: bool,
     /// Show what changes from an older plan instead.
-    #[arg(long, value_name = "PLAN", conflicts_with = "requests")]
+    #[arg(
+        long,
+        value_name = "PLAN",
+        conflicts_with = "requests",
+        group = "older"
+    )]
     pub(in crate::cli) against: Option<PathBuf>,
-    /// With `--against`: end with 10 if anything changes.
-    #[arg(long, requires = "against")]
+    /// Show what changes from the branch that is checked out in this folder.
+    ///
+    /// Only a plan that a run of that branch would accept counts. Without one every server is new. Changed
+    /// inventories, freeze calendars and files of variables are listed even if the plan stays the same.
+    #[arg(long, value_name = "DIR", group = "older")]
+    #[arg(conflicts_with_all = ["check", "requests", "live", "write", "out"])]
+    pub(in crate::cli) base: Option<PathBuf>,
+    /// With `--against` or `--base`: exit with code 10 if anything changes.
+    #[arg(long, requires = "older")]
     pub(in crate::cli) exit_code: bool,
     /// Also read the state of every target, and tell what a run would do with it now.
     #[arg(long, conflicts_with_all = ["check", "requests", "against", "inventory"])]

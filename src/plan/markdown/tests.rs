@@ -12,11 +12,14 @@ use crate::diagnostic::Diagnostic;
 use crate::inventory::Targets;
 use crate::plan::make::expand;
 use crate::plan::sample::{self, group, server};
-use crate::plan::{Against, Offender, Ruling};
+use crate::plan::{Against, ChangedFile, FileChange, FileKind, Offender, Ruling};
 use crate::workflow::Waves;
 
+const PATH: &str = "workflows/weekly-stop.yaml";
+
 fn shown(plan: &Plan, changes: Option<&Difference<'_>>) -> String {
-    to_markdown(plan, changes, &Judgement::of(plan))
+    let changes = changes.map_or(Changes::NotCompared, Changes::Against);
+    to_markdown(plan, PATH, &changes, &Judgement::of(plan))
 }
 
 /// What GitHub takes, less a margin.
@@ -89,7 +92,28 @@ fn hostile(text: &str, from: u32, groups: u32) -> Plan {
 fn hostile_change(text: &str, groups: u32) -> String {
     let (old, new) = (hostile(text, 0, groups), hostile(text, groups / 2, groups));
     let judgement = hostile_judgement(&new, text, groups.div_ceil(5));
-    to_markdown(&new, Some(&Difference::between(&old, &new)), &judgement)
+    let base = Base::Approved {
+        moved_from: Some(text.to_owned()),
+        difference: Box::new(Difference::between(&old, &new)),
+    };
+    let file = |number| ChangedFile {
+        kind: FileKind::Inventory,
+        path: format!("{text}{number}"),
+        change: FileChange::Changed,
+    };
+    let review = Review::new(base, (0..groups).map(file).collect());
+    // No path is longer than 4096 bytes.
+    let path: String = text.chars().take(1000).collect();
+    to_markdown(&new, &path, &Changes::Base(&review), &judgement)
+}
+
+/// The comment on a plan without an approved base.
+fn new_workflow(plan: &Plan, why: &str) -> String {
+    let base = Base::Unapproved {
+        why: why.to_owned(),
+    };
+    let review = Review::new(base, Vec::new());
+    to_markdown(plan, PATH, &Changes::Base(&review), &Judgement::of(plan))
 }
 
 /// A policy named `text` that forbids each target, whose name and tag are `text`, several times.
@@ -159,14 +183,18 @@ const MARKUP: &str = "<img src=x onerror=alert(1)> [a](https://evil) ![b](c) @te
 fn a_hostile_text_stays_words() {
     let plan = hostile(MARKUP, 0, 1);
     let judgement = hostile_judgement(&plan, MARKUP, 1);
-    assert_snapshot!(to_markdown(&plan, None, &judgement));
+    let text = to_markdown(&plan, MARKUP, &Changes::NotCompared, &judgement);
+    assert_snapshot!(text);
 }
 
 #[test]
 fn nothing_ends_the_invisible_line_early() {
-    let shown = shown(&hostile("a --> <b>x</b> <!--", 0, 1), None);
+    let plan = sample::fleet();
+    let path = "a --> <b>x</b> <!--.yaml";
+    let shown = to_markdown(&plan, path, &Changes::NotCompared, &Judgement::of(&plan));
     let first = shown.lines().next().unwrap();
-    assert_eq!(first, "<!-- lightsout plan a--bxb-- -->");
+    let path = "a%20--%3E%20%3Cb%3Ex%3C/b%3E%20%3C%21--.yaml";
+    assert_eq!(first, format!("<!-- lightsout plan {path} -->"));
 }
 
 /// What a reader of the comment could be led astray by, and its outline.
@@ -202,7 +230,7 @@ fn look_at<'a>(node: &'a AstNode<'a>, at: usize, read: &mut Read) {
         (NodeValue::Text(text), _) if is_reference(text) => read.astray.push(text.to_string()),
         (NodeValue::Text(_), _) => {}
         (NodeValue::HtmlBlock(html), _)
-            if at == 1 && html.literal.starts_with("<!-- lightsout") => {}
+            if at <= 2 && html.literal.starts_with("<!-- lightsout") => {}
         (_, name) if PLAIN.contains(&name) => read.outline.push(name),
         (_, _) => read.astray.push(format!("{value:?}")),
     }
@@ -278,10 +306,127 @@ fn a_gate_is_shown_whole_and_as_words() {
     let mut own = sample::group("a", 0, 2);
     own.gate = workflow.rollout.gate.clone();
     let plan = sample::plan_of(&workflow, vec![own]);
-    let text = to_markdown(&plan, None, &Judgement::of(&plan));
+    let text = shown(&plan, None);
     let row = text
         .lines()
         .find(|line| line.starts_with("| rollout.gate |"));
     let row = row.unwrap();
     assert!(row.contains("a\\|b") && row.contains("2 retries"), "{row}");
+}
+
+#[test]
+fn every_server_of_a_workflow_without_an_approved_base_is_listed() {
+    let plan = sample::plan(vec![group("a", 0, 40)]);
+    let text = new_workflow(&plan, "the plan is behind a link");
+    assert!(
+        text.contains(
+            "**NEW: all 40 servers newly lose power.** Reason: the plan is behind a link."
+        )
+    );
+    for number in 0..40 {
+        let row = format!("- `{}` in a, batch 0\n", server(number));
+        assert!(text.contains(&row), "{text}");
+    }
+}
+
+#[test]
+fn three_thousand_new_servers_are_listed_by_the_start_of_their_ids() {
+    let plan = sample::plan(vec![group("a", 0, 3000)]);
+    let text = new_workflow(&plan, "x");
+    assert!(text.len() < LIMIT, "{}", text.len());
+    for number in 0..3000 {
+        assert!(text.contains(&server(number).to_string()[..8]), "{number}");
+    }
+}
+
+#[test]
+fn a_hundred_thousand_new_servers_are_listed_by_the_ends_of_batches() {
+    let plan = sample::plan(vec![group("a", 0, 100_000)]);
+    let text = new_workflow(&plan, "x");
+    assert!(text.len() < LIMIT, "{}", text.len());
+    for number in [0, 999, 99_000, 99_999] {
+        assert!(text.contains(&server(number).to_string()), "{number}");
+    }
+}
+
+#[test]
+fn servers_that_go_earlier_are_named() {
+    let mut old = group("a", 0, 10);
+    old.waves = serde_json::from_str(r#"[1, 4, "rest"]"#).unwrap();
+    let mut new = old.clone();
+    new.targets.swap(0, 9);
+    let (old, new) = (sample::plan(vec![old]), sample::plan(vec![new]));
+    let text = shown(&new, Some(&Difference::between(&old, &new)));
+    assert!(
+        text.contains("#### 1 server in an earlier wave\n"),
+        "{text}"
+    );
+    let row = format!(
+        "- `{}` from a, wave 3, batch 2 to a, wave 1, batch 0\n",
+        server(9)
+    );
+    assert!(text.contains(&row), "{text}");
+}
+
+#[test]
+fn groups_that_change_places_go_earlier() {
+    let old = sample::plan(vec![group("canary", 0, 1), group("rest", 1, 3)]);
+    let new = sample::plan(vec![group("rest", 1, 3), group("canary", 0, 1)]);
+    let text = shown(&new, Some(&Difference::between(&old, &new)));
+    assert!(
+        text.contains("#### 3 servers in an earlier wave\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn protections_come_before_settings_of_groups_and_are_never_dropped() {
+    let groups = |waves: &str, gate: Option<&str>| {
+        let groups = (0..300).map(|number| {
+            let mut group = group(&format!("rack-{number}"), number, 1);
+            group.waves = serde_json::from_str(waves).unwrap();
+            group.soak = std::time::Duration::from_secs(u64::from(number));
+            group.gate = gate.map(|gate| serde_json::from_str(gate).unwrap());
+            group
+        });
+        groups.collect::<Vec<_>>()
+    };
+    let mut workflow = sample::workflow();
+    let gate = r#"{"http": "https://gate.example.com/"}"#;
+    let old = sample::plan_of(&workflow, groups("[1]", Some(gate)));
+    workflow.guards.max_servers = 7;
+    workflow.checks.after = false;
+    workflow.window = Some(sample::window());
+    let new = sample::plan_of(&workflow, groups("[\"rest\"]", None));
+    let text = shown(&new, Some(&Difference::between(&old, &new)));
+    let place = |what: &str| text.find(what).unwrap_or_else(|| panic!("{what}: {text}"));
+    let waves = place("- waves of ");
+    for protection in [
+        "- guards.max\\_servers: 5000 → 7\n",
+        "- checks.after: true → false\n",
+        "- window.timezone: **not set** → Asia/Singapore\n",
+        "- window.freeze: **not set** → freeze.yaml\n",
+        "- gate of rack-0, rack-1, rack-2, rack-3, rack-4 and 295 more groups: https",
+    ] {
+        assert!(place(protection) < waves, "{protection}");
+    }
+    assert!(!text.contains("<!-- lightsout incomplete -->"));
+}
+
+#[test]
+fn a_comment_without_room_for_its_protections_says_so() {
+    let gated = |host: &str| {
+        let groups = (0..300).map(|number| {
+            let mut group = group(&format!("rack-{number}"), number, 1);
+            let gate = format!(r#"{{"http": "https://{host}.example.com/{number}"}}"#);
+            group.gate = Some(serde_json::from_str(&gate).unwrap());
+            group
+        });
+        sample::plan(groups.collect())
+    };
+    let (old, new) = (gated("a"), gated("b"));
+    let text = shown(&new, Some(&Difference::between(&old, &new)));
+    assert_eq!(text.lines().nth(1), Some("<!-- lightsout incomplete -->"));
+    assert!(text.contains(" more lines\n") && text.contains("**This comment is incomplete:"));
+    assert!(text.len() < LIMIT, "{}", text.len());
 }

@@ -6,6 +6,7 @@
 mod again;
 mod annotations;
 mod args;
+mod attributes;
 mod binding;
 mod calendar;
 mod chosen;

@@ -3,17 +3,19 @@
 //! Owns gathering the findings of all files. Invariant: every file is looked at, whatever is wrong with
 //! the ones before it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::args::{FindingsFormat, ValidateFlags};
 use super::sources::{Extent, Planned};
-use super::{Invocation, annotations, calendar, settings, sources};
+use super::{Invocation, annotations, attributes, binding, calendar, review, settings, sources};
 use crate::diagnostic::{Diagnostic, Severity, SourceFile, to_github, to_json, to_sarif, to_text};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::inventory::Known;
+use crate::named_file::{self, Spelled};
 use crate::plan;
-use crate::workflow::Inputs;
+use crate::workflow::{Inputs, Workflow};
 
 pub(super) fn validate(invocation: &Invocation<'_>, flags: &ValidateFlags) -> Result<Exit, Error> {
     let inputs = sources::inputs(invocation, &flags.variables)?;
@@ -57,7 +59,34 @@ fn anchored(findings: Vec<Diagnostic>, file: &Path) -> Vec<Diagnostic> {
 
 /// The findings of one file, and how many targets it has if there is no error among them.
 fn examine(path: &Path, inputs: &Inputs) -> (Vec<Diagnostic>, Option<Extent>) {
-    let made = sources::workflow(path, inputs).and_then(|workflow| {
+    let workflow = sources::workflow(path, inputs);
+    let hidden = hidden_differences(path, workflow.as_ref().ok());
+    let (mut findings, extent) = examine_workflow(path, workflow);
+    findings.extend(hidden);
+    (findings, extent)
+}
+
+/// Files of the workflow whose changes a pull request would not show.
+fn hidden_differences(path: &Path, workflow: Option<&Workflow>) -> Vec<Diagnostic> {
+    let Ok(Spelled { tree, inside }) = named_file::spelled(path) else {
+        return Vec::new();
+    };
+    let files = match workflow {
+        Some(workflow) => {
+            let files = review::files_of(&inside, workflow).into_iter();
+            let files: BTreeSet<_> = files.map(|(_, path)| path).collect();
+            files.into_iter().collect()
+        }
+        None => vec![inside.clone(), binding::place(&inside)],
+    };
+    attributes::findings(&tree, &files)
+}
+
+fn examine_workflow(
+    path: &Path,
+    workflow: Result<Workflow, Error>,
+) -> (Vec<Diagnostic>, Option<Extent>) {
+    let made = workflow.and_then(|workflow| {
         let planned = sources::plan(path, &workflow, Known::Nothing, Vec::new())?;
         Ok((workflow, planned))
     });

@@ -6,7 +6,7 @@
 use std::fs;
 
 use crate::pipeline::{Forked, GITLAB, Kind, Runner, Said, is_runner, yaml};
-use crate::pipeline_attacks::{WORKFLOW, dev, push, put, with_fillers, write_plan};
+use crate::pipeline_attacks::{PLAN, WORKFLOW, dev, push, put, with_fillers, write_plan};
 use crate::pipelines::{approved, with_server};
 use crate::scenario::ids_from;
 
@@ -205,4 +205,27 @@ fn nothing_of_the_checkout_is_run_or_noted() {
     // Also if the first command of the job fails.
     let first = &yaml(GITLAB)["lightsout-plan"]["before_script"][0];
     assert_eq!(first, "rm -rf -- \"$CI_PROJECT_DIR/lightsout-comments\"");
+}
+
+#[test]
+fn an_attribute_that_hides_a_difference_is_a_warning() {
+    if !is_runner() {
+        return;
+    }
+    let stage = approved();
+    let forked = Forked::of(&stage);
+    push(&forked, "hide", || {
+        put(
+            &stage,
+            ".gitattributes",
+            "*.plan.json -diff linguist-generated\n",
+        )
+    });
+    for runner in Runner::both() {
+        let said = runner.run(&forked, "hide");
+        for word in ["-diff", "linguist-generated"] {
+            let message = format!("`{word}` hides changes of `{PLAN}` in pull requests");
+            assert!(said.log().contains(&message), "{}", said.log());
+        }
+    }
 }

@@ -79,6 +79,9 @@ pub enum Error {
         /// The digest of what the workflow yields.
         made: Digest,
     },
+    /// A freeze calendar is not the one that was planned with.
+    #[error("the freeze calendar `{0}` has changed since the plan was made")]
+    FreezeCalendarChanged(String),
     /// The workflow asks other things of the listing than the committed plan was made for.
     #[error("the workflow no longer selects as `{}` was made for", .0.display())]
     OtherSelection(PathBuf),
@@ -302,6 +305,7 @@ impl Error {
             | Self::PlanOfUndo(_)
             | Self::NoCommittedPlan(_)
             | Self::NotCommitted { .. }
+            | Self::FreezeCalendarChanged(_)
             | Self::OtherSelection(_)
             | Self::State(StateError::Plan(..) | StateError::OtherPlan(_)) => Exit::PlanMismatch,
             Self::State(StateError::Lost(_)) | Self::InterruptedEarly(_) => Exit::Halted,
@@ -353,7 +357,10 @@ impl Error {
             .into(),
             Self::NotAListing(_) => "name another file for the listing".into(),
             Self::NotAPlan(_) => "name another file for the plan".into(),
-            Self::NoCommittedPlan(_) | Self::NotCommitted { .. } | Self::OtherSelection(_) => {
+            Self::NoCommittedPlan(_)
+            | Self::NotCommitted { .. }
+            | Self::FreezeCalendarChanged(_)
+            | Self::OtherSelection(_) => {
                 format!("`lightsout plan {TYPED} --write` makes it again; have it reviewed and committed").into()
             }
             Self::Forbidden(breaches) => match breaches.iter().find(|breach| breach.policy.is_some()) {

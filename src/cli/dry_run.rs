@@ -41,6 +41,7 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
     let (permit, not_now) = match &in_force {
         Ok(in_force) => {
             let timing = Timing::of(in_force, plan, wish.told.beside, lifts);
+            timing.check_calendars()?;
             let warning = timing.warn(invocation, clock.now());
             (timing.permit(clock.now(), Turn::default()), warning)
         }

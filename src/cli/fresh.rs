@@ -99,6 +99,7 @@ pub(super) fn begin(
     let Wish { told, consent, .. } = wish;
     let in_force = InForce::read(invocation, told.approval)?.with(timing::lifting(told.lifts));
     let timing = Timing::of(&in_force, &wish.plan, told.beside, told.lifts);
+    timing.check_calendars()?;
     in_force.admit(&wish.plan)?;
     let mut prepared = prepare(
         invocation,

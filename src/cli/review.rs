@@ -248,7 +248,7 @@ fn approved_at(
     let made =
         base_inputs(invocation, flags, site).and_then(|inputs| selecting::offline(&file, &inputs));
     match made {
-        Ok((made, _)) if made.promises_the_same(&plan) => Old::Approved {
+        Ok((made, _)) if made.digest == plan.digest => Old::Approved {
             plan: Box::new(plan),
             moved_from,
         },

@@ -7,7 +7,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::args::VariableFlags;
-use super::{Invocation, policies};
+use super::{Invocation, calendar, policies};
 use crate::diagnostic::{Diagnostic, Severity, SourceFile};
 use crate::error::Error;
 use crate::inventory::{self, Folders, Known};
@@ -99,7 +99,8 @@ pub(super) fn plan(
     let targets = targets.map_err(|findings| Error::Findings(path.to_owned(), findings))?;
     let targets = targets.warned(further);
     let warnings = targets.warnings().to_vec();
-    let plan = plan::make(workflow, targets);
+    let calendars = calendar::contents(workflow, path);
+    let plan = plan::make(workflow, targets, calendars);
     Ok(Planned { plan, warnings })
 }
 

@@ -9,10 +9,10 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::Invocation;
-use super::calendar::{FreezeFile, calendar, freeze_files};
+use super::calendar::{self, FreezeFile, RequiredContent, calendar, planned_freeze_files};
 use super::policies::InForce;
 use crate::error::Error;
-use crate::event::{Lifted, Opened, Permit, TimeRule};
+use crate::event::{Lifted, ObeyedCalendar, Opened, Permit, TimeRule};
 use crate::ids::RunId;
 use crate::plan::{Plan, PlanWarning};
 use crate::policy::Lifting;
@@ -43,10 +43,9 @@ impl<'a> Timing<'a> {
         beside: &Path,
         reason: Option<&'a str>,
     ) -> Self {
-        let window = plan.window.as_ref();
-        let files = freeze_files(window, beside);
+        let files = planned_freeze_files(plan, beside);
         Self {
-            calendar: calendar(window, &files, in_force.policies()),
+            calendar: calendar(plan.window.as_ref(), &files, in_force.policies()),
             files,
             reason,
         }
@@ -55,9 +54,10 @@ impl<'a> Timing<'a> {
     /// The same for a run that is taken up: its occurrence is the one in which it began, whatever the window says
     /// by now, and its files are where they were then.
     pub(super) fn of_earlier(in_force: &InForce, permit: &'a Permit) -> Self {
-        let file = |path: &String| FreezeFile {
-            name: path.clone(),
-            place: Ok(path.into()),
+        let file = |kept: &ObeyedCalendar| FreezeFile {
+            name: kept.path.clone(),
+            place: Ok(kept.path.clone().into()),
+            content: RequiredContent::Planned(kept.sha256.clone()),
         };
         let files: Vec<FreezeFile> = permit.freeze.iter().map(file).collect();
         let lifted = permit.lifted.as_ref();
@@ -66,6 +66,11 @@ impl<'a> Timing<'a> {
             files,
             reason: lifted.map(|lifted| lifted.reason.as_str()),
         }
+    }
+
+    /// Refuses freeze calendars that do not hold what they held when the plan was made.
+    pub(super) fn check_calendars(&self) -> Result<(), Error> {
+        calendar::check_unchanged(&self.files)
     }
 
     /// Refuses a moment at which nothing may be sent.
@@ -129,13 +134,15 @@ impl<'a> Timing<'a> {
     pub(super) fn permit(&self, now: Timestamp, turn: Turn) -> Permit {
         let reason = self.reason.map(str::to_owned);
         let rules = self.rules(now, &turn);
-        let places = self
-            .files
-            .iter()
-            .filter_map(|file| file.place.as_ref().ok());
+        let kept = self.files.iter().filter_map(|file| {
+            Some(ObeyedCalendar {
+                path: file.place.as_ref().ok()?.display().to_string(),
+                sha256: file.content.planned().map(str::to_owned),
+            })
+        });
         Permit {
             window: turn.opened,
-            freeze: places.map(|path| path.display().to_string()).collect(),
+            freeze: kept.collect(),
             lifted: reason.map(|reason| Lifted { reason, rules }),
         }
     }

@@ -20,7 +20,7 @@ use crate::outcome::{Outcome, Reason};
 use crate::plan::{PlanWarning, Project, Ruling};
 use crate::policy::Approval;
 
-pub use permit::{Lifted, Opened, Permit, TimeRule};
+pub use permit::{Lifted, ObeyedCalendar, Opened, Permit, TimeRule};
 pub use slots::{InvalidSlots, Slot, Slots, grouped};
 
 /// An event and when it happened.

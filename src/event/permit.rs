@@ -13,12 +13,22 @@ pub struct Permit {
     /// The occurrence of the workflow's window in which it began, if it did in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Opened>,
-    /// Files of closures that the workflow names, as absolute paths.
+    /// The freeze calendars that the workflow names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub freeze: Vec<String>,
+    pub freeze: Vec<ObeyedCalendar>,
     /// What a person lifted for this run, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifted: Option<Lifted>,
+}
+
+/// A freeze calendar that a run obeys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ObeyedCalendar {
+    /// Its absolute path.
+    pub path: String,
+    /// SHA-256 that its bytes had when the plan was made, 64 hex digits; `None` if it could not be read then.
+    pub sha256: Option<String>,
 }
 
 impl Permit {

@@ -5,6 +5,7 @@
 //! Invariant: the targets of a finished group are distinct and stand in the order of their list.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -21,6 +22,8 @@ use super::split::{self, Part, Values};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::ids::ServerId;
 use crate::workflow::{Definition, Group, InventoryFile, locate};
+
+const ALLOW_UNNAMED: &str = "give it a name, or set `allow_unnamed: true` for the group: such a server is stopped without comparing its name";
 
 /// What is known while the groups are gone through.
 pub(super) struct Resolver<'a> {
@@ -47,6 +50,8 @@ pub(super) struct Listing {
     servers: Vec<ServerId>,
     names: Vec<(ServerId, String)>,
     values: Values,
+    /// Selected servers without a name.
+    unnamed: Vec<ServerId>,
 }
 
 impl<'a> Resolver<'a> {
@@ -119,7 +124,17 @@ impl<'a> Resolver<'a> {
                 inventory,
                 split_by: group.split_by.as_deref(),
             };
-            let count = self.read(reading, &mut |entry| listing.push(entry, group));
+            let named = inventory.name_column.is_some() && !group.allow_unnamed;
+            let mut unnamed = None;
+            let count = self.read(reading, &mut |entry| {
+                if named && unnamed.is_none() && !entry.has_name() {
+                    unnamed = Some((entry.server, entry.bytes.clone()));
+                }
+                listing.push(entry, group);
+            });
+            if let Some((server, bytes)) = unnamed {
+                self.refuse_unnamed(inventory, server, bytes);
+            }
             if count == Some(0) && group.expect.min != Some(0) {
                 let message = gives_nothing(inventory);
                 self.refuse(format!("{}/file", inventory.origin), |place| {
@@ -272,7 +287,9 @@ impl<'a> Resolver<'a> {
             servers,
             names,
             values,
+            unnamed,
         } = listing;
+        self.refuse_selected_without_name(group, &unnamed, excluded);
         self.exclusions.see(&servers, excluded);
         let names = names.into_iter();
         self.names
@@ -289,6 +306,43 @@ impl<'a> Resolver<'a> {
             }
         }
         finished
+    }
+
+    /// A server that `name_column` gives no name could be any machine at the run.
+    fn refuse_unnamed(&mut self, inventory: &InventoryFile, server: ServerId, bytes: Range<usize>) {
+        let Some(loaded) = self.open(inventory) else {
+            return;
+        };
+        let column = inventory.name_column.as_deref().unwrap_or_default();
+        let message = format!("the server `{server}` has no name in `{column}`");
+        let pointer = format!("{}/name_column", inventory.origin);
+        self.refuse(pointer, |place| {
+            Diagnostic::error("unnamed-server", message)
+                .at(loaded.place(bytes))
+                .with_related(place, "names are compared for this")
+                .with_hint(ALLOW_UNNAMED)
+        });
+    }
+
+    fn refuse_selected_without_name(
+        &mut self,
+        group: &Group,
+        unnamed: &[ServerId],
+        excluded: &HashSet<ServerId>,
+    ) {
+        let mut targets = unnamed.iter().filter(|server| !excluded.contains(server));
+        let Some(server) = targets.next().filter(|_| !group.allow_unnamed) else {
+            return;
+        };
+        let message = format!(
+            "the server `{server}`, which `{}` selects, has no name",
+            group.name
+        );
+        self.refuse(format!("{}/select", group.origin), |place| {
+            Diagnostic::error("unnamed-server", message)
+                .at(place)
+                .with_hint(ALLOW_UNNAMED)
+        });
     }
 
     fn refuse_part(&mut self, group: &Group, part: &Part, error: Diagnostic) {
@@ -363,8 +417,10 @@ pub(super) fn servers(count: u32) -> String {
 impl Listing {
     fn pick(&mut self, one: &Picked<'_>, group: &Group) {
         self.servers.push(one.server);
-        let name = one.name.map(|name| (one.server, name.to_owned()));
-        self.names.extend(name);
+        match one.name {
+            Some(name) => self.names.push((one.server, name.to_owned())),
+            None => self.unnamed.push(one.server),
+        }
         if group.split_by.is_some() {
             self.values.push(one.value.unwrap_or_default().into());
         }

@@ -25,6 +25,15 @@ pub(super) struct Entry<'t> {
     pub(super) value: Option<Cow<'t, str>>,
 }
 
+impl Entry<'_> {
+    /// Whether the file gives a name; blanks alone are none.
+    pub(super) fn has_name(&self) -> bool {
+        self.name
+            .as_ref()
+            .is_some_and(|name| !name.trim().is_empty())
+    }
+}
+
 /// How a file is read.
 #[derive(Clone, Copy)]
 pub(super) struct Reading<'a> {

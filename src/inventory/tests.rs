@@ -119,6 +119,7 @@ fn group(name: &str, servers: &[&str]) -> Group {
         select: None,
         split_by: None,
         expect: Expect::default(),
+        allow_unnamed: false,
         exclude: Exclude::default(),
         batch_size: BatchSize::try_from(1000).unwrap(),
         in_flight: InFlight::try_from(1).unwrap(),
@@ -197,7 +198,13 @@ fn columns_can_be_chosen_and_rows_filtered(#[case] file: &str, #[case] content: 
     list.name_column = Some("label".to_owned());
     list.matching = BTreeMap::from([("az".to_owned(), "az1".to_owned())]);
     list.expect_count = Some(2);
-    let targets = repository.resolve(vec![from(list)]).unwrap();
+    // A row without a name could be any machine at the run.
+    let error = repository.resolve(vec![from(list.clone())]).unwrap_err();
+    assert_eq!(error.len(), 1);
+    assert_eq!(error[0].code, "unnamed-server");
+    let mut group = from(list);
+    group.allow_unnamed = true;
+    let targets = repository.resolve(vec![group]).unwrap();
     assert_eq!(targets.groups()[0].targets, [id(A), id(B)]);
     let names = BTreeMap::from([(id(A), "机房-1".to_owned())]);
     assert_eq!(targets.names(), &names);

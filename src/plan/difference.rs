@@ -8,6 +8,7 @@ use std::io;
 
 use serde::Serialize;
 
+use super::expectation::Expectation;
 use super::model::{Plan, PlannedGroup};
 use super::words::{gate, paths, settings};
 use crate::duration;
@@ -26,8 +27,7 @@ pub struct Difference<'a> {
     pub old: Digest,
     /// Digest of the new plan.
     pub new: Digest,
-    /// Whether the digests are the same, so that a run would do the same, and groups ask the same of the
-    /// project's listing.
+    /// Whether the digests are the same, so that a run would do the same under the same protections.
     pub same: bool,
     /// Servers that only the new plan names, in its order.
     pub added: Vec<Placed<'a>>,
@@ -35,8 +35,21 @@ pub struct Difference<'a> {
     pub removed: Vec<Placed<'a>>,
     /// Servers that both plans name, in another group or batch; in the new plan's order.
     pub moved: Vec<Moved<'a>>,
-    /// Settings that differ.
+    /// Servers that both plans name, and whose name that the run compares differs; in the new plan's order.
+    pub names: Vec<NameChange<'a>>,
+    /// Settings that differ, protections first.
     pub settings: Vec<SettingChange>,
+}
+
+/// A server in two plans whose name that the run compares differs; `None` where no name is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct NameChange<'a> {
+    /// The server.
+    pub id: ServerId,
+    /// Its name in the old plan; untrusted.
+    pub old: Option<&'a str>,
+    /// Its name in the new plan; untrusted.
+    pub new: Option<&'a str>,
 }
 
 /// A server and its place in a plan.
@@ -106,7 +119,14 @@ impl<'a> Difference<'a> {
         let after: HashMap<ServerId, ()> = placed(new).map(|server| (server.id, ())).collect();
         let mut added = Vec::new();
         let mut moved = Vec::new();
+        let mut names = Vec::new();
         for now in placed(new) {
+            let then = before.get(&now.id).filter(|then| then.name != now.name);
+            names.extend(then.map(|then| NameChange {
+                id: now.id,
+                old: then.name,
+                new: now.name,
+            }));
             match before.get(&now.id) {
                 None => added.push(now),
                 Some(then) if then.place() == now.place() => {}
@@ -126,25 +146,33 @@ impl<'a> Difference<'a> {
         let removed = placed(old)
             .filter(|then| !after.contains_key(&then.id))
             .collect();
-        let mut settings = changes(&named_settings(old), &named_settings(new));
-        settings.extend(group_changes(old, new));
+        let mut settings = changes(&protections(old), &protections(new));
         settings.extend(changes(&asked(old), &asked(new)));
+        settings.extend(changes(&named_settings(old), &named_settings(new)));
+        settings.extend(group_changes(old, new));
+        settings.extend(changes(&free_texts(old), &free_texts(new)));
         Self {
             schema: FORMAT,
             old: old.digest,
             new: new.digest,
-            same: old.promises_the_same(new),
+            same: old.digest == new.digest,
             added,
             removed,
             moved,
+            names,
             settings,
         }
     }
 
     /// Whether only the order of servers, or their waves, tell the plans apart.
     pub(super) fn is_order_only(&self) -> bool {
+        !self.same && self.is_empty()
+    }
+
+    /// Whether no server, name or setting differs.
+    pub(super) fn is_empty(&self) -> bool {
         let servers = self.added.len() + self.removed.len() + self.moved.len();
-        !self.same && servers + self.settings.len() == 0
+        servers + self.names.len() + self.settings.len() == 0
     }
 
     /// Writes the difference as pretty-printed JSON.
@@ -179,28 +207,92 @@ pub(super) fn placed(plan: &Plan) -> impl Iterator<Item = Placed<'_>> {
     })
 }
 
-/// Every setting that a person may want to see changed, by name.
+/// What limits a run or keeps it from the wrong server, by name.
+fn protections(plan: &Plan) -> Vec<(String, String)> {
+    let guards = plan.guards.iter();
+    let guards = guards.map(|guard| (format!("guards.{}", guard.name), guard.limit.to_string()));
+    let calendars = plan.freeze_calendars.iter().map(|calendar| {
+        let content = calendar.sha256.as_deref().unwrap_or("unreadable");
+        (
+            format!("freeze calendar {}", calendar.file),
+            content.to_owned(),
+        )
+    });
+    let freeze = freeze(plan).into_iter();
+    let freeze = freeze.map(|(name, value)| (name.to_owned(), value));
+    let expectations = plan.expectations.iter().flat_map(expected);
+    guards
+        .chain(freeze)
+        .chain(calendars)
+        .chain(expectations)
+        .collect()
+}
+
+/// What a group states about its servers, by name.
+fn expected(stated: &Expectation) -> Vec<(String, String)> {
+    let Expectation {
+        group,
+        allow_unnamed,
+        targets,
+        inventories,
+    } = stated;
+    let number = |number: Option<u32>| number.map(|number| number.to_string());
+    let mut own = vec![
+        ("expect.min".to_owned(), number(targets.min)),
+        ("expect.max".to_owned(), number(targets.max)),
+        (
+            "allow_unnamed".to_owned(),
+            allow_unnamed.then(|| "true".to_owned()),
+        ),
+    ];
+    for inventory in inventories {
+        let key = inventory.key.as_str();
+        own.push((format!("{key}.file"), Some(inventory.file.clone())));
+        own.push((
+            format!("{key}.expect_count"),
+            number(inventory.expect_count),
+        ));
+        own.push((format!("{key}.sha256"), inventory.sha256.clone()));
+    }
+    let named = own.into_iter();
+    let named = named.filter_map(|(name, value)| Some((format!("{name} of {group}"), value?)));
+    named.collect()
+}
+
+/// Every other setting, by name.
 fn named_settings(plan: &Plan) -> Vec<(String, String)> {
     let own = [
         ("project", plan.project.id.to_string()),
         ("endpoint", plan.project.endpoint.to_string()),
         ("action", plan.action.word().to_owned()),
+        ("name", plan.workflow.name.clone()),
     ];
-    let stop_type = plan.action.stop_type();
-    let stop_type = stop_type.map(|stop_type| ("stop_type", stop_type.as_str().to_owned()));
-    let guards = plan.guards.iter();
-    let guards = guards.map(|guard| (format!("guards.{}", guard.name), guard.limit.to_string()));
-    let own = own
-        .into_iter()
-        .chain(stop_type)
-        .chain(settings(plan))
-        .chain(paths(plan));
-    let gate = plan.rollout.gate.as_ref();
-    let gate = gate.map(|gate| ("rollout.gate".to_owned(), gate.to_string()));
-    own.map(|(name, value)| (name.to_owned(), value))
-        .chain(gate)
-        .chain(guards)
-        .collect()
+    let given = [
+        ("region", plan.project.region.clone()),
+        (
+            "stop_type",
+            plan.action.stop_type().map(|it| it.as_str().to_owned()),
+        ),
+        ("report", plan.report.clone()),
+        (
+            "rollout.gate",
+            plan.rollout.gate.as_ref().map(ToString::to_string),
+        ),
+    ];
+    let given = given.into_iter();
+    let given = given.filter_map(|(name, value)| Some((name, value?)));
+    let own = own.into_iter().chain(given).chain(settings(plan));
+    own.map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// What a run does not obey, by name.
+fn free_texts(plan: &Plan) -> Vec<(String, String)> {
+    let labels = plan.labels.iter();
+    let labels = labels.map(|(key, value)| (format!("labels.{key}"), value.clone()));
+    let description = plan.workflow.description.iter();
+    let description = description.map(|text| ("description".to_owned(), text.clone()));
+    let file = ("workflow file".to_owned(), plan.workflow.file.clone());
+    description.chain([file]).chain(labels).collect()
 }
 
 /// What groups ask of the project's listing, by name.
@@ -267,8 +359,10 @@ fn group_changes(old: &Plan, new: &Plan) -> Vec<SettingChange> {
 }
 
 /// What a group may have otherwise than the rollout says.
-fn own_settings(group: &PlannedGroup) -> [(&'static str, String); 4] {
+fn own_settings(group: &PlannedGroup) -> [(&'static str, String); 6] {
     [
+        ("source", group.source.join(", ")),
+        ("servers left out", group.excluded.to_string()),
         ("in_flight", group.in_flight.get().to_string()),
         ("waves", group.waves.to_string()),
         ("soak", duration::format(group.soak)),
@@ -329,17 +423,34 @@ mod tests {
         assert_eq!(
             shown,
             [
+                "guards.max_servers Some(\"5000\") Some(\"7\")",
+                "window.freeze None Some(\"freeze.yaml\")",
+                "freeze calendar freeze.yaml None Some(\"cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd\")",
                 "stop_type Some(\"HARD\") Some(\"SOFT\")",
                 "rollout.max_failures Some(\"10%\") Some(\"2\")",
                 "window.timezone None Some(\"Asia/Singapore (UTC+08:00)\")",
                 "window.opens None Some(\"sat, sun at 01:00; 2026-12-24T22:00\")",
                 "window.duration None Some(\"4h\")",
                 "window.cutoff None Some(\"45m\")",
-                "window.freeze None Some(\"freeze.yaml\")",
-                "guards.max_servers Some(\"5000\") Some(\"7\")",
                 "in_flight of a Some(\"1\") Some(\"4\")",
                 "waves of a Some(\"rest\") Some(\"1, rest\")",
                 "soak of a Some(\"0s\") Some(\"1m\")",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_no_longer_compared_is_a_difference_of_its_own() {
+        let groups = || vec![group("a", 0, 3)];
+        let old = sample::named(groups(), &[(0, "db-0"), (1, "db-1")]);
+        let new = sample::named(groups(), &[(0, "db-9")]);
+        let names = Difference::between(&old, &new).names;
+        let changed = |id, old, new| NameChange { id, old, new };
+        assert_eq!(
+            names,
+            [
+                changed(sample::server(0), Some("db-0"), Some("db-9")),
+                changed(sample::server(1), Some("db-1"), None),
             ]
         );
     }

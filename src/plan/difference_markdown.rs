@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use super::difference::{Difference, Moved, Placed, SettingChange, placed};
+use super::difference::{Difference, Moved, NameChange, Placed, SettingChange, placed};
 use super::markdown::{Budget, Changes, named, text, within};
 use super::model::Plan;
 use super::notice::shown_path;
@@ -100,7 +100,7 @@ fn all_new(out: &mut String, plan: &Plan, why: &str) -> Result<Completeness, std
 }
 
 fn of_plans(out: &mut String, it: &Difference<'_>) -> Result<Completeness, std::fmt::Error> {
-    if it.same && it.settings.is_empty() {
+    if it.same && it.settings.is_empty() && it.names.is_empty() {
         writeln!(
             out,
             "Nothing that a run would do: the older plan has the same digest."
@@ -119,6 +119,7 @@ fn of_plans(out: &mut String, it: &Difference<'_>) -> Result<Completeness, std::
     }
     let (protections, others): (Vec<_>, Vec<_>) =
         it.settings.iter().partition(|change| is_protection(change));
+    let names_shown = names_of(out, &it.names)?;
     let completeness = protections_of(out, &protections)?;
     let (earlier, later): (Vec<_>, Vec<_>) = it.moved.iter().partition(|server| server.earlier);
     let what = format!("{} in an earlier wave", count(earlier.len()));
@@ -148,7 +149,24 @@ fn of_plans(out: &mut String, it: &Difference<'_>) -> Result<Completeness, std::
     let what = format!("{} changed", counted(others.len(), "setting"));
     list(out, (&what, "line"), LIST, lines.into_iter())?;
     writeln!(out, "\nDigest before: `{}`", it.old)?;
-    Ok(completeness)
+    Ok(match names_shown {
+        Completeness::Complete => completeness,
+        Completeness::Incomplete => Completeness::Incomplete,
+    })
+}
+
+/// The names that the run would compare otherwise: without one, a server that was replaced is stopped.
+fn names_of(
+    out: &mut String,
+    names: &[NameChange<'_>],
+) -> Result<Completeness, std::fmt::Error> {
+    let servers = counted(names.len(), "server");
+    let what = format!("{servers} with another name to compare");
+    let shown = list(out, (&what, "server"), EARLIER, names.iter().map(name_change))?;
+    Ok(match shown == names.len() {
+        true => Completeness::Complete,
+        false => Completeness::Incomplete,
+    })
 }
 
 fn protections_of(
@@ -208,7 +226,12 @@ fn is_protection(change: &SettingChange) -> bool {
             | "jobs.poll"
             | "rate"
             | "description"
+            | "workflow file"
+            | "workflow sha256"
+            | "servers left out"
+            | "source"
     ) && !key.starts_with("labels")
+        && !key.starts_with("warning ")
 }
 
 /// The lines of changed settings; groups in which a setting changes alike share one.
@@ -305,4 +328,9 @@ fn moved(it: &Moved<'_>) -> String {
         it.to_wave + 1,
         it.to_batch
     )
+}
+
+fn name_change(it: &NameChange<'_>) -> String {
+    let name = |name: Option<&str>| name.map_or("no name".to_owned(), text);
+    format!("`{}`: {} → {}", it.id, name(it.old), name(it.new))
 }

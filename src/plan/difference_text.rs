@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::difference::{Difference, Moved, Placed, SettingChange};
+use super::difference::{Difference, Moved, NameChange, Placed, SettingChange};
 use super::value_pair::value_pair;
 use super::words::counted;
 use crate::ids::ServerId;
@@ -31,7 +31,15 @@ impl Difference<'_> {
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
         if self.same {
-            return writeln!(out, "no difference: both plans have digest {}", self.new);
+            writeln!(
+                out,
+                "no difference in what a run does: both plans have digest {}",
+                self.new
+            )?;
+            if self.is_empty() {
+                return Ok(());
+            }
+            writeln!(out)?;
         }
         let servers = |count| counted(count, "server");
         let added = self.added.iter().map(placed);
@@ -43,11 +51,17 @@ impl Difference<'_> {
         let elsewhere = self.moved.iter().map(moved);
         let what = format!("{} in another group or batch", servers(elsewhere.len()));
         list(out, &what, NAMED, elsewhere)?;
+        let names = self.names.iter().map(name_change);
+        let what = format!("{} with another name to compare", servers(names.len()));
+        list(out, &what, NAMED, names)?;
         let settings = self.settings.iter().map(setting);
         let what = format!("{} changed", counted(settings.len(), "setting"));
         list(out, &what, SETTINGS, settings)?;
         if self.is_order_only() {
             writeln!(out, "the same servers and settings, in another order\n")?;
+        }
+        if self.same {
+            return Ok(());
         }
         writeln!(out, "digest\n  from {}\n  to {}", self.old, self.new)
     }
@@ -108,6 +122,11 @@ fn moved(it: &Moved<'_>) -> String {
     )
 }
 
+fn name_change(it: &NameChange<'_>) -> String {
+    let name = |name: Option<&str>| name.map_or("no name".to_owned(), outside);
+    format!("{}: {} → {}", it.id, name(it.old), name(it.new))
+}
+
 fn setting(change: &SettingChange) -> String {
     let pair = value_pair(change.old.as_deref(), change.new.as_deref());
     let value = |value: Option<String>| match value {
@@ -139,7 +158,10 @@ mod tests {
     fn a_difference_that_is_none_says_so() {
         let plan = sample::fleet();
         let text = Difference::between(&plan, &plan).to_text();
-        assert!(text.starts_with("no difference: both"), "{text}");
+        assert!(
+            text.starts_with("no difference in what a run does: both"),
+            "{text}"
+        );
     }
 
     #[test]

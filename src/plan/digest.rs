@@ -1,36 +1,49 @@
 //! The digest: SHA-256 over the canonical JSON (RFC 8785) of what a plan will do.
 //!
-//! Owns the canonical form, version 1: the members below and no other. The form is canonical by
-//! construction: members stand in sorted order, numbers are whole, and no white space is written.
-//! Invariant: a plan's digest never changes within plan/v1; every setting that a send obeys is in it.
+//! Owns the canonical form, version 2: the members of [`Canonical`] and no other. Each is taken from the plan
+//! as `plan.json` shows it, so that anybody can compute the digest from that file alone. Invariant: every
+//! setting and protection that a run obeys is in it, with its default filled in.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-use super::model::{Contents, PlannedGroup};
-use super::written::{Override, Pause, overrides};
-use crate::ids::{Digest, Endpoint, ProjectId, ServerId};
+use super::expectation::{Expectation, FreezeCalendar};
+use super::model::{Contents, Project};
+use super::written::WrittenRollout;
+use crate::ids::{Digest, ServerId};
+use crate::inventory::{Asked, Selection};
 use crate::window::Window;
-use crate::workflow::{
-    Checks, FailOrSkip, FailSkipOrSend, Gate, Jobs, MaxFailures, OnState, Rollout, StopType, Waves,
-};
+use crate::workflow::{Checks, Jobs, StopType};
 
 /// Version of the canonical form.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 
-/// The digest of `contents`; the one that it states is not looked at.
+/// The digest of `contents`, whatever digest they state.
 #[expect(
     clippy::expect_used,
     reason = "hashing takes any bytes, and all keys are strings"
 )]
-pub(super) fn of(contents: &Contents) -> Digest {
+pub(super) fn compute(contents: &Contents) -> Digest {
     let mut hash = Hashing::default();
-    serde_json::to_writer(&mut hash, &Canonical::of(contents)).expect("hashing does not fail");
+    write_canonical(contents, &mut hash).expect("hashing does not fail");
     hash.finish()
+}
+
+/// Writes the canonical form. `action` and `batches` come first in it. The batches can hold a million servers,
+/// so they are written one after another, with their members in sorted order.
+fn write_canonical(contents: &Contents, out: &mut impl Write) -> io::Result<()> {
+    write!(
+        out,
+        "{{\"action\":\"{}\",\"batches\":",
+        contents.action.word()
+    )?;
+    serde_json::to_writer(&mut *out, &CanonicalBatches(contents))?;
+    let rest = serde_json_canonicalizer::to_vec(&Canonical::from_contents(contents))?;
+    out.write_all(b",")?;
+    out.write_all(rest.strip_prefix(b"{").unwrap_or(&rest))
 }
 
 /// Hashes what is written to it, in pieces that are worth a call.
@@ -64,36 +77,39 @@ impl Write for Hashing {
     }
 }
 
-/// The canonical form. Members must stand in the order of their names, here and below.
+/// Every member of the canonical form except `action` and `batches`.
 #[derive(Serialize)]
 struct Canonical<'a> {
-    action: &'a str,
-    batches: Batches<'a>,
-    checks: CanonicalChecks,
-    endpoint: &'a Endpoint,
+    checks: Checks,
+    expectations: &'a [Expectation],
+    freeze_calendars: &'a [FreezeCalendar],
     guards: BTreeMap<&'a str, u32>,
-    jobs: CanonicalJobs,
-    project: &'a ProjectId,
-    rollout: CanonicalRollout<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    jobs: Jobs,
+    name: &'a str,
+    project: &'a Project,
+    report: Option<&'a str>,
+    rollout: WrittenRollout,
+    selections: Vec<&'a Asked>,
     stop_type: Option<StopType>,
     v: u8,
-    #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<&'a Window>,
 }
 
 impl<'a> Canonical<'a> {
-    fn of(contents: &'a Contents) -> Self {
+    fn from_contents(contents: &'a Contents) -> Self {
         let limit = |guard: &'a super::Guard| (guard.name.as_str(), guard.limit);
+        let asked = |selection: &'a Selection| &selection.asked;
         Self {
-            action: contents.action.word(),
-            batches: Batches(contents),
-            checks: CanonicalChecks::of(contents.checks),
-            endpoint: &contents.project.endpoint,
+            checks: contents.checks,
+            expectations: &contents.expectations,
+            freeze_calendars: &contents.freeze_calendars,
             guards: contents.guards.iter().map(limit).collect(),
-            jobs: CanonicalJobs::of(contents.jobs),
-            project: &contents.project.id,
-            rollout: CanonicalRollout::of(&contents.rollout, &contents.groups),
+            jobs: contents.jobs,
+            name: &contents.workflow.name,
+            project: &contents.project,
+            report: contents.report.as_deref(),
+            rollout: WrittenRollout::from_contents(contents),
+            selections: contents.selections.iter().map(asked).collect(),
             stop_type: contents.action.stop_type(),
             v: VERSION,
             window: contents.window.as_ref(),
@@ -101,132 +117,49 @@ impl<'a> Canonical<'a> {
     }
 }
 
-struct Batches<'a>(&'a Contents);
+struct CanonicalBatches<'a>(&'a Contents);
 
-impl Serialize for Batches<'_> {
+impl Serialize for CanonicalBatches<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let groups = &self.0.groups;
+        let Contents { groups, names, .. } = self.0;
         serializer.collect_seq(self.0.batches.iter().map(|batch| CanonicalBatch {
             group: &groups[batch.group()].name,
-            servers: batch.servers(),
+            servers: CanonicalServers {
+                servers: batch.servers(),
+                names,
+            },
             wave: batch.wave(),
         }))
     }
 }
 
+/// The members stand in sorted order, as do those of [`CanonicalServer`].
 #[derive(Serialize)]
 struct CanonicalBatch<'a> {
     group: &'a str,
-    servers: &'a [ServerId],
+    servers: CanonicalServers<'a>,
     wave: u32,
 }
 
-#[derive(Serialize)]
-struct CanonicalChecks {
-    after: bool,
-    before: bool,
-    #[serde(with = "crate::duration")]
-    grace: Duration,
-    on_state: CanonicalOnState,
+struct CanonicalServers<'a> {
+    servers: &'a [ServerId],
+    names: &'a BTreeMap<ServerId, String>,
 }
 
-impl CanonicalChecks {
-    fn of(checks: Checks) -> Self {
-        let Checks {
-            before,
-            after,
-            grace,
-            on_state,
-        } = checks;
-        let on_state = CanonicalOnState::of(on_state);
-        Self {
-            after,
-            before,
-            grace,
-            on_state,
-        }
+impl Serialize for CanonicalServers<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.servers.iter().map(|id| CanonicalServer {
+            id: *id,
+            name: self.names.get(id).map(String::as_str),
+        }))
     }
 }
 
+/// A target, and the name that the run compares with the server's.
 #[derive(Serialize)]
-struct CanonicalOnState {
-    error: FailSkipOrSend,
-    locked: FailOrSkip,
-    missing: FailOrSkip,
-}
-
-impl CanonicalOnState {
-    fn of(on_state: OnState) -> Self {
-        let OnState {
-            missing,
-            error,
-            locked,
-        } = on_state;
-        Self {
-            error,
-            locked,
-            missing,
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct CanonicalJobs {
-    #[serde(with = "crate::duration")]
-    poll: Duration,
-    #[serde(with = "crate::duration")]
-    timeout: Duration,
-}
-
-impl CanonicalJobs {
-    fn of(jobs: Jobs) -> Self {
-        let Jobs { timeout, poll } = jobs;
-        Self { poll, timeout }
-    }
-}
-
-#[derive(Serialize)]
-struct CanonicalRollout<'a> {
-    batch_size: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gate: Option<&'a Gate>,
-    in_flight: u16,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_failures: Option<MaxFailures>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    overrides: BTreeMap<&'a str, Override>,
-    #[serde(with = "crate::duration")]
-    retry_for: Duration,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    soak: Option<Pause>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    waves: Option<&'a Waves>,
-}
-
-impl<'a> CanonicalRollout<'a> {
-    fn of(rollout: &'a Rollout, groups: &'a [PlannedGroup]) -> Self {
-        let overrides = overrides(rollout, groups);
-        let Rollout {
-            batch_size,
-            in_flight,
-            waves,
-            soak,
-            gate,
-            max_failures,
-            retry_for,
-        } = rollout;
-        let usual = Rollout::default();
-        Self {
-            batch_size: batch_size.get(),
-            gate: gate.as_ref(),
-            in_flight: in_flight.get(),
-            max_failures: Some(*max_failures).filter(|own| *own != usual.max_failures),
-            overrides,
-            retry_for: *retry_for,
-            soak: Some(Pause(*soak)).filter(|own| own.0 != usual.soak),
-            waves: Some(waves).filter(|own| **own != usual.waves),
-        }
-    }
+struct CanonicalServer<'a> {
+    id: ServerId,
+    name: Option<&'a str>,
 }
 
 #[cfg(test)]
@@ -237,15 +170,26 @@ mod tests {
     use rstest::rstest;
     use serde_json::json;
 
+    use std::time::Duration;
+
     use super::*;
     use crate::diagnostic::{Diagnostic, SourceFile};
     use crate::inventory::{TargetGroup, Targets};
+    use crate::plan::Plan;
     use crate::plan::make::expand;
     use crate::plan::sample::{self, group, server};
-    use crate::workflow::{BatchSize, Definition, InFlight};
+    use crate::workflow::{
+        BatchSize, Definition, FailOrSkip, FailSkipOrSend, InFlight, MaxFailures,
+    };
 
     fn groups() -> Vec<TargetGroup> {
         vec![group("a", 0, 3), group("b", 3, 5)]
+    }
+
+    fn canonical(plan: &Contents) -> String {
+        let mut bytes = Vec::new();
+        write_canonical(plan, &mut bytes).unwrap();
+        String::from_utf8(bytes).unwrap()
     }
 
     fn plain() -> Digest {
@@ -254,129 +198,90 @@ mod tests {
 
     #[test]
     fn the_canonical_form_is_written_down_here_and_does_not_change() {
-        let plan = sample::plan(vec![group("a", 0, 2)]);
-        let canonical = serde_json::to_string(&Canonical::of(&plan)).unwrap();
+        let plan = sample::named(vec![group("a", 0, 2)], &[(1, "bms-1")]);
+        let canonical = canonical(&plan);
         assert_eq!(
             canonical,
             concat!(
                 r#"{"action":"os-stop","batches":[{"group":"a","servers":["#,
-                r#""00000000-a5a5-a5a5-a5a5-a5a500000000","80000000-a5a5-a5a5-a5a5-a5a500000001"],"wave":0}],"#,
+                r#"{"id":"00000000-a5a5-a5a5-a5a5-a5a500000000","name":null},"#,
+                r#"{"id":"80000000-a5a5-a5a5-a5a5-a5a500000001","name":"bms-1"}],"wave":0}],"#,
                 r#""checks":{"after":true,"before":true,"grace":"2m","on_state":{"error":"fail","locked":"fail","missing":"fail"}},"#,
-                r#""endpoint":"https://bms.ap-southeast-1.myhuaweicloud.com","guards":{"max_servers":5000},"#,
-                r#""jobs":{"poll":"10s","timeout":"30m"},"project":"bbf1946d374b44a0a2a95533562ba954","#,
-                r#""rollout":{"batch_size":1000,"in_flight":1,"retry_for":"1h"},"stop_type":"HARD","v":1}"#,
+                r#""expectations":[],"freeze_calendars":[],"guards":{"max_servers":5000},"#,
+                r#""jobs":{"poll":"10s","timeout":"30m"},"name":"weekly-stop","#,
+                r#""project":{"endpoint":"https://bms.ap-southeast-1.myhuaweicloud.com","id":"bbf1946d374b44a0a2a95533562ba954","region":"ap-southeast-1"},"#,
+                r#""report":null,"rollout":{"batch_size":1000,"gate":null,"in_flight":1,"max_failures":"10%","overrides":{},"#,
+                r#""retry_for":"1h","soak":"0s","waves":["rest"]},"selections":[],"stop_type":"HARD","v":2,"window":null}"#,
             )
         );
         let hash = Sha256::digest(canonical.as_bytes());
         assert_eq!(plan.digest, Digest::from_bytes(hash.into()));
     }
 
-    #[test]
-    fn a_window_stands_in_it_only_where_there_is_one() {
+    /// A plan with everything that can be in the canonical form, and names that sort differently as UTF-8 and UTF-16.
+    fn fullest() -> Plan {
         let mut workflow = sample::workflow();
         workflow.window = Some(sample::window());
-        let plan = sample::plan_of(&workflow, vec![group("a", 0, 2)]);
-        let canonical = serde_json::to_string(&Canonical::of(&plan)).unwrap();
-        let window = concat!(
-            r#","window":{"cutoff":"45m","duration":"4h","freeze":["freeze.yaml"],"opens":["#,
-            r#"{"at":"01:00","days":["sat","sun"]},{"from":"2026-12-24T22:00"}],"timezone":"Asia/Singapore"}}"#
-        );
-        assert!(canonical.ends_with(window), "{canonical}");
-    }
-
-    #[test]
-    fn members_stand_in_sorted_order_at_every_depth() {
-        let mut groups = groups();
-        groups[1].in_flight = InFlight::try_from(4).unwrap();
-        let mut workflow = sample::workflow();
-        workflow.window = Some(sample::window());
-        let plan = sample::plan_of(&workflow, groups);
-        let canonical = serde_json::to_string(&Canonical::of(&plan)).unwrap();
-        let sorted: serde_json::Value = serde_json::from_str(&canonical).unwrap();
-        assert_eq!(sorted.to_string(), canonical);
-        assert!(canonical.contains(r#""overrides":{"b":{"in_flight":4}}"#));
-    }
-
-    #[test]
-    fn what_is_set_of_waves_is_written_in_sorted_order() {
-        let mut workflow = sample::workflow();
-        workflow.rollout.waves = serde_json::from_str("[1]").unwrap();
-        workflow.rollout.soak = Duration::from_secs(90);
-        workflow.rollout.max_failures = MaxFailures::Count(0);
-        let mut groups = groups();
-        groups[0].waves = workflow.rollout.waves.clone();
-        groups[0].in_flight = InFlight::try_from(4).unwrap();
-        let plan = sample::plan_of(&workflow, groups);
-        let canonical = serde_json::to_string(&Canonical::of(&plan)).unwrap();
-        let sorted: serde_json::Value = serde_json::from_str(&canonical).unwrap();
-        assert_eq!(sorted.to_string(), canonical);
-        let rollout = concat!(
-            r#""rollout":{"batch_size":1000,"in_flight":1,"max_failures":0,"#,
-            r#""overrides":{"a":{"in_flight":4,"soak":"0s"},"b":{"soak":"0s","waves":["rest"]}},"#,
-            r#""retry_for":"1h","soak":"1m30s","waves":[1,"rest"]}"#,
-        );
-        assert!(canonical.contains(rollout), "{canonical}");
-    }
-
-    #[test]
-    fn a_gate_is_written_in_full_and_in_sorted_order() {
-        let mut workflow = sample::workflow();
-        let gate = |text: &str| serde_json::from_str(text).unwrap();
+        workflow.report = Some("reports/{{ run.id }}.json".to_owned());
         workflow.rollout.gate =
-            gate(r#"{"http": "https://Gate.example.com", "expect": [204, 200]}"#);
-        let mut groups = groups();
-        groups[0].gate = workflow.rollout.gate.clone();
-        groups[1].gate = gate(r#"{"http": "http://10.0.0.1/b", "timeout": "90s", "retries": 0}"#);
-        let plan = sample::plan_of(&workflow, groups);
-        let canonical = serde_json::to_string(&Canonical::of(&plan)).unwrap();
-        let sorted: serde_json::Value = serde_json::from_str(&canonical).unwrap();
-        assert_eq!(sorted.to_string(), canonical);
-        let rollout = concat!(
-            r#""rollout":{"batch_size":1000,"#,
-            r#""gate":{"expect":[200,204],"http":"https://gate.example.com/","retries":2,"timeout":"10s"},"#,
-            r#""in_flight":1,"overrides":{"b":{"gate":{"expect":[200],"http":"http://10.0.0.1/b","retries":0,"timeout":"1m30s"}}},"#,
-            r#""retry_for":"1h"}"#,
-        );
-        assert!(canonical.contains(rollout), "{canonical}");
+            serde_json::from_value(json!({"http": "https://gate.example.com"})).unwrap();
+        workflow.guards.max_percent = Some(20.try_into().unwrap());
+        let mut groups = vec![group("\u{ff61}", 0, 3), group("\u{10000}", 3, 2)];
+        groups.iter_mut().for_each(|group| {
+            group.soak = Duration::from_secs(9);
+            group.gate = None;
+        });
+        sample::selecting(&workflow, groups)
+    }
+
+    /// RFC 8785, by a library that does not know how this form is written.
+    #[test]
+    fn the_form_is_canonical_json() {
+        for plan in [fullest(), sample::fleet(), sample::plan(Vec::new())] {
+            let written = canonical(&plan);
+            let value: serde_json::Value = serde_json::from_str(&written).unwrap();
+            let expected = serde_json_canonicalizer::to_string(&value).unwrap();
+            assert_eq!(written, expected);
+        }
     }
 
     /// `[1, 10, "5%", rest]` on groups of these sizes; the digests were pinned when waves were built.
     #[rstest]
     #[case(
         1,
-        "sha256:c7ede8631b792205572d2802ba8e5e75520aaa15d7934796a95761b9ab63434a"
+        "sha256:7780dbfb5a544f3814e5a6a1322d5ae7ae34a5fa99ce1f235681aaa65dacb61c"
     )]
     #[case(
         2,
-        "sha256:da4ccf59f5ec38160c8e91ed42461fd7f851f12d82344c56c40fd690c0c81852"
+        "sha256:f22cf7ab80e29fa20c75ed0aa7607d4ae4a2e1929132c111e72e4b1e770659d4"
     )]
     #[case(
         11,
-        "sha256:7b57fb0c230642a4f192ec0780e46205d81427b2eb398865a5fedb8f7fa4627b"
+        "sha256:aa463dccec4ec01f166e4fd68979df205fea2612d5141e8a5bfdaf53f5e8c2db"
     )]
     #[case(
         12,
-        "sha256:10009a10adf453afff8094e01ffc350aa7e21f233e7141c316af0072eaaf0ca7"
+        "sha256:92f884677836ff385174d3a05dee26058b252bc5e1a9d5889217c2ed0814c68a"
     )]
     #[case(
         999,
-        "sha256:760d84ed51e1ecf502d5d958f757d6bbbdf5a7f2ad6a35c599df80fdf99eb111"
+        "sha256:5bc2ebd001b0bc38be8b6519f52da90f908f9ae23f4123c461710090d9f6a8d3"
     )]
     #[case(
         1000,
-        "sha256:cb41933be89e7c06b3fd98292a49aae48d25dcb85746be7056c67f4c16c71080"
+        "sha256:7e266303afc5f62aeadbe7b7cdedb8c49c8bb1567a4c320481956a52667363d7"
     )]
     #[case(
         1001,
-        "sha256:1f650c59e32a2ad7dea23bca80eed165e0047efe5c82b49e6fbc0ee3f068cfc0"
+        "sha256:e6ee603b1f9292fa72e75c28abedc307488dc89770645abf89559212a4bdc855"
     )]
     #[case(
         2500,
-        "sha256:387e3d67a7849a20efbb8f0fd11aa8d5a7dd8e4f9e1a322ca54ff6d8a8e18dff"
+        "sha256:773902c3d05ffcae86d9467863a1b71c903a9b7b15f600f18aecd45a67555337"
     )]
     #[case(
         100_000,
-        "sha256:03e562c420db48b117d9f18e896638f21c5e6545228f6ed2f0fc5465d540ca88"
+        "sha256:ba6df8790805cac8438fd74dcd71e0b3a22b269b40b480397d485865abd6c4e6"
     )]
     fn the_digest_of_waves_does_not_change(#[case] targets: u32, #[case] pinned: &str) {
         let mut workflow = sample::workflow();
@@ -410,11 +315,8 @@ mod tests {
     #[case::description(|w: &mut Definition| w.description = None)]
     #[case::file(|w: &mut Definition| w.source = SourceFile::new("other.yaml", "# a comment\n"))]
     #[case::content(|w: &mut Definition| w.sha256 = "cd".repeat(32))]
-    #[case::name(|w: &mut Definition| w.name = "other".to_owned())]
-    #[case::region(|w: &mut Definition| w.region = None)]
     #[case::labels(|w: &mut Definition| w.labels = BTreeMap::new())]
     #[case::rate(|w: &mut Definition| w.rate.stop = 7)]
-    #[case::report(|w: &mut Definition| w.report = Some("out.json".to_owned()))]
     #[case::warnings(|w: &mut Definition| w.warnings = vec![Diagnostic::warning("a", "b")])]
     fn what_is_only_told_keeps_the_digest(#[case] change: fn(&mut Definition)) {
         let mut workflow = sample::workflow();
@@ -423,6 +325,9 @@ mod tests {
     }
 
     #[rstest]
+    #[case::name(|w: &mut Definition| w.name = "other".to_owned())]
+    #[case::region(|w: &mut Definition| w.region = None)]
+    #[case::report(|w: &mut Definition| w.report = Some("out.json".to_owned()))]
     #[case::project(|w: &mut Definition| w.project = "0".repeat(32).parse().unwrap())]
     #[case::endpoint(|w: &mut Definition| w.endpoint = "https://bms.example.com".parse().unwrap())]
     #[case::stop_type(|w: &mut Definition| w.stop_type = StopType::Soft)]
@@ -485,12 +390,55 @@ mod tests {
         assert_ne!(sample::plan(groups).digest, plain());
     }
 
+    #[test]
+    fn a_planned_freeze_calendar_changes_the_digest_with_its_content() {
+        let mut workflow = sample::workflow();
+        workflow.window = Some(sample::window());
+        let plan = |sha256: Option<&str>| {
+            let mut calendars = sample::calendars(&workflow);
+            calendars[0].sha256 = sha256.map(str::to_owned);
+            let targets = Targets::for_tests(groups(), BTreeMap::new());
+            expand(&workflow, targets, calendars).digest
+        };
+        let (one, other) = ("ab".repeat(32), "cd".repeat(32));
+        assert_ne!(plan(Some(&one)), plan(Some(&other)));
+        assert_ne!(plan(Some(&one)), plan(None));
+    }
+
+    fn stated() -> Expectation {
+        serde_json::from_value(json!({
+            "group": "a", "allow_unnamed": false, "targets": { "min": 1, "max": 5 },
+            "inventories": [{ "key": "servers_from", "file": "a.csv", "expect_count": 3, "sha256": "ab" }],
+        }))
+        .unwrap()
+    }
+
+    fn stating(expectation: Expectation) -> Digest {
+        let mut contents = Contents::clone(&sample::plan(groups()));
+        contents.expectations = vec![expectation];
+        compute(&contents)
+    }
+
+    #[rstest]
+    #[case::allow_unnamed(|e: &mut Expectation| e.allow_unnamed = true)]
+    #[case::min(|e: &mut Expectation| e.targets.min = None)]
+    #[case::max(|e: &mut Expectation| e.targets.max = Some(6))]
+    #[case::count(|e: &mut Expectation| e.inventories[0].expect_count = None)]
+    #[case::sha256(|e: &mut Expectation| e.inventories[0].sha256 = None)]
+    #[case::inventory(|e: &mut Expectation| { e.inventories.pop(); })]
+    fn an_expectation_that_is_taken_away_changes_the_digest(#[case] change: fn(&mut Expectation)) {
+        let mut expectation = stated();
+        change(&mut expectation);
+        assert_ne!(stating(expectation), stating(stated()));
+    }
+
     proptest! {
         #[test]
-        fn names_of_servers_keep_the_digest(name in "\\PC{0,20}") {
+        fn the_name_that_is_compared_changes_the_digest(name in "\\PC{0,20}") {
             let names = BTreeMap::from([(server(0), name)]);
-            let plan = expand(&sample::workflow(), Targets::for_tests(groups(), names));
-            prop_assert_eq!(plan.digest, plain());
+            let targets = Targets::for_tests(groups(), names);
+            let plan = expand(&sample::workflow(), targets, Vec::new());
+            prop_assert_ne!(plan.digest, plain());
         }
     }
 }

@@ -18,6 +18,15 @@ pub enum PlanError {
         /// What the plan says.
         stated: String,
     },
+    /// Its digest was made by other rules.
+    #[error(
+        "the plan has a digest of version {stated}; this version of lightsout computes version {}",
+        super::digest::VERSION
+    )]
+    DigestVersion {
+        /// What the plan says; 1 if it says nothing.
+        stated: u8,
+    },
     /// An action that this version does not know.
     #[error("the action is `{0}`; this version knows `os-stop` and `os-start`")]
     Action(String),
@@ -59,6 +68,9 @@ impl PlanError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Unreadable(_) => "give a plan that lightsout has written, unchanged",
+            Self::DigestVersion { .. } => {
+                "write the plan again with `plan --write`, and have it reviewed"
+            }
             Self::Format { .. } | Self::Action(_) => {
                 "use the version of lightsout that wrote the plan, or make the plan again from its workflow"
             }

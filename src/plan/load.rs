@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::Deserialize;
 
 use super::error::PlanError;
+use super::expectation::{Expectation, FreezeCalendar};
 use super::make::count;
 use super::model::{Batch, Contents, Guard, Plan, PlannedGroup};
 use super::waves;
@@ -16,6 +17,7 @@ use super::{FORMAT, digest};
 use crate::ids::ServerId;
 use crate::inventory::{Selection, odd_selection};
 use crate::power::Action;
+use crate::window::Window;
 use crate::workflow::Rate;
 
 /// Most servers that one stop request may hold.
@@ -25,35 +27,33 @@ const BATCH_LIMIT: usize = 1000;
 pub fn load(text: &str) -> Result<Plan, PlanError> {
     check_format(text)?;
     let read: Read = serde_json::from_str(text).map_err(PlanError::Unreadable)?;
-    if read.schema != FORMAT {
-        return Err(PlanError::Format {
-            stated: read.schema,
-        });
-    }
     let action = action(&read)?;
     let stated = read.digest;
     check_settings(&read)?;
     let contents = assemble(read, action)?;
-    let computed = digest::of(&contents);
+    let computed = digest::compute(&contents);
     if stated != computed {
         return Err(PlanError::DigestMismatch { stated, computed });
     }
     Ok(Plan::new(contents))
 }
 
-/// The format is looked at first, so that a newer plan is not called broken for its new members.
+/// Format and digest version are checked first, so that a plan of another version is not called broken for its
+/// members.
 fn check_format(text: &str) -> Result<(), PlanError> {
     #[derive(Deserialize)]
     struct Head {
         schema: String,
+        digest_version: Option<u8>,
     }
     let head: Head = serde_json::from_str(text).map_err(PlanError::Unreadable)?;
-    if head.schema == FORMAT {
-        Ok(())
-    } else {
-        Err(PlanError::Format {
-            stated: head.schema,
-        })
+    if head.schema != FORMAT {
+        let stated = head.schema;
+        return Err(PlanError::Format { stated });
+    }
+    match head.digest_version.unwrap_or(1) {
+        digest::VERSION => Ok(()),
+        stated => Err(PlanError::DigestVersion { stated }),
     }
 }
 
@@ -82,6 +82,8 @@ fn assemble(read: Read, action: Action) -> Result<Contents, PlanError> {
     check_guards(&read.guards, targets)?;
     check_names(&read.names, &batches)?;
     check_selections(&read.selections)?;
+    check_expectations(&read.expectations)?;
+    check_freeze_calendars(read.window.as_ref(), &read.freeze_calendars)?;
     check_found_names((&read.selections, &read.names), &groups, &batches)?;
     Ok(Contents {
         workflow: read.workflow,
@@ -92,10 +94,12 @@ fn assemble(read: Read, action: Action) -> Result<Contents, PlanError> {
         groups,
         batches,
         names: read.names,
+        expectations: read.expectations,
         selections: read.selections,
         guards: read.guards,
         rollout: read.rollout.settings(),
         window: read.window,
+        freeze_calendars: read.freeze_calendars,
         jobs: read.jobs,
         checks: read.checks,
         rate: read.rate,
@@ -343,6 +347,28 @@ fn check_selections(selections: &[Selection]) -> Result<(), PlanError> {
         Some(group) => shape(format!("`selections` is not what `{group}` can have found")),
         None => Ok(()),
     }
+}
+
+fn check_expectations(expectations: &[Expectation]) -> Result<(), PlanError> {
+    let mut seen = HashSet::new();
+    let mut groups = expectations.iter().map(|stated| stated.group.as_str());
+    match groups.find(|group| !seen.insert(*group)) {
+        Some(group) => shape(format!("`expectations` names the group `{group}` twice")),
+        None => Ok(()),
+    }
+}
+
+/// The window and `freeze_calendars` must name the same files, or one of them would not be compared.
+fn check_freeze_calendars(
+    window: Option<&Window>,
+    calendars: &[FreezeCalendar],
+) -> Result<(), PlanError> {
+    let named = window.map(Window::freeze).unwrap_or_default();
+    let kept = calendars.iter().map(|calendar| &calendar.file);
+    if kept.eq(named) {
+        return Ok(());
+    }
+    shape("`freeze_calendars` does not name the files of `window.freeze`".to_owned())
 }
 
 /// What a group selects by name is kept with a name that fits, so that a server that was put among it by

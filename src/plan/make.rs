@@ -4,6 +4,7 @@
 //! targets in order, and none is of two waves; a breached guard is told in the plan and never hides it.
 
 use super::digest;
+use super::expectation::{Expectation, FreezeCalendar};
 use super::model::{
     Batch, Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary,
 };
@@ -20,12 +21,16 @@ use crate::workflow::{Definition, Guards, Workflow};
 /// Most targets that a group may have in one wave without a warning.
 const CANARY: u32 = 50;
 
-/// The plan of `workflow` for `targets`.
-pub fn make(workflow: &Workflow, targets: Targets) -> Plan {
-    expand(workflow, targets)
+/// The plan of `workflow` for `targets`, with what its freeze calendars hold, in the order of the window.
+pub fn make(workflow: &Workflow, targets: Targets, calendars: Vec<FreezeCalendar>) -> Plan {
+    expand(workflow, targets, calendars)
 }
 
-pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
+pub(super) fn expand(
+    workflow: &Definition,
+    targets: Targets,
+    freeze_calendars: Vec<FreezeCalendar>,
+) -> Plan {
     let mut warnings: Vec<_> = workflow.warnings.iter().map(warning).collect();
     warnings.extend(targets.warnings().iter().map(warning));
     let (target_groups, names, selections) = targets.into_parts();
@@ -47,16 +52,22 @@ pub(super) fn expand(workflow: &Definition, targets: Targets) -> Plan {
         groups,
         batches,
         names,
+        expectations: workflow
+            .groups
+            .iter()
+            .map(Expectation::from_group)
+            .collect(),
         selections,
         rollout: workflow.rollout.clone(),
         window: workflow.window.clone(),
+        freeze_calendars,
         jobs: workflow.jobs,
         checks: workflow.checks,
         rate: workflow.rate,
         report: workflow.report.clone(),
         warnings,
     };
-    contents.digest = digest::of(&contents);
+    contents.digest = digest::compute(&contents);
     let plan = Plan::new(contents);
     match too_short(&plan) {
         Some(found) => plan.warned(warning(&found)),

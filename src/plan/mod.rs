@@ -9,6 +9,7 @@ mod difference_markdown;
 mod difference_text;
 mod digest;
 mod error;
+mod expectation;
 mod exposure;
 mod judgement;
 mod load;
@@ -29,8 +30,9 @@ mod waves;
 mod words;
 mod written;
 
-pub use difference::{Difference, Moved, Placed, SettingChange};
+pub use difference::{Difference, Moved, NameChange, Placed, SettingChange};
 pub use error::PlanError;
+pub use expectation::{Expectation, ExpectedInventory, FreezeCalendar, InventoryKey};
 pub use judgement::{Against, Breach, Judgement, Offender, Reason, Ruling};
 pub use load::load;
 pub use make::{cautions, make};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::expectation::{Expectation, FreezeCalendar};
 use crate::ids::{BatchIndex, Digest, Endpoint, ProjectId, ServerId};
 use crate::inventory::{Asked, Selection};
 use crate::power::Action;
@@ -56,11 +57,6 @@ impl Plan {
     /// What groups ask of the project's listing.
     pub fn asked(&self) -> impl Iterator<Item = &Asked> {
         self.selections.iter().map(|selection| &selection.asked)
-    }
-
-    /// Whether a run of the other plan would do the same, and groups ask the same of the listing.
-    pub fn promises_the_same(&self, other: &Self) -> bool {
-        self.digest == other.digest && self.asked().eq(other.asked())
     }
 
     /// The batches of one wave of the group at `group`; none if there is no such wave.
@@ -114,7 +110,9 @@ pub struct Contents {
     pub batches: Vec<Batch>,
     /// Names that inventories and the listing give, compared at the run.
     pub names: BTreeMap<ServerId, String>,
-    /// What groups asked of the project's listing and found there; not in the digest.
+    /// What each group of the workflow states about its servers; empty in an undo.
+    pub expectations: Vec<Expectation>,
+    /// What groups asked of the project's listing and found there; only what they asked is in the digest.
     pub selections: Vec<Selection>,
     /// Limits, actual values and verdicts.
     pub guards: Vec<Guard>,
@@ -122,13 +120,15 @@ pub struct Contents {
     pub rollout: Rollout,
     /// When sends are allowed; always, where there is none.
     pub window: Option<Window>,
+    /// What the window's freeze calendars held when the plan was made, in the order of the window.
+    pub freeze_calendars: Vec<FreezeCalendar>,
     /// How jobs are followed.
     pub jobs: Jobs,
     /// What is read before and after.
     pub checks: Checks,
     /// Requests a minute; not in the digest.
     pub rate: Rate,
-    /// Template of a further place for the report; not in the digest.
+    /// Template of an additional path for the report.
     pub report: Option<String>,
     /// What a reviewer should look at.
     pub warnings: Vec<PlanWarning>,

@@ -50,13 +50,15 @@ pub fn reverse(plan: &Plan, run: &RunId, stopped: &HashSet<ServerId>) -> Plan {
         },
         groups,
         batches,
+        expectations: Vec::new(),
         selections: Vec::new(),
         report: None,
         window: None,
+        freeze_calendars: Vec::new(),
         warnings: Vec::new(),
         ..Contents::clone(plan)
     };
-    contents.digest = digest::of(&contents);
+    contents.digest = digest::compute(&contents);
     Plan::new(contents)
 }
 

@@ -6,8 +6,8 @@ use super::text::NextCommands;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Plan;
 use super::make::expand;
+use super::{FreezeCalendar, Plan};
 use crate::diagnostic::SourceFile;
 use crate::ids::{Endpoint, ServerId};
 use crate::inventory::{Asked, Found, Selection, TargetGroup, Targets};
@@ -85,6 +85,16 @@ pub(crate) fn frozen_by(file: &str) -> Window {
     serde_json::from_value(window).unwrap()
 }
 
+/// What the freeze calendars of the workflow's window held.
+pub(crate) fn calendars(workflow: &Definition) -> Vec<FreezeCalendar> {
+    let files = workflow.window.iter().flat_map(|window| window.freeze());
+    let calendar = |file: &String| FreezeCalendar {
+        file: file.clone(),
+        sha256: Some("cd".repeat(32)),
+    };
+    files.map(calendar).collect()
+}
+
 /// The plan of [`workflow`] for these groups.
 pub(crate) fn plan(groups: Vec<TargetGroup>) -> Plan {
     plan_of(&workflow(), groups)
@@ -92,7 +102,11 @@ pub(crate) fn plan(groups: Vec<TargetGroup>) -> Plan {
 
 /// The plan of any workflow for these groups.
 pub(crate) fn plan_of(workflow: &Definition, groups: Vec<TargetGroup>) -> Plan {
-    expand(workflow, Targets::for_tests(groups, BTreeMap::new()))
+    expand(
+        workflow,
+        Targets::for_tests(groups, BTreeMap::new()),
+        calendars(workflow),
+    )
 }
 
 /// The plan of any workflow for these groups, with a frozen selection that found servers 0 to 2.
@@ -122,14 +136,18 @@ pub(crate) fn selecting(workflow: &Definition, groups: Vec<TargetGroup>) -> Plan
     };
     let names = (0..3).map(|number| (server(number), format!("web-{number}")));
     let targets = Targets::for_tests(groups, names.collect()).selecting(vec![selection]);
-    expand(workflow, targets)
+    expand(workflow, targets, calendars(workflow))
 }
 
 /// The plan of [`workflow`] for these groups, with names for some servers.
 pub(crate) fn named(groups: Vec<TargetGroup>, names: &[(u32, &str)]) -> Plan {
     let names = names.iter();
     let names = names.map(|(number, name)| (server(*number), (*name).to_owned()));
-    expand(&workflow(), Targets::for_tests(groups, names.collect()))
+    expand(
+        &workflow(),
+        Targets::for_tests(groups, names.collect()),
+        Vec::new(),
+    )
 }
 
 /// A plan of three groups, 2,500 targets and 4 batches, with a name.
@@ -140,7 +158,7 @@ pub(crate) fn fleet() -> Plan {
         group("rack-b8", 1500, 1000),
     ];
     let names = BTreeMap::from([(server(0), "机房-canary".to_owned())]);
-    expand(&workflow(), Targets::for_tests(groups, names))
+    expand(&workflow(), Targets::for_tests(groups, names), Vec::new())
 }
 
 /// The commands that follow a plan of `weekly-stop.yaml`.

@@ -375,7 +375,7 @@ mod tests {
             workflow.labels = BTreeMap::from([(hostile.clone(), hostile.clone())]);
             let names = BTreeMap::from([(server(0), hostile)]);
             let plain = shown(&sample::plan(vec![group("a", 0, 2)]));
-            let plan = expand(&workflow, Targets::for_tests(vec![group("a", 0, 2)], names));
+            let plan = expand(&workflow, Targets::for_tests(vec![group("a", 0, 2)], names), Vec::new());
             let text = shown(&plan);
             let head = |text: &str| text.lines().take_while(|line| !line.starts_with("group")).count();
             prop_assert_eq!(head(&text), head(&plain));

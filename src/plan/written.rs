@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::FORMAT;
+use super::expectation::{Expectation, FreezeCalendar};
 use super::make::count;
 use super::model::{Contents, Guard, Plan, PlanWarning, PlannedGroup, Project, WorkflowSummary};
+use super::{FORMAT, digest};
 use crate::duration;
 use crate::ids::{BatchIndex, Digest, ServerId};
 use crate::inventory::Selection;
@@ -38,14 +39,17 @@ struct Written<'a> {
     project: &'a Project,
     stop_type: Option<StopType>,
     digest: Digest,
+    digest_version: u8,
     totals: Totals,
     groups: Groups<'a>,
     batches: Batches<'a>,
     names: &'a BTreeMap<ServerId, String>,
+    expectations: &'a [Expectation],
     selections: &'a [Selection],
     guards: &'a [Guard],
     rollout: WrittenRollout,
     window: Option<&'a Window>,
+    freeze_calendars: &'a [FreezeCalendar],
     checks: Checks,
     jobs: Jobs,
     rate: Rate,
@@ -63,14 +67,17 @@ impl<'a> Written<'a> {
             project: &plan.project,
             stop_type: plan.action.stop_type(),
             digest: plan.digest,
+            digest_version: digest::VERSION,
             totals: Totals::of(plan),
             groups: Groups(&plan.groups),
             batches: Batches(plan),
             names: &plan.names,
+            expectations: &plan.expectations,
             selections: &plan.selections,
             guards: &plan.guards,
-            rollout: WrittenRollout::of(plan),
+            rollout: WrittenRollout::from_contents(plan),
             window: plan.window.as_ref(),
+            freeze_calendars: &plan.freeze_calendars,
             checks: plan.checks,
             jobs: plan.jobs,
             rate: plan.rate,
@@ -84,7 +91,8 @@ impl<'a> Written<'a> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Read {
-    pub(super) schema: String,
+    #[serde(rename = "schema")]
+    pub(super) _schema: String,
     pub(super) workflow: WorkflowSummary,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) action: String,
@@ -92,17 +100,23 @@ pub(super) struct Read {
     #[serde(deserialize_with = "Option::deserialize")]
     pub(super) stop_type: Option<StopType>,
     pub(super) digest: Digest,
+    #[serde(rename = "digest_version")]
+    pub(super) _digest_version: u8,
     pub(super) totals: Totals,
     pub(super) groups: Vec<ReadGroup>,
     pub(super) batches: Vec<ReadBatch>,
     pub(super) names: BTreeMap<ServerId, String>,
+    pub(super) expectations: Vec<Expectation>,
     pub(super) selections: Vec<Selection>,
     pub(super) guards: Vec<Guard>,
     pub(super) rollout: WrittenRollout,
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(super) window: Option<Window>,
+    pub(super) freeze_calendars: Vec<FreezeCalendar>,
     pub(super) checks: Checks,
     pub(super) jobs: Jobs,
     pub(super) rate: Rate,
+    #[serde(deserialize_with = "Option::deserialize")]
     pub(super) report: Option<String>,
     pub(super) warnings: Vec<PlanWarning>,
 }
@@ -184,21 +198,17 @@ pub(super) struct ReadBatch {
     pub(super) servers: Vec<ServerId>,
 }
 
-/// The rollout with what single groups have otherwise. As in the canonical form, what is as by default is
-/// left out: plans are older than these settings.
+/// The rollout with every default filled in, and what single groups have instead.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WrittenRollout {
     batch_size: BatchSize,
     in_flight: InFlight,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    waves: Option<Waves>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    soak: Option<Pause>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    waves: Waves,
+    soak: Pause,
+    #[serde(deserialize_with = "Option::deserialize")]
     gate: Option<Gate>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    max_failures: Option<MaxFailures>,
+    max_failures: MaxFailures,
     #[serde(with = "duration")]
     retry_for: Duration,
     pub(super) overrides: BTreeMap<String, Override>,
@@ -209,8 +219,7 @@ pub(super) struct WrittenRollout {
 pub(super) struct Pause(#[serde(with = "duration")] pub(super) Duration);
 
 impl WrittenRollout {
-    fn of(plan: &Contents) -> Self {
-        let usual = Rollout::default();
+    pub(super) fn from_contents(plan: &Contents) -> Self {
         let Rollout {
             batch_size,
             in_flight,
@@ -220,32 +229,30 @@ impl WrittenRollout {
             max_failures,
             retry_for,
         } = plan.rollout.clone();
-        let overrides = overrides(&plan.rollout, &plan.groups)
-            .into_iter()
-            .map(|(group, settings)| (group.to_owned(), settings))
-            .collect();
+        let overrides = overrides(&plan.rollout, &plan.groups).into_iter();
         Self {
             batch_size,
             in_flight,
-            waves: Some(waves).filter(|own| *own != usual.waves),
-            soak: Some(Pause(soak)).filter(|own| own.0 != usual.soak),
+            waves,
+            soak: Pause(soak),
             gate,
-            max_failures: Some(max_failures).filter(|own| *own != usual.max_failures),
+            max_failures,
             retry_for,
-            overrides,
+            overrides: overrides
+                .map(|(group, settings)| (group.to_owned(), settings))
+                .collect(),
         }
     }
 
     /// The settings that groups have unless they are overridden.
     pub(super) fn settings(&self) -> Rollout {
-        let usual = Rollout::default();
         Rollout {
             batch_size: self.batch_size,
             in_flight: self.in_flight,
-            waves: self.waves.clone().unwrap_or(usual.waves),
-            soak: self.soak.map_or(usual.soak, |Pause(soak)| soak),
+            waves: self.waves.clone(),
+            soak: self.soak.0,
             gate: self.gate.clone(),
-            max_failures: self.max_failures.unwrap_or(usual.max_failures),
+            max_failures: self.max_failures,
             retry_for: self.retry_for,
         }
     }
@@ -390,16 +397,15 @@ mod tests {
                     .as_object_mut()
                     .unwrap()
                     .remove(member);
-                let left_out = is_left_out_by_default(&path, member);
+                let left_out = is_left_out_by_default(&path);
                 assert_eq!(validator.is_valid(&less), left_out, "{path}/{member}");
             }
         }
     }
 
-    /// Members of the rollout that plans are older than.
-    fn is_left_out_by_default(path: &str, member: &str) -> bool {
-        let later = ["waves", "soak", "max_failures", "gate"].contains(&member);
-        path == "/rollout" && later || path.starts_with("/rollout/overrides/")
+    /// An override has only the settings that differ.
+    fn is_left_out_by_default(path: &str) -> bool {
+        path.starts_with("/rollout/overrides/")
     }
 
     fn objects(value: &Value, path: String, paths: &mut Vec<String>) {

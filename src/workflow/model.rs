@@ -100,6 +100,8 @@ pub struct Group {
     pub split_by: Option<String>,
     /// How many targets there must be.
     pub expect: Expect,
+    /// Whether a server may lack a name where names are compared: in a `name_column`, or selected.
+    pub allow_unnamed: bool,
     /// What is taken out again.
     pub exclude: Exclude,
     /// Most targets in one request.
@@ -115,7 +117,7 @@ pub struct Group {
 }
 
 /// How many targets a group must have; `None` sets no limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// Fewest targets; `Some(0)` admits an empty group.

@@ -66,6 +66,8 @@ struct RawGroup {
     #[serde(default)]
     expect: Expect,
     #[serde(default)]
+    allow_unnamed: bool,
+    #[serde(default)]
     exclude: RawExclude,
     batch_size: Option<BatchSize>,
     in_flight: Option<InFlight>,
@@ -175,6 +177,7 @@ fn read_group(raw: RawGroup, origin: String, rollout: &Rollout) -> Result<Group,
         select: raw.select.map(RawSelect::criteria),
         split_by: raw.split_by,
         expect: raw.expect,
+        allow_unnamed: raw.allow_unnamed,
         exclude: Exclude {
             servers: raw.exclude.servers,
             servers_from: inventory(

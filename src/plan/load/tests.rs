@@ -60,8 +60,10 @@ fn in_a_window() -> Plan {
 #[case::no_day("/window/opens/0/days", json!(["someday"]), "neither")]
 #[case::all_cut_off("/window/cutoff", json!("4h"), "the cutoff leaves nothing")]
 #[case::zone("/window/timezone", json!("Asia/Tokyo"), "digest")]
-#[case::freeze("/window/freeze", json!([]), "digest")]
-#[case::no_window("/window", json!(null), "digest")]
+#[case::freeze("/window/freeze", json!([]), "`freeze_calendars` does not name the files")]
+#[case::no_window("/window", json!(null), "`freeze_calendars` does not name the files")]
+#[case::calendar("/freeze_calendars/0/sha256", json!("ab".repeat(32)), "digest")]
+#[case::no_calendar("/freeze_calendars", json!([]), "`freeze_calendars` does not name the files")]
 fn a_window_that_was_changed_is_refused(
     #[case] pointer: &str,
     #[case] value: Value,
@@ -76,10 +78,10 @@ fn a_window_that_was_changed_is_refused(
 }
 
 #[test]
-fn what_is_set_of_the_waves_is_written_and_nothing_else() {
+fn the_rollout_is_written_with_every_default() {
     let value: Value = serde_json::from_str(&written(&waves())).unwrap();
     let rollout = json!({
-        "batch_size": 1000, "in_flight": 1, "waves": [1, "20%", "rest"], "soak": "5m",
+        "batch_size": 1000, "in_flight": 1, "waves": [1, "20%", "rest"], "soak": "5m", "gate": null,
         "max_failures": 3, "retry_for": "1h",
         "overrides": { "b": { "soak": "0s", "waves": [4, "rest"] } },
     });
@@ -124,10 +126,10 @@ fn waves_that_were_never_cut_are_refused(#[case] change: fn(&mut Value), #[case]
 #[rstest]
 #[case::waves(|v: &mut Value| v["rollout"]["waves"] = json!([1, "11%", "rest"]))]
 #[case::soak(|v: &mut Value| v["rollout"]["soak"] = json!("4m"))]
-#[case::no_soak(|v: &mut Value| { v["rollout"].as_object_mut().unwrap().remove("soak"); v["rollout"]["overrides"]["b"].as_object_mut().unwrap().remove("soak"); })]
+#[case::no_soak(|v: &mut Value| { v["rollout"]["soak"] = json!("0s"); v["rollout"]["overrides"]["b"].as_object_mut().unwrap().remove("soak"); })]
 #[case::limit(|v: &mut Value| v["rollout"]["max_failures"] = json!(4))]
 #[case::share(|v: &mut Value| v["rollout"]["max_failures"] = json!("3%"))]
-#[case::usual_limit(|v: &mut Value| drop(v["rollout"].as_object_mut().unwrap().remove("max_failures")))]
+#[case::usual_limit(|v: &mut Value| v["rollout"]["max_failures"] = json!("10%"))]
 #[case::own_waves(|v: &mut Value| v["rollout"]["overrides"]["b"]["waves"] = json!([4, "50%", "rest"]))]
 #[case::own_soak(|v: &mut Value| v["rollout"]["overrides"]["b"]["soak"] = json!("1s"))]
 fn waves_that_were_changed_have_another_digest(#[case] change: fn(&mut Value)) {
@@ -154,7 +156,7 @@ fn gates() -> Plan {
 #[case::status(|v: &mut Value| v["rollout"]["gate"]["expect"] = json!([200, 503]))]
 #[case::retries(|v: &mut Value| v["rollout"]["gate"]["retries"] = json!(1))]
 #[case::timeout(|v: &mut Value| v["rollout"]["gate"]["timeout"] = json!("11s"))]
-#[case::none(|v: &mut Value| drop(v["rollout"].as_object_mut().unwrap().remove("gate")))]
+#[case::none(|v: &mut Value| v["rollout"]["gate"] = json!(null))]
 #[case::own(|v: &mut Value| v["rollout"]["overrides"] = json!({}))]
 fn gates_that_were_changed_have_another_digest(#[case] change: fn(&mut Value)) {
     let mut value: Value = serde_json::from_str(&written(&gates())).unwrap();
@@ -188,6 +190,10 @@ fn what_was_written_is_read_back(#[case] plan: Plan) {
 #[case::in_flight(|v: &mut Value| v["rollout"]["in_flight"] = json!(2))]
 #[case::override_of_a_group(|v: &mut Value| v["rollout"]["overrides"]["b"]["in_flight"] = json!(50))]
 #[case::override_gone(|v: &mut Value| v["rollout"]["overrides"] = json!({}))]
+#[case::region(|v: &mut Value| v["project"]["region"] = json!(null))]
+#[case::name(|v: &mut Value| v["workflow"]["name"] = json!("other"))]
+#[case::report(|v: &mut Value| v["report"] = json!("out.json"))]
+#[case::expectation(|v: &mut Value| v["expectations"] = json!([{ "group": "a", "allow_unnamed": false, "targets": { "min": null, "max": 9 }, "inventories": [] }]))]
 #[case::digest(|v: &mut Value| v["digest"] = json!(format!("sha256:{}", "0".repeat(64))))]
 fn a_changed_plan_has_another_digest(#[case] change: fn(&mut Value)) {
     let error = load(&edited(change)).unwrap_err();
@@ -196,6 +202,9 @@ fn a_changed_plan_has_another_digest(#[case] change: fn(&mut Value)) {
 
 #[rstest]
 #[case::format(|v: &mut Value| v["schema"] = json!("lightsout/plan/v2"), "the format is `lightsout/plan/v2`; this version reads `lightsout/plan/v1`")]
+#[case::old_digest(|v: &mut Value| drop(v.as_object_mut().unwrap().remove("digest_version")), "the plan has a digest of version 1; this version of lightsout computes version 2")]
+#[case::newer_digest(|v: &mut Value| v["digest_version"] = json!(3), "the plan has a digest of version 3; this version of lightsout computes version 2")]
+#[case::expected_twice(|v: &mut Value| v["expectations"] = json!(vec![json!({ "group": "a", "allow_unnamed": false, "targets": { "min": null, "max": 9 }, "inventories": [] }); 2]), "`expectations` names the group `a` twice")]
 #[case::action(|v: &mut Value| v["action"] = json!("reboot"), "the action is `reboot`; this version knows `os-stop` and `os-start`")]
 #[case::start_with_type(|v: &mut Value| v["action"] = json!("os-start"), "`stop_type` does not belong to the `action`: a stop has one, a start has none")]
 #[case::stop_without_type(|v: &mut Value| v["stop_type"] = json!(null), "`stop_type` does not belong to the `action`: a stop has one, a start has none")]
@@ -261,11 +270,12 @@ fn what_was_found_by_name_has_a_name_that_fits() {
             format!("`a` selects by name, and `names` has none that fits for `{stranger}`");
         assert_eq!(error, expected);
     }
-    // In another group the same server stands for itself.
+    // In another group the same server stands for itself: only the digest tells the plans apart.
     let mut value: Value = serde_json::from_str(&text).unwrap();
     value["selections"][0]["asked"]["group"] = json!("b");
     value["names"] = json!({});
-    assert!(load(&value.to_string()).is_ok());
+    let error = load(&value.to_string()).unwrap_err();
+    assert!(matches!(error, PlanError::DigestMismatch { .. }), "{error}");
 }
 
 #[test]
@@ -354,6 +364,9 @@ proptest! {
             prop_assert_eq!((read.action, read.digest), (plan.action, plan.digest));
             prop_assert_eq!((&read.rollout, read.checks, read.jobs), (&plan.rollout, plan.checks, plan.jobs));
             // A group without targets does nothing, so its name is not in the digest.
+            prop_assert_eq!((&read.names, &read.report), (&plan.names, &plan.report));
+            prop_assert_eq!(&read.workflow.name, &plan.workflow.name);
+            prop_assert_eq!(&read.project.region, &plan.project.region);
             let groups = read.groups.iter().zip(&plan.groups);
             for (read, made) in groups.filter(|(_, made)| made.targets > 0) {
                 prop_assert_eq!(read, &PlannedGroup { excluded: read.excluded, source: read.source.clone(), ..made.clone() });

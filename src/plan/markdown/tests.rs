@@ -85,6 +85,7 @@ fn hostile(text: &str, from: u32, groups: u32) -> Plan {
     expand(
         &workflow,
         Targets::for_tests(targets.collect(), names.collect::<BTreeMap<_, _>>()),
+        Vec::new(),
     )
 }
 
@@ -404,7 +405,7 @@ fn protections_come_before_settings_of_groups_and_are_never_dropped() {
     for protection in [
         "- guards.max\\_servers: 5000 → 7\n",
         "- checks.after: true → false\n",
-        "- window.timezone: **not set** → Asia/Singapore\n",
+        "- window.timezone: **not set** → Asia/Singapore",
         "- window.freeze: **not set** → freeze.yaml\n",
         "- gate of rack-0, rack-1, rack-2, rack-3, rack-4 and 295 more groups: https",
     ] {

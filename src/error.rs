@@ -69,6 +69,9 @@ pub enum Error {
     /// There is no committed plan beside the workflow.
     #[error("there is no committed plan `{}`", .0.display())]
     NoCommittedPlan(PathBuf),
+    /// A committed plan must be the reviewed file itself.
+    #[error("the committed plan `{}` is a link, or lies behind one", .0.display())]
+    LinkedPlan(PathBuf),
     /// The workflow no longer yields the committed plan.
     #[error("the workflow yields the plan {made}, and `{}` has {committed}", .path.display())]
     NotCommitted {
@@ -304,6 +307,7 @@ impl Error {
             Self::Plan(..)
             | Self::PlanOfUndo(_)
             | Self::NoCommittedPlan(_)
+            | Self::LinkedPlan(_)
             | Self::NotCommitted { .. }
             | Self::FreezeCalendarChanged(_)
             | Self::OtherSelection(_)
@@ -356,6 +360,11 @@ impl Error {
             )
             .into(),
             Self::NotAListing(_) => "name another file for the listing".into(),
+            Self::LinkedPlan(path) => format!(
+                "replace the link with the file that was reviewed, at `{}`",
+                path.display()
+            )
+            .into(),
             Self::NotAPlan(_) => "name another file for the plan".into(),
             Self::NoCommittedPlan(_)
             | Self::NotCommitted { .. }

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::args::{PlanFlags, PlanFormat};
 use super::{Invocation, review, sources};
+use crate::diagnostic::SourceFile;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::named_file::{self, Spelled};
 use crate::plan::{self, Changes, Difference, Judgement, Plan};
 
 /// Where the committed plan of a workflow is: `weekly-stop.yaml` → `weekly-stop.plan.json`.
@@ -16,13 +18,25 @@ pub(super) fn place(workflow: &Path) -> PathBuf {
     workflow.with_extension("plan.json")
 }
 
-/// The committed plan of a workflow.
+/// The committed plan of a workflow. A link on the path to it could be pointed elsewhere by a change that shows no
+/// plan to a reviewer, so it is refused.
 pub(super) fn committed(workflow: &Path) -> Result<Plan, Error> {
+    let source = committed_text(workflow)?;
+    parse(&place(workflow), &source)
+}
+
+fn committed_text(workflow: &Path) -> Result<SourceFile, Error> {
     let path = place(workflow);
     if path.symlink_metadata().is_err() {
         return Err(Error::NoCommittedPlan(path));
     }
-    load(&path)
+    match named_file::spelled(&path) {
+        Ok(Spelled { tree, inside }) if named_file::has_link(&tree, &inside) => {
+            Err(Error::LinkedPlan(path))
+        }
+        Ok(_) => sources::read(&path),
+        Err(error) => Err(Error::Unreadable(path, error)),
+    }
 }
 
 /// Refuses to write a plan over a file that holds something else, such as the workflow.
@@ -40,11 +54,38 @@ pub(super) fn check_replaceable(path: &Path) -> Result<(), Error> {
 
 /// The plan in a file.
 pub(super) fn load(path: &Path) -> Result<Plan, Error> {
-    let source = sources::read(path)?;
+    parse(path, &sources::read(path)?)
+}
+
+fn parse(path: &Path, source: &SourceFile) -> Result<Plan, Error> {
     plan::load(source.text()).map_err(|error| Error::Plan(path.to_owned(), error))
 }
 
-/// Shows what differs; ends with 10 if anything does.
+/// Compares the committed plan byte by byte with what `--write` would write now, and shows what differs.
+pub(super) fn check(
+    invocation: &Invocation<'_>,
+    new: (&Plan, &Judgement),
+    flags: &PlanFlags,
+) -> Result<Exit, Error> {
+    let source = committed_text(&flags.file)?;
+    let path = place(&flags.file);
+    let committed = parse(&path, &source)?;
+    let compared = compare(invocation, &committed, new, flags)?;
+    let mut written = Vec::new();
+    plan::write_json(new.0, &mut written).map_err(Error::Stdout)?;
+    if source.parts().concat() == written {
+        return Ok(Exit::Success);
+    }
+    if compared == Exit::Success {
+        let path = path.display();
+        invocation.printer.problem(format!(
+            "`{path}` holds the same plan in other bytes, such as other line ends: `--write` would change it"
+        ));
+    }
+    Ok(Exit::PlansDiffer)
+}
+
+/// Shows what differs from an older plan; ends with 10 if any member does.
 pub(super) fn compare(
     invocation: &Invocation<'_>,
     old: &Plan,
@@ -64,10 +105,9 @@ pub(super) fn compare(
         }
     });
     printed.map_err(Error::Stdout)?;
-    Ok(if difference.same {
-        Exit::Success
-    } else {
-        Exit::PlansDiffer
+    Ok(match difference.identical {
+        true => Exit::Success,
+        false => Exit::PlansDiffer,
     })
 }
 

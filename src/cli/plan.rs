@@ -38,12 +38,7 @@ pub(super) fn plan(invocation: &Invocation<'_>, flags: &PlanFlags) -> Result<Exi
         state::write_over(path, |file| plan::write_json(&made, file))?;
     }
     let compared = if flags.check {
-        binding::compare(
-            invocation,
-            &binding::committed(&flags.file)?,
-            (&made, &judgement),
-            flags,
-        )?
+        binding::check(invocation, (&made, &judgement), flags)?
     } else if let Some(old) = &flags.against {
         let exit = binding::compare(invocation, &binding::load(old)?, (&made, &judgement), flags)?;
         if flags.exit_code { exit } else { Exit::Success }

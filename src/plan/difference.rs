@@ -29,6 +29,8 @@ pub struct Difference<'a> {
     pub new: Digest,
     /// Whether the digests are the same, so that a run would do the same under the same protections.
     pub same: bool,
+    /// Whether the plans are the same in every member.
+    pub identical: bool,
     /// Servers that only the new plan names, in its order.
     pub added: Vec<Placed<'a>>,
     /// Servers that only the old plan names, in its order.
@@ -156,6 +158,7 @@ impl<'a> Difference<'a> {
             old: old.digest,
             new: new.digest,
             same: old.digest == new.digest,
+            identical: old == new,
             added,
             removed,
             moved,
@@ -218,8 +221,7 @@ fn protections(plan: &Plan) -> Vec<(String, String)> {
             content.to_owned(),
         )
     });
-    let freeze = freeze(plan).into_iter();
-    let freeze = freeze.map(|(name, value)| (name.to_owned(), value));
+    let freeze = paths(plan).map(|(name, value)| (name.to_owned(), value));
     let expectations = plan.expectations.iter().flat_map(expected);
     guards
         .chain(freeze)
@@ -273,7 +275,6 @@ fn named_settings(plan: &Plan) -> Vec<(String, String)> {
             "stop_type",
             plan.action.stop_type().map(|it| it.as_str().to_owned()),
         ),
-        ("report", plan.report.clone()),
         (
             "rollout.gate",
             plan.rollout.gate.as_ref().map(ToString::to_string),
@@ -291,8 +292,14 @@ fn free_texts(plan: &Plan) -> Vec<(String, String)> {
     let labels = labels.map(|(key, value)| (format!("labels.{key}"), value.clone()));
     let description = plan.workflow.description.iter();
     let description = description.map(|text| ("description".to_owned(), text.clone()));
-    let file = ("workflow file".to_owned(), plan.workflow.file.clone());
-    description.chain([file]).chain(labels).collect()
+    let own = [
+        ("workflow file".to_owned(), plan.workflow.file.clone()),
+        ("workflow sha256".to_owned(), plan.workflow.sha256.clone()),
+    ];
+    let warnings = plan.warnings.iter();
+    let warnings = warnings.map(|it| (format!("warning {}", it.code), it.message.clone()));
+    let all = description.chain(labels).chain(own).chain(warnings);
+    all.collect()
 }
 
 /// What groups ask of the project's listing, by name.

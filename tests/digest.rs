@@ -102,7 +102,9 @@ fn an_independent_program_computes_the_same_digest() {
     fs::write(path("everything.yaml"), EVERYTHING).unwrap();
     fs::write(path("list.csv"), LIST).unwrap();
     fs::write(path("freeze.yaml"), FREEZE).unwrap();
-    let shown = EXAMPLES.iter().map(|name| root().join("workflows").join(name));
+    let shown = EXAMPLES
+        .iter()
+        .map(|name| root().join("workflows").join(name));
     for workflow in shown.chain([path("everything.yaml")]) {
         plan(&workflow, &path("plan.json"));
         let run = || {
@@ -115,7 +117,11 @@ fn an_independent_program_computes_the_same_digest() {
         assert!(agreed.status.success(), "{}: {said}", workflow.display());
         // A protection that is taken away is noticed.
         let text = fs::read_to_string(path("plan.json")).unwrap();
-        let edited = text.replacen("\"max_servers\",\n      \"limit\": ", "\"max_servers\",\n      \"limit\": 1", 1);
+        let edited = text.replacen(
+            "\"max_servers\",\n      \"limit\": ",
+            "\"max_servers\",\n      \"limit\": 1",
+            1,
+        );
         assert_ne!(edited, text);
         fs::write(path("plan.json"), edited).unwrap();
         assert_eq!(run().status.code(), Some(1), "{}", workflow.display());

@@ -48,6 +48,8 @@ pub enum Tags {
     Listed(Vec<String>),
     /// The listing shows the server several times with different tags; these are all of them.
     Conflicting(Vec<String>),
+    /// One row of the server shows these, and another shows none that can be read.
+    Partial(Vec<String>),
     /// The row has no such member, as in version 1.1 of the listing.
     #[default]
     Absent,
@@ -62,7 +64,11 @@ impl Tags {
     pub fn listed(&self) -> Option<&[String]> {
         match self {
             Self::Listed(tags) => Some(tags),
-            Self::Conflicting(_) | Self::Absent | Self::Null | Self::Unreadable => None,
+            Self::Conflicting(_)
+            | Self::Partial(_)
+            | Self::Absent
+            | Self::Null
+            | Self::Unreadable => None,
         }
     }
 
@@ -70,7 +76,6 @@ impl Tags {
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (one, other) if one == other => one,
-            (Self::Unreadable, _) | (_, Self::Unreadable) => Self::Unreadable,
             (
                 Self::Listed(mut tags) | Self::Conflicting(mut tags),
                 Self::Listed(more) | Self::Conflicting(more),
@@ -78,10 +83,25 @@ impl Tags {
                 tags.extend(more);
                 Self::Conflicting(sorted(tags))
             }
-            (Self::Listed(tags) | Self::Conflicting(tags), Self::Absent | Self::Null)
-            | (Self::Absent | Self::Null, Self::Listed(tags) | Self::Conflicting(tags)) => {
-                Self::Conflicting(tags)
+            (
+                Self::Partial(mut tags),
+                Self::Listed(more) | Self::Conflicting(more) | Self::Partial(more),
+            )
+            | (Self::Listed(mut tags) | Self::Conflicting(mut tags), Self::Partial(more)) => {
+                tags.extend(more);
+                Self::Partial(sorted(tags))
             }
+            // A tag that one row shows protects the server, whatever another row hides.
+            (
+                Self::Listed(tags) | Self::Conflicting(tags) | Self::Partial(tags),
+                Self::Absent | Self::Null | Self::Unreadable,
+            )
+            | (
+                Self::Absent | Self::Null | Self::Unreadable,
+                Self::Listed(tags) | Self::Conflicting(tags) | Self::Partial(tags),
+            ) => Self::Partial(tags),
+            (Self::Unreadable, Self::Absent | Self::Null | Self::Unreadable)
+            | (Self::Absent | Self::Null, Self::Unreadable) => Self::Unreadable,
             (Self::Absent | Self::Null, Self::Absent | Self::Null) => Self::Absent,
         }
     }
@@ -97,7 +117,11 @@ impl From<Tags> for Option<Vec<String>> {
     fn from(tags: Tags) -> Self {
         match tags {
             Tags::Listed(tags) => Some(tags),
-            Tags::Conflicting(_) | Tags::Absent | Tags::Null | Tags::Unreadable => None,
+            Tags::Conflicting(_)
+            | Tags::Partial(_)
+            | Tags::Absent
+            | Tags::Null
+            | Tags::Unreadable => None,
         }
     }
 }
@@ -435,9 +459,12 @@ mod tests {
     #[rstest]
     #[case(&[r#","tags":["a"]"#, r#","tags":["b"]"#], Tags::Conflicting(vec!["a".into(), "b".into()]))]
     #[case(&[r#","tags":["a"]"#, r#","tags":["a"]"#], Tags::Listed(vec!["a".into()]))]
-    #[case(&[r#","tags":["a"]"#, r#","tags":null"#], Tags::Conflicting(vec!["a".into()]))]
-    #[case(&["", r#","tags":["a"]"#], Tags::Conflicting(vec!["a".into()]))]
-    #[case(&[r#","tags":{}"#, r#","tags":["a"]"#], Tags::Unreadable)]
+    #[case(&[r#","tags":["a"]"#, r#","tags":null"#], Tags::Partial(vec!["a".into()]))]
+    #[case(&["", r#","tags":["a"]"#], Tags::Partial(vec!["a".into()]))]
+    #[case(&[r#","tags":{}"#, r#","tags":["a"]"#], Tags::Partial(vec!["a".into()]))]
+    #[case(&[r#","tags":["a"]"#, r#","tags":5"#, r#","tags":["b"]"#], Tags::Partial(vec!["a".into(), "b".into()]))]
+    #[case(&[r#","tags":[]"#, r#","tags":null"#], Tags::Partial(Vec::new()))]
+    #[case(&[r#","tags":{}"#, r#","tags":null"#], Tags::Unreadable)]
     #[case(&[r#","tags":null"#, ""], Tags::Absent)]
     fn rows_of_one_server_are_taken_together(#[case] rows: &[&str], #[case] expected: Tags) {
         let mut rows = rows.iter().map(|members| read(members).unwrap());

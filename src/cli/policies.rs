@@ -180,7 +180,8 @@ fn is_whole(server: &ServerDetail, untagged: Option<Untagged>) -> bool {
     let tags = match (&server.tags, untagged) {
         (_, None) | (Tags::Listed(_) | Tags::Conflicting(_), Some(_)) => true,
         (Tags::Null | Tags::Absent, Some(Untagged::Allow)) => true,
-        (Tags::Null | Tags::Absent, Some(Untagged::Refuse)) | (Tags::Unreadable, Some(_)) => false,
+        (Tags::Null | Tags::Absent, Some(Untagged::Refuse))
+        | (Tags::Unreadable | Tags::Partial(_), Some(_)) => false,
     };
     tags && !server.name.is_empty()
 }

@@ -25,7 +25,12 @@ pub fn tags(probed: &Probed, untagged: Option<Untagged>) -> Check {
         count(|tags| matches!(tags, Tags::Null)),
         count(|tags| matches!(tags, Tags::Absent)),
     );
-    let other = count(|tags| matches!(tags, Tags::Unreadable | Tags::Conflicting(_)));
+    let other = count(|tags| {
+        matches!(
+            tags,
+            Tags::Unreadable | Tags::Conflicting(_) | Tags::Partial(_)
+        )
+    });
     let forms = [
         ("as a list", all - null - absent - other),
         ("as null", null),

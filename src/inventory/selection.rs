@@ -345,7 +345,7 @@ fn has_tags(select: &Select, server: &ServerDetail) -> Match {
             let mut wanted = select.tags.iter();
             Match::from(wanted.all(|(key, value)| tag(own, key) == Some(value)))
         }
-        Tags::Conflicting(_) | Tags::Absent | Tags::Null | Tags::Unreadable => {
+        Tags::Conflicting(_) | Tags::Partial(_) | Tags::Absent | Tags::Null | Tags::Unreadable => {
             Match::Unknown("tags")
         }
     }

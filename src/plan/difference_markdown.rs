@@ -156,13 +156,15 @@ fn of_plans(out: &mut String, it: &Difference<'_>) -> Result<Completeness, std::
 }
 
 /// The names that the run would compare otherwise: without one, a server that was replaced is stopped.
-fn names_of(
-    out: &mut String,
-    names: &[NameChange<'_>],
-) -> Result<Completeness, std::fmt::Error> {
+fn names_of(out: &mut String, names: &[NameChange<'_>]) -> Result<Completeness, std::fmt::Error> {
     let servers = counted(names.len(), "server");
     let what = format!("{servers} with another name to compare");
-    let shown = list(out, (&what, "server"), EARLIER, names.iter().map(name_change))?;
+    let shown = list(
+        out,
+        (&what, "server"),
+        EARLIER,
+        names.iter().map(name_change),
+    )?;
     Ok(match shown == names.len() {
         true => Completeness::Complete,
         false => Completeness::Incomplete,

@@ -258,15 +258,17 @@ impl<'a> Judge<'a> {
     fn against_tags(&self, server: ServerId) -> Option<String> {
         let Rules { tags, untagged, .. } = self.policy.rules();
         let seen = &self.case.reading?.of(server).map(|seen| &seen.tags);
+        let fits = |tag: &String| {
+            let pattern = tags.iter().find(|pattern| pattern.fits(tag))?;
+            let (tag, pattern) = (shorten(tag, TEXT), shorten(pattern.as_str(), TEXT));
+            Some(format!("its tag `{tag}` fits `{pattern}`"))
+        };
         let unread = match (seen, untagged) {
-            (Some(SeenTags::Known(own)), _) => {
-                let fits = |tag: &String| {
-                    let pattern = tags.iter().find(|pattern| pattern.fits(tag))?;
-                    let (tag, pattern) = (shorten(tag, TEXT), shorten(pattern.as_str(), TEXT));
-                    Some(format!("its tag `{tag}` fits `{pattern}`"))
-                };
-                return own.iter().find_map(fits);
-            }
+            (Some(SeenTags::Known(own)), _) => return own.iter().find_map(fits),
+            (Some(SeenTags::Partial(own)), _) => match own.iter().find_map(fits) {
+                Some(fitting) => return Some(fitting),
+                None => "the API lists the server twice, once without tags that can be read",
+            },
             (Some(SeenTags::Null | SeenTags::Absent), Untagged::Allow) => return None,
             (Some(SeenTags::Null), Untagged::Refuse) => "the API reports them as null",
             (Some(SeenTags::Absent), Untagged::Refuse) => "the API does not report them",

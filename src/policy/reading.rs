@@ -31,6 +31,8 @@ pub(super) struct Seen {
 pub(super) enum SeenTags {
     /// These, of which there may be none.
     Known(Vec<String>),
+    /// These, and more of them may be hidden by a row that cannot be read.
+    Partial(Vec<String>),
     /// The API reports them as null.
     Null,
     /// The API does not report them.
@@ -82,6 +84,7 @@ impl Seen {
             names: server.names().map(str::to_owned).collect(),
             tags: match server.tags {
                 Tags::Listed(tags) | Tags::Conflicting(tags) => SeenTags::Known(tags),
+                Tags::Partial(tags) => SeenTags::Partial(tags),
                 Tags::Null => SeenTags::Null,
                 Tags::Absent => SeenTags::Absent,
                 Tags::Unreadable => SeenTags::Unreadable,
@@ -105,13 +108,21 @@ impl SeenTags {
     /// Tags that are known count, whoever showed them; what cannot be read is not taken for none.
     fn and(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Known(mut tags), Self::Known(more)) => {
+            (Self::Known(mut tags), Self::Known(more) | Self::Partial(more))
+            | (Self::Partial(mut tags), Self::Known(more)) => {
                 tags.extend(more);
                 tags.sort_unstable();
                 tags.dedup();
                 Self::Known(tags)
             }
+            (Self::Partial(mut tags), Self::Partial(more)) => {
+                tags.extend(more);
+                tags.sort_unstable();
+                tags.dedup();
+                Self::Partial(tags)
+            }
             (Self::Known(tags), _) | (_, Self::Known(tags)) => Self::Known(tags),
+            (Self::Partial(tags), _) | (_, Self::Partial(tags)) => Self::Partial(tags),
             (Self::Unreadable, _) | (_, Self::Unreadable) => Self::Unreadable,
             (Self::Null, _) | (_, Self::Null) => Self::Null,
             (Self::Absent, Self::Absent) => Self::Absent,
@@ -132,6 +143,12 @@ mod tests {
     #[case(known(&["b"]), known(&["a"]), known(&["a", "b"]))]
     #[case(SeenTags::Null, known(&["a"]), known(&["a"]))]
     #[case(known(&["a"]), SeenTags::Unreadable, known(&["a"]))]
+    #[case(SeenTags::Partial(vec!["a".to_owned()]), known(&[]), known(&["a"]))]
+    #[case(
+        SeenTags::Partial(Vec::new()),
+        SeenTags::Unreadable,
+        SeenTags::Partial(Vec::new())
+    )]
     #[case(SeenTags::Unreadable, SeenTags::Absent, SeenTags::Unreadable)]
     #[case(SeenTags::Absent, SeenTags::Null, SeenTags::Null)]
     #[case(SeenTags::Absent, SeenTags::Absent, SeenTags::Absent)]

@@ -177,6 +177,11 @@ fn what_cannot_be_read_is_refused() {
 #[case(SeenTags::Null, "the API reports them as null", true)]
 #[case(SeenTags::Absent, "the API does not report them", true)]
 #[case(SeenTags::Unreadable, "they are not a list of texts", false)]
+#[case(
+    SeenTags::Partial(Vec::new()),
+    "the API lists the server twice, once without tags that can be read",
+    false
+)]
 fn tags_that_are_not_reported_are_none_only_if_the_policy_says_so(
     #[case] tags: SeenTags,
     #[case] why: &str,

@@ -84,7 +84,8 @@ fn differing(select: &Select, server: &ServerDetail) -> Option<Vec<String>> {
             differing.push(format!("tag {}", own.iter().find(like)?));
         }
     }
-    Some(differing)
+    // A server that is unclear for another reason, such as two names, misses nothing by case or blanks.
+    (!differing.is_empty()).then_some(differing)
 }
 
 #[cfg(test)]

@@ -100,14 +100,17 @@ fn all_new(out: &mut String, plan: &Plan, why: &str) -> Result<Completeness, std
 }
 
 fn of_plans(out: &mut String, it: &Difference<'_>) -> Result<Completeness, std::fmt::Error> {
-    if it.same && it.settings.is_empty() && it.names.is_empty() {
+    if it.same {
         writeln!(
             out,
             "Nothing that a run would do: the older plan has the same digest."
         )?;
+    } else {
+        writeln!(out, "{}", summary(it))?;
+    }
+    if it.same && it.is_empty() {
         return Ok(Completeness::Complete);
     }
-    writeln!(out, "{}", summary(it))?;
     let count = |count| counted(count, "server");
     if !it.added.is_empty() {
         writeln!(

@@ -134,9 +134,7 @@ impl StateError {
             Self::Misfit(..) | Self::OtherPlan(_) => {
                 "put back the run's own `plan.json`; nothing is done with a journal of another plan"
             }
-            Self::FromTheFuture(_) => {
-                "check this machine's clock, and name the run: `lightsout undo RUN_ID`"
-            }
+            Self::FromTheFuture(_) => "check this machine's clock, and name the run by its run ID",
             Self::Lost(_) => {
                 "nothing in the state folder may be removed while a run is at work; \
                  see `lightsout status`, and then `lightsout resume`"

@@ -73,8 +73,89 @@ fn what_a_run_does_not_do_otherwise_may_change() {
         "night.yaml",
         format!("# another comment\n{text}\ndescription: other words\n"),
     );
-    stage.run("plan night.yaml --check").with_code(0);
+    // The whole plan is compared by `--check`, and only its digest at the run.
+    let stale = stage.run("plan night.yaml --check").with_code(10);
+    assert!(stale.out.contains("no difference in what a run does"));
+    assert!(stale.out.contains("description: (not set) → other words"));
     stage.run("run night.yaml --locked").with_code(0);
+}
+
+#[test]
+fn a_committed_plan_in_other_bytes_or_behind_a_link_is_noticed() {
+    let stage = reviewed();
+    stage.run("plan night.yaml --check").with_code(0);
+    let plan = stage.read("night.plan.json");
+    stage.write("night.plan.json", plan.replace('\n', "\r\n"));
+    let other = stage.run("plan night.yaml --check").with_code(10);
+    assert!(other.err.contains("other bytes"), "{}", other.err);
+    stage.write("elsewhere.json", plan);
+    fs::remove_file(stage.path("night.plan.json")).unwrap();
+    std::os::unix::fs::symlink("elsewhere.json", stage.path("night.plan.json")).unwrap();
+    for line in ["plan night.yaml --check", "run night.yaml --locked"] {
+        let linked = stage.run(line).with_code(22);
+        assert!(linked.err.contains("is a link"), "{}", linked.err);
+    }
+    nothing_was_sent(&stage);
+}
+
+#[test]
+fn a_freeze_calendar_that_has_changed_since_the_plan_is_another_plan() {
+    let calendar = |year: u32| {
+        format!(
+            "version: 1\nclosures:\n  - {{ from: {year}-12-19T16:00:00Z, to: {year}-12-20T16:00:00Z, reason: x }}\n"
+        )
+    };
+    let window = "window: { timezone: Asia/Singapore, opens: { days: [mon, tue, wed, thu, fri, sat, sun], at: \"00:00\" }, duration: 24h, freeze: [freeze.yaml] }";
+    let stage = Scenario::new(&ids(2))
+        .with(window)
+        .file("freeze.yaml", &calendar(2090))
+        .start();
+    stage
+        .run("plan night.yaml --write --out kept.json")
+        .with_code(0);
+    stage.write("freeze.yaml", calendar(2091));
+    let check = stage.run("plan night.yaml --check").with_code(10);
+    assert!(
+        check.out.contains("freeze calendar freeze.yaml: "),
+        "{}",
+        check.out
+    );
+    stage.run("run night.yaml --locked").with_code(22);
+    let alone = stage.run("run --plan kept.json").with_code(22);
+    assert!(
+        alone
+            .err
+            .contains("`freeze.yaml` has changed since the plan was made"),
+        "{}",
+        alone.err
+    );
+    nothing_was_sent(&stage);
+}
+
+#[test]
+fn a_name_that_is_no_longer_compared_is_another_plan() {
+    let rows = |name: &str| format!("id,name\n{},{name}\n", ids(1)[0]);
+    let group = "groups:\n  - name: all\n    servers_from: { file: list.csv, name_column: name }\n";
+    let stage = Scenario::with_cloud(group, &ids(1))
+        .file("list.csv", &rows("host-a"))
+        .start();
+    stage.run("plan night.yaml --write").with_code(0);
+    change(&stage, ", name_column: name", "");
+    let check = stage.run("plan night.yaml --check").with_code(10);
+    assert!(check.out.contains("host-a → no name"), "{}", check.out);
+    stage.run("run night.yaml --locked").with_code(22);
+    change(
+        &stage,
+        "file: list.csv",
+        "file: list.csv, name_column: name",
+    );
+    stage.write("list.csv", rows(""));
+    let unnamed = stage.run("validate night.yaml").with_code(2);
+    assert!(
+        unnamed.err.contains("has no name in `name`")
+            || unnamed.out.contains("has no name in `name`")
+    );
+    nothing_was_sent(&stage);
 }
 
 #[test]

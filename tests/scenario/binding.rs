@@ -108,7 +108,7 @@ fn a_freeze_calendar_that_has_changed_since_the_plan_is_another_plan() {
     let window = "window: { timezone: Asia/Singapore, opens: { days: [mon, tue, wed, thu, fri, sat, sun], at: \"00:00\" }, duration: 24h, freeze: [freeze.yaml] }";
     let stage = Scenario::new(&ids(2))
         .with(window)
-        .file("freeze.yaml", &calendar(2090))
+        .file("freeze.yaml", calendar(2090))
         .start();
     stage
         .run("plan night.yaml --write --out kept.json")
@@ -137,7 +137,7 @@ fn a_name_that_is_no_longer_compared_is_another_plan() {
     let rows = |name: &str| format!("id,name\n{},{name}\n", ids(1)[0]);
     let group = "groups:\n  - name: all\n    servers_from: { file: list.csv, name_column: name }\n";
     let stage = Scenario::with_cloud(group, &ids(1))
-        .file("list.csv", &rows("host-a"))
+        .file("list.csv", rows("host-a"))
         .start();
     stage.run("plan night.yaml --write").with_code(0);
     change(&stage, ", name_column: name", "");

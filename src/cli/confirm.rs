@@ -37,7 +37,11 @@ pub(super) fn confirm(
     plan: &Plan,
     targets: usize,
 ) -> Result<(), Error> {
-    let answer = invocation.printer.ask(question(plan, targets));
+    let Invocation {
+        printer, signals, ..
+    } = invocation;
+    let ask = || printer.ask(question(plan, targets));
+    let answer = signals.exiting(printer, ask);
     let answer = answer.map_err(|error| super::internal("ask for confirmation", error))?;
     if is_number(&answer, targets) {
         return Ok(());

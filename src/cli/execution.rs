@@ -91,14 +91,19 @@ impl Engine {
     pub(super) fn start(invocation: &Invocation<'_>, clock: Clock) -> Result<Self, Error> {
         logging::start(&invocation.printer, clock);
         let runtime = runtime()?;
-        let signals = runtime.block_on(async { Signals::catch() });
-        let signals = signals.map_err(|error| internal("catch signals", error))?;
-        invocation.early.relieve();
+        let signals = invocation.signals.clone();
+        signals.catch()?;
+        signals.keep();
         Ok(Self { runtime, signals })
     }
 }
 
 impl Engine {
+    /// The signals that reach its runs.
+    pub(super) fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
     /// Waits for something that comes before a run, unless a signal or the stop switch ends that.
     pub(super) fn heed<T>(
         &mut self,
@@ -109,8 +114,9 @@ impl Engine {
         let Self { runtime, signals } = self;
         runtime.block_on(async {
             tokio::select! {
+                biased;
+                _ = signals.next() => Err(Error::InterruptedReading),
                 done = work => Ok(done),
-                () = signals.any() => Err(Error::InterruptedReading),
                 switch = signals::switched(state, clock) => Err(Error::Halted(switch)),
             }
         })
@@ -221,7 +227,7 @@ fn observer(plan: Arc<Plan>) -> Observer {
 async fn execute(
     invocation: &Invocation<'_>,
     execution: &Execution,
-    signals: &mut Signals,
+    signals: &Signals,
     opening: Opening,
     recorder: Arc<Recorder>,
 ) -> Result<(), RunError> {
@@ -247,8 +253,10 @@ async fn execute(
         }
     };
     let ended = tokio::select! {
-        ended = run::execute(work, recorder.clone()) => ended,
+        // First, so that a pending signal is heard before anything is sent.
+        biased;
         never = listen => match never {},
+        ended = run::execute(work, recorder.clone()) => ended,
         never = draw => match never {},
     };
     if let Some(bars) = &bars {

@@ -31,7 +31,7 @@ pub(super) fn read(
         None => cloud::connect(invocation, flags, &Account::of_plan(plan))?,
     };
     logging::start(&invocation.printer, connected.clock);
-    signals::read_heeding(&invocation.early, states(&connected, plan))
+    signals::read_heeding(&invocation.signals, states(&connected, plan))
 }
 
 async fn states(connected: &Connected, plan: &Plan) -> Result<HashMap<ServerId, Live>, Unanswered> {

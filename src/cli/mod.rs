@@ -64,7 +64,7 @@ use crate::untrusted::{PlainJson, for_terminal};
 
 use args::{GeneralFlags, RunsCommand, RunsFlags, SchemaName, Verb};
 use printer::Printer;
-use signals::EarlySignals;
+use signals::Signals;
 
 pub use settings::Surroundings;
 
@@ -75,21 +75,31 @@ struct Invocation<'a> {
     around: &'a Surroundings,
     /// The clock of everything that this invocation asks of a cloud.
     clock: OnceCell<Clock>,
-    /// What ends it on a signal, as long as no run listens.
-    early: EarlySignals,
+    /// The signals that it received.
+    signals: Signals,
     /// The workflow file with its variables, as words for a shell, if the command has one.
     typed: Option<String>,
 }
 
 /// Does what the arguments ask for, and says how the process ends.
 pub fn main(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings) -> Exit {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let signals = Signals::default();
+    if names_a_run(&arguments) {
+        // If this fails, the run itself fails to catch signals and reports it.
+        let _ = signals.catch();
+    }
     let arguments = match args::parse(arguments) {
         Ok(arguments) => arguments,
         Err(exit) => return exit,
     };
     let printer = Printer::new(settings::voice(&arguments.general, around));
+    signals.exit_early(&printer);
+    if catches_signals(&arguments.verb) {
+        let _ = signals.catch();
+    }
     let invocation = Invocation {
-        early: early(&arguments.verb, &printer),
+        signals,
         printer,
         general: arguments.general,
         around,
@@ -102,12 +112,17 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>, around: &Surroundings
     })
 }
 
-/// Listens to signals from the start on, for commands that send requests or take up what was sent.
-fn early(verb: &Verb, printer: &Printer) -> EarlySignals {
+/// Whether a command that catches signals may be meant. Parsing takes milliseconds in which a signal can come already.
+fn names_a_run(arguments: &[OsString]) -> bool {
+    let names = ["run", "resume", "settle", "undo"];
+    let mut arguments = arguments.iter().skip(1);
+    arguments.any(|argument| names.iter().any(|name| argument == name))
+}
+
+/// Whether signals are caught from the start on: by commands that send requests or resume what was sent.
+fn catches_signals(verb: &Verb) -> bool {
     match verb {
-        Verb::Run(_) | Verb::Resume(_) | Verb::Settle(_) | Verb::Undo(_) => {
-            EarlySignals::listen(printer)
-        }
+        Verb::Run(_) | Verb::Resume(_) | Verb::Settle(_) | Verb::Undo(_) => true,
         Verb::Validate(_)
         | Verb::Render(_)
         | Verb::Plan(_)
@@ -121,7 +136,7 @@ fn early(verb: &Verb, printer: &Printer) -> EarlySignals {
         | Verb::Rehearse(_)
         | Verb::Simulate(_)
         | Verb::Schema(_)
-        | Verb::Completions(_) => EarlySignals::default(),
+        | Verb::Completions(_) => false,
     }
 }
 

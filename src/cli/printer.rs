@@ -72,6 +72,8 @@ impl Printer {
         let mut err = io::stderr().lock();
         write!(err, "{question} ")?;
         err.flush()?;
+        // A signal at the question is reported on stderr.
+        drop(err);
         let mut line = String::new();
         io::stdin().lock().read_line(&mut line)?;
         Ok(line.trim().to_owned())

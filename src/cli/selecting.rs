@@ -122,7 +122,7 @@ pub(super) fn ask(
         retry_for: workflow.rollout.retry_for,
     };
     let survey = signals::read_heeding(
-        &invocation.early,
+        &invocation.signals,
         inventory::survey(&connected.client, patience),
     )?;
     let (project, endpoint) = (workflow.project.clone(), workflow.endpoint.clone());

@@ -1,13 +1,14 @@
-//! What tells a run from outside that it is to end: signals and the stop switch.
+//! What asks a run from outside to end: signals and the stop switch.
 //!
-//! Owns listening. The first signal lets the run end in order, the second ends the process at once.
-//! Invariant: a run hears of either within a second.
+//! Owns the one catcher of signals and the record that it keeps. The first signal lets a run end in order, the second
+//! ends the process at once. Invariant: a recorded signal stays pending until one stage acts on it, so that none is
+//! lost when a stage hands over to the next.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -30,11 +31,11 @@ pub(super) struct Listener<'a> {
     raise: watch::Sender<Option<StopCause>>,
     switch: Option<PathBuf>,
     clock: Clock,
-    signals: &'a mut Signals,
+    signals: &'a Signals,
 }
 
-/// The signals that a run must not die of. What is caught while nobody listens is heard later.
-pub(super) struct Signals {
+/// What the system delivers to the catcher.
+struct Streams {
     terminate: Signal,
     /// None if it was ignored when the program started, as by a shell's `&`.
     interrupt: Option<Signal>,
@@ -44,9 +45,9 @@ pub(super) struct Signals {
     _file_size: Signal,
 }
 
-impl Signals {
+impl Streams {
     /// Begins to catch them; needs the runtime around it. Signals that are ignored stay ignored, but SIGTERM.
-    pub(super) fn catch() -> io::Result<Self> {
+    fn open() -> io::Result<Self> {
         let ignored = ignored();
         let unless_ignored = |kind: SignalKind| {
             let caught = (!ignored.contains(kind)).then(|| signal(kind));
@@ -59,11 +60,6 @@ impl Signals {
             hangup: unless_ignored(SignalKind::hangup())?,
             _file_size: signal(SignalKind::from_raw(file_size))?,
         })
-    }
-
-    /// Waits for any of them.
-    pub(super) async fn any(&mut self) {
-        self.next().await;
     }
 
     async fn next(&mut self) -> &'static str {
@@ -109,85 +105,175 @@ fn ignored() -> SignalSet {
     SignalSet::of_status(&status.unwrap_or_default())
 }
 
-/// What ends the process with 24 on a signal that comes before a run listens for itself: while files are read,
-/// and while a person is asked.
+/// The signals that this process received. All clones share one record.
 #[derive(Debug, Clone, Default)]
-pub(super) struct EarlySignals(Arc<Mutex<Duty>>);
+pub(super) struct Signals(watch::Sender<Record>);
 
-/// Who hears signals.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Duty {
-    /// The thread that ends the process.
-    #[default]
-    Early,
-    /// Somebody else.
-    Relieved,
+/// What was received, and what is done about it. Both change under one lock, so that no signal falls between two stages.
+#[derive(Debug, Default)]
+struct Record {
+    catching: bool,
+    duty: Duty,
+    /// Signals that no stage has acted on yet.
+    pending: u32,
+    /// Signals that a stage took.
+    taken: u32,
+    /// The latest signal.
+    name: &'static str,
 }
 
-impl EarlySignals {
-    /// Begins to listen, on a thread of its own; when this returns, no signal kills the process.
-    pub(super) fn listen(printer: &Printer) -> Self {
-        let own = Self::default();
-        let (ready, is_ready) = std::sync::mpsc::channel::<()>();
-        let (listener, printer) = (own.clone(), printer.clone());
+/// What becomes of a signal when it is recorded.
+#[derive(Debug, Default)]
+enum Duty {
+    /// It stays pending until a stage takes it.
+    #[default]
+    Keep,
+    /// It exits the process with 24: files are read, or a person is asked.
+    Exit(Printer),
+}
+
+impl Record {
+    fn add(&mut self, name: &'static str) {
+        self.pending = self.pending.saturating_add(1);
+        self.name = name;
+    }
+
+    fn take(&mut self) -> Option<&'static str> {
+        self.pending = self.pending.checked_sub(1)?;
+        self.taken = self.taken.saturating_add(1);
+        Some(self.name)
+    }
+
+    /// The error that the process must exit with now, if any.
+    fn due(&self) -> Option<(Error, &Printer)> {
+        match &self.duty {
+            Duty::Exit(printer) if self.pending > 0 => {
+                Some((Error::InterruptedEarly(self.name), printer))
+            }
+            Duty::Exit(_) | Duty::Keep => None,
+        }
+    }
+}
+
+impl Signals {
+    /// Starts the catcher on its own thread, unless it is running. After this, no signal kills the process.
+    pub(super) fn catch(&self) -> Result<(), Error> {
+        if self.0.borrow().catching {
+            return Ok(());
+        }
+        let (started, is_started) = mpsc::channel();
+        let signals = self.clone();
         let thread = std::thread::Builder::new().name("signals".to_owned());
-        let spawned = thread.spawn(move || {
-            let Ok(runtime) = runtime() else { return };
-            runtime.block_on(async {
-                let Ok(mut signals) = Signals::catch() else {
-                    return;
-                };
-                drop(ready);
-                loop {
-                    let name = signals.next().await;
-                    listener.end_on(name, &printer);
-                }
+        let failed = |error| internal("catch signals", error);
+        let spawned = thread.spawn(move || signals.record(started));
+        let spawned = spawned.map_err(failed)?;
+        if is_started.recv().is_err() {
+            return Err(match spawned.join() {
+                Ok(Ok(never)) => match never {},
+                Ok(Err(error)) => error,
+                Err(_) => failed(io::Error::other("its thread panicked")),
             });
+        }
+        self.0.send_modify(|record| record.catching = true);
+        Ok(())
+    }
+
+    /// Records every signal, to the end of the process.
+    fn record(&self, started: mpsc::Sender<()>) -> Result<Infallible, Error> {
+        runtime()?.block_on(async {
+            let streams = Streams::open();
+            let mut streams = streams.map_err(|error| internal("catch signals", error))?;
+            // Nobody waits for it if the process is ending.
+            let _ = started.send(());
+            loop {
+                let name = streams.next().await;
+                self.change(|record| record.add(name));
+            }
+        })
+    }
+
+    /// From now on a signal exits the process with 24, and so does one that is pending.
+    pub(super) fn exit_early(&self, printer: &Printer) {
+        self.assign(Duty::Exit(printer.clone()));
+    }
+
+    /// From now on signals stay pending until [`Self::next`] takes them.
+    pub(super) fn keep(&self) {
+        self.assign(Duty::Keep);
+    }
+
+    /// Does something that nothing but the end of the process can interrupt: a signal exits with 24.
+    pub(super) fn exiting<T>(&self, printer: &Printer, work: impl FnOnce() -> T) -> T {
+        let before = self.assign(Duty::Exit(printer.clone()));
+        let done = work();
+        self.assign(before);
+        done
+    }
+
+    /// Returns the duty before.
+    fn assign(&self, mut duty: Duty) -> Duty {
+        self.change(|record| std::mem::swap(&mut record.duty, &mut duty));
+        duty
+    }
+
+    /// Changes the record and exits if that is due. The lock is held until the exit, so that nothing begins meanwhile.
+    fn change(&self, change: impl FnOnce(&mut Record)) {
+        self.0.send_modify(|record| {
+            change(record);
+            if let Some((error, printer)) = record.due() {
+                printer.problem(error.explain());
+                std::process::exit(error.exit().code().into());
+            }
         });
-        // Without the thread, the run itself fails to listen, and says so.
-        if spawned.is_ok() {
-            let _ = is_ready.recv();
+    }
+
+    /// The latest signal, if more than so many were taken.
+    pub(super) fn taken_beyond(&self, count: u32) -> Option<&'static str> {
+        let record = self.0.borrow();
+        (record.taken > count).then_some(record.name)
+    }
+
+    /// How many signals were taken.
+    pub(super) fn taken(&self) -> u32 {
+        self.0.borrow().taken
+    }
+
+    /// Takes the next signal: one that is pending, or the first to come.
+    pub(super) async fn next(&self) -> &'static str {
+        let mut changes = self.0.subscribe();
+        loop {
+            let mut taken = None;
+            self.0.send_if_modified(|record| {
+                taken = record.take();
+                false
+            });
+            if let Some(name) = taken {
+                return name;
+            }
+            if changes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
         }
-        own
-    }
-
-    /// Ends the process, unless somebody else listens. The lock is held until the end, so that nothing begins
-    /// meanwhile.
-    fn end_on(&self, name: &'static str, printer: &Printer) {
-        let duty = self.duty();
-        if *duty == Duty::Early {
-            let error = Error::InterruptedEarly(name);
-            printer.problem(error.explain());
-            std::process::exit(error.exit().code().into());
-        }
-    }
-
-    /// Leaves the signals to somebody who listens already.
-    pub(super) fn relieve(&self) {
-        *self.duty() = Duty::Relieved;
-    }
-
-    fn duty(&self) -> MutexGuard<'_, Duty> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Reads the cloud, unless a signal comes first.
 pub(super) fn read_heeding<T>(
-    early: &EarlySignals,
+    signals: &Signals,
     reading: impl Future<Output = Result<T, Unanswered>>,
 ) -> Result<T, Error> {
-    runtime()?.block_on(async {
-        let mut signals = Signals::catch().map_err(|error| internal("catch signals", error))?;
-        let before = std::mem::replace(&mut *early.duty(), Duty::Relieved);
-        let read = tokio::select! {
+    let runtime = runtime()?;
+    signals.catch()?;
+    let before = signals.assign(Duty::Keep);
+    let read = runtime.block_on(async {
+        tokio::select! {
             biased;
-            () = signals.any() => Err(Error::InterruptedReading),
+            _ = signals.next() => Err(Error::InterruptedReading),
             read = reading => read.map_err(Error::Listing),
-        };
-        *early.duty() = before;
-        read
-    })
+        }
+    });
+    signals.assign(before);
+    read
 }
 
 /// Waits until the stop switch of a state folder is set.
@@ -203,7 +289,7 @@ pub(super) async fn switched(state: &Path, clock: Clock) -> Switch {
 impl<'a> Listener<'a> {
     /// Begins to listen; `switch` is the state folder whose stop switch is obeyed.
     pub(super) fn new(
-        signals: &'a mut Signals,
+        signals: &'a Signals,
         raise: watch::Sender<Option<StopCause>>,
         switch: Option<&Path>,
         clock: Clock,
@@ -252,6 +338,69 @@ impl<'a> Listener<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn printer() -> Printer {
+        Printer::new(super::super::settings::Voice {
+            quiet: true,
+            level: tracing::level_filters::LevelFilter::OFF,
+            format: super::super::args::LogFormat::Text,
+            colour_err: false,
+            bars: false,
+        })
+    }
+
+    /// Signals without a catcher, so that the process of the tests can be interrupted.
+    fn uncaught() -> Signals {
+        let signals = Signals::default();
+        signals.change(|record| record.catching = true);
+        signals
+    }
+
+    /// The signals that the next stage would hear.
+    fn heard(signals: &Signals) -> Vec<&'static str> {
+        let runtime = runtime().unwrap();
+        let take = || {
+            runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    name = signals.next() => Some(name),
+                    () = std::future::ready(()) => None,
+                }
+            })
+        };
+        std::iter::from_fn(take).collect()
+    }
+
+    #[test]
+    fn a_signal_before_a_change_of_duty_is_acted_on_after_it() {
+        // Recorded before the run listens: the run hears it, once.
+        let signals = uncaught();
+        signals.change(|record| record.add("SIGTERM"));
+        signals.keep();
+        assert_eq!(heard(&signals), ["SIGTERM"]);
+        assert!(heard(&signals.clone()).is_empty());
+        // Recorded while a reading ends: the exit is due as soon as the process exits on signals.
+        let mut record = Record::default();
+        record.add("SIGINT");
+        assert!(record.due().is_none());
+        record.duty = Duty::Exit(printer());
+        let due = record.due().map(|(error, _)| error.message());
+        assert!(due.unwrap().contains("SIGINT"));
+    }
+
+    #[test]
+    fn a_reading_hears_a_pending_signal_and_leaves_the_next_one_to_others() {
+        let signals = uncaught();
+        signals.change(|record| record.add("SIGTERM"));
+        let read = read_heeding(&signals, std::future::ready(Ok(())));
+        assert!(matches!(read, Err(Error::InterruptedReading)));
+        let read = read_heeding(&signals, async {
+            signals.change(|record| record.add("SIGINT"));
+            Ok(())
+        });
+        assert!(read.is_ok());
+        assert_eq!(heard(&signals), ["SIGINT"]);
+    }
 
     #[test]
     fn ignored_signals_are_read_from_what_the_system_shows() {

@@ -283,6 +283,7 @@ pub(super) fn settle_earlier(
             even_late: false,
             guards: Vec::new(),
         }));
+        let taken = engine.signals().taken();
         let exit = perform(invocation, engine, execution, beginning)
             .map_err(|error| Error::Unsettled(run.clone(), Some(Box::new(error))))?;
         if unfinished(state)?.contains(&run) {
@@ -292,6 +293,10 @@ pub(super) fn settle_earlier(
             } else {
                 Error::Unsettled(run, None)
             });
+        }
+        // It came too late for the earlier run, but it was meant for the next one, too.
+        if let Some(name) = engine.signals().taken_beyond(taken) {
+            return Err(Error::InterruptedEarly(name));
         }
     }
     Ok(())

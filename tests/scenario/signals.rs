@@ -2,6 +2,7 @@
 //!
 //! Invariant: after the signal only requests that had left already reach the cloud.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use lightsout::event::{Event, SendAnswer};
@@ -287,6 +288,85 @@ fn signals_that_were_ignored_stay_ignored_and_sigterm_is_obeyed() {
     running.until("an answer", answers(1));
     running.signal("TERM");
     running.ended().0.with_code(34).saying(&["SIGTERM"]);
+}
+
+/// Signals are handed on from one stage to the next: from the start, to the reading of a listing, to the run.
+#[test]
+fn a_signal_at_any_moment_of_the_start_is_not_lost() {
+    let cases: Vec<(u64, bool, &str)> = (0..22)
+        .flat_map(|step| ["TERM", "INT"].map(|signal| (step * 12, step % 2 == 0, signal)))
+        .collect();
+    at_once(&cases, |&(delay, selects, signal)| {
+        // Without a signal, the first request would be answered, and the run would exit with 0.
+        let faults = json!({"calls": {"stop": [{"fault": "slow", "delay": "60s", "first": 1}]}});
+        let stage = match selects {
+            true => {
+                Scenario::with_cloud("groups: [{ name: all, select: { name: '*' } }]\n", &ids(2))
+                    .with("guards: { max_servers: 2 }")
+                    .faults(faults)
+                    .pace(30)
+            }
+            false => scenario(faults),
+        };
+        let stage = stage.start();
+        let mut running = stage.spawn("run night.yaml");
+        let process = running.id();
+        running.until("signals are caught", |_| catches_sigterm(process));
+        std::thread::sleep(Duration::from_millis(delay));
+        running.signal(signal);
+        let (ended, _) = running.ended();
+        let about = format!("{signal} after {delay} ms: {}", ended.err);
+        match ended.code {
+            24 => assert!(ended.stats.stops.is_empty(), "{about}"),
+            34 => assert!(ended.err.contains(&format!("SIG{signal}: ")), "{about}"),
+            code => panic!("{code}: {about}"),
+        }
+    });
+}
+
+#[test]
+fn a_signal_at_the_question_exits_at_once() {
+    let stage = scenario(json!({})).start();
+    let program = env!("CARGO_BIN_EXE_lightsout");
+    let line = format!("echo $$ > process; exec {program} run night.yaml");
+    let words = ["-qefc", &line, "typed"];
+    let mut script = stage.surrounded("script", words.into_iter());
+    let script = script.env("SHELL", "/bin/sh").stdin(Stdio::piped()).spawn();
+    let mut script = match script {
+        Ok(script) => script,
+        // Without a terminal there is nothing to test.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        Err(error) => panic!("{error}"),
+    };
+    // Open to the end, so that the question is not answered.
+    let typing = script.stdin.take();
+    let shown = || std::fs::read_to_string(stage.path("typed")).unwrap_or_default();
+    let patient = |mut done: Box<dyn FnMut() -> bool + '_>| {
+        (0..3000).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            done()
+        })
+    };
+    assert!(patient(Box::new(|| shown().contains("Type the number"))));
+    let kill = |name: &str| {
+        let process = stage.read("process");
+        let words = ["-s", name, process.trim()];
+        std::process::Command::new("kill").args(words).status()
+    };
+    kill("TERM").unwrap();
+    let exited = patient(Box::new(|| script.try_wait().unwrap().is_some()));
+    if !exited {
+        kill("KILL").unwrap();
+    }
+    drop(typing);
+    let output = script.wait_with_output().unwrap();
+    assert!(exited, "{}", shown());
+    assert!(
+        shown().contains("SIGTERM: nothing was begun"),
+        "{}",
+        shown()
+    );
+    stage.ended(output).with_code(24).with_nothing_sent();
 }
 
 /// Whether a process catches SIGTERM, as the system shows it.

@@ -220,7 +220,9 @@ pub enum Error {
     #[error("run {0} can be read, and is finished")]
     NothingToQuarantine(RunId),
     /// A run whose newest record is too young may be live.
-    #[error("the newest record of run {0} is of {1:.0}, which is less than 15 minutes ago")]
+    #[error(
+        "the newest record or file of run {0} is of {1:.0}: less than 15 minutes ago, or in the future"
+    )]
     TooYoung(RunId, jiff::Timestamp),
     /// A person did not type the run's ID.
     #[error("not confirmed: the answer was `{1}`, not `{0}`")]
@@ -421,7 +423,7 @@ impl Error {
             .into(),
             Self::NotInQuarantine(_) => "the folder `quarantine` of the state folder has a file for each run in quarantine".into(),
             Self::NothingToQuarantine(run) => format!("see `lightsout report {run}`").into(),
-            Self::TooYoung(..) => "wait for 15 minutes, so that no live run is set aside".into(),
+            Self::TooYoung(..) => "check the clock, and repeat the command 15 minutes after that time".into(),
             Self::NotConfirmed(run, _) => format!("type `{run}`, or give `--yes`").into(),
             Self::PerhapsRan(run, _) => format!(
                 "see `lightsout status {run}`, and look at the servers themselves; `lightsout runs quarantine {run}` sets it aside; `--override REASON` runs it all the same, where the policies allow that"

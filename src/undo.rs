@@ -177,6 +177,7 @@ mod tests {
             warnings: Vec::new(),
             narrowed: None,
             quarantined: Vec::new(),
+            release: None,
             undoes,
             report: None,
             approval: Approval::Other,

@@ -65,6 +65,7 @@ pub(super) fn dry_run(invocation: &Invocation<'_>, wish: Wish<'_>) -> Result<Exi
         warnings: left_out.warning.into_iter().chain(not_now).collect(),
         narrowed: left_out.narrowed,
         quarantined: Vec::new(),
+        release: None,
         undoes: wish.told.undoes,
         report: None,
         approval: wish.told.approval,

@@ -180,6 +180,7 @@ fn begin(execution: &Execution, beginning: Beginning) -> Result<(Opening, Ledger
     let terms = Terms {
         lock: lock.clone(),
         crash: *crash,
+        starting: None,
     };
     match beginning {
         Beginning::Fresh(launch, left_out) => {

@@ -242,6 +242,7 @@ fn execution(
         warnings: warnings.into_iter().chain(left_out.warning).collect(),
         narrowed: left_out.narrowed,
         quarantined: kept_out.without(&left_out.slots),
+        release: kept_out.release,
         undoes: told.undoes,
         report: place.as_ref().and_then(ReportPlace::confined),
         approval: told.approval,

@@ -224,7 +224,7 @@ Set aside a run that cannot be read, or release it.
 A run whose plan or journal is damaged blocks the next run of its project. This command lists its requests that may \
 have been accepted and asks for a confirmation. Then the run blocks nothing any more. New runs leave out the servers \
 of those requests until `--release`. Check these servers first. A live run is refused, and so is one whose newest \
-record is younger than 15 minutes.";
+record or file is younger than 15 minutes or in the future.";
 
 pub(super) const QUARANTINE: &str = "\
 Examples:

@@ -138,6 +138,7 @@ fn unmatched(plan: &Plan, excluded: &[ServerId]) -> Option<PlanWarning> {
 fn stopped_before(plan: &Plan, state: &Path) -> Result<HashSet<ServerId>, Error> {
     let mut stops = state::runs(state, Keep::Runs)?;
     stops.retain(|run| !state::is_quarantined(state, run));
+    stops.retain(|run| !matches!(state::launch_of(state, run), Ok(None)));
     stops.retain(|run| state::digest_of(state, run).is_ok_and(|digest| digest == plan.digest));
     let mut all = stops.clone();
     for run in &stops {

@@ -3,7 +3,7 @@
 //! Owns what must hold before that, what a person is shown, and what it means for other commands. Invariant: a
 //! run is set aside only under the lock of its project, and only after a person has confirmed what is listed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -52,8 +52,9 @@ pub(super) fn quarantine(
     if remains.is_finished {
         return Err(Error::NothingToQuarantine(run.clone()));
     }
-    if let Some(newest) = remains.newest.filter(|newest| is_young(*newest, now)) {
-        return Err(Error::TooYoung(run.clone(), newest));
+    let young = remains.times.iter().filter(|at| is_young(**at, now)).max();
+    if let Some(young) = young {
+        return Err(Error::TooYoung(run.clone(), *young));
     }
     invocation.printer.note(listed(&state, run, &remains));
     confirm(invocation, flags, "set the run aside")?;
@@ -72,9 +73,9 @@ pub(super) fn quarantine(
     Ok(Exit::Success)
 }
 
-/// Whether a record is from the last minutes, or a clock says so.
-fn is_young(newest: Timestamp, now: Timestamp) -> bool {
-    now.duration_since(newest).abs() < SETTLED
+/// Whether a time is in the last minutes, or in the future: the clock of the run may have been fast.
+fn is_young(at: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(at) < SETTLED
 }
 
 /// The lock of the run's project. A run whose project is not known must not meet any live run.
@@ -236,6 +237,8 @@ pub(super) struct KeptOut {
     slots: Vec<(BatchIndex, Slots)>,
     /// What the report says about it.
     pub(super) warning: Option<PlanWarning>,
+    /// The command that releases the first of these runs.
+    pub(super) release: Option<String>,
 }
 
 impl KeptOut {
@@ -268,24 +271,26 @@ pub(super) fn kept_out(
     };
     let slots = left_out(plan, &narrowing);
     let targets: usize = slots.iter().map(|(_, slots)| slots.len()).sum();
-    let warning = (targets > 0).then(|| {
-        let runs: std::collections::BTreeSet<&RunId> = held.servers.values().collect();
-        let commands = runs
-            .iter()
-            .map(|run| format!("`{} --release`", command(invocation, run)));
-        let commands: Vec<String> = commands.collect();
-        PlanWarning {
-            code: "quarantined".to_owned(),
-            message: format!(
-                "{} kept out by runs in quarantine; when they were checked: {}",
-                count(targets, "target"),
-                commands.join(", ")
-            ),
-        }
+    let runs: BTreeSet<&RunId> = held.servers.values().collect();
+    let commands = runs
+        .iter()
+        .map(|run| format!("{} --release", command(invocation, run)));
+    let commands: Vec<String> = commands.collect();
+    let warning = (targets > 0).then(|| PlanWarning {
+        code: "quarantined".to_owned(),
+        message: format!(
+            "{} kept out by runs in quarantine; when they were checked: `{}`",
+            count(targets, "target"),
+            commands.join("`, `")
+        ),
     });
     if let Some(warning) = &warning {
         let message = for_terminal(&warning.message);
         invocation.printer.note(format!("warning: {message}"));
     }
-    Ok(KeptOut { slots, warning })
+    Ok(KeptOut {
+        slots,
+        warning,
+        release: commands.into_iter().next(),
+    })
 }

@@ -75,6 +75,7 @@ pub(super) fn rehearse(invocation: &Invocation<'_>, flags: &RehearseFlags) -> Re
         warnings: Vec::new(),
         narrowed: None,
         quarantined: Vec::new(),
+        release: None,
         undoes: None,
         report: None,
         approval: Approval::Open,

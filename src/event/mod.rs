@@ -201,6 +201,9 @@ pub struct Launch {
     /// The targets that runs in quarantine keep out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub quarantined: Vec<(BatchIndex, Slots)>,
+    /// The command that releases the first of these runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
     /// The run that is undone, if this is an undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undoes: Option<RunId>,

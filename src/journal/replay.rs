@@ -56,7 +56,9 @@ impl JournalError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Empty => "nothing was sent by this run; its folder can be moved away",
+            Self::Empty => {
+                "requests may have been sent: check the servers, then `lightsout runs quarantine RUN_ID`"
+            }
             Self::Damaged { .. } | Self::Gap { .. } => {
                 "the file was changed, or the disk is failing: keep a copy, and look at the servers \
                  themselves; the job IDs in the other lines are still good"

@@ -7,7 +7,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
@@ -54,6 +54,8 @@ pub struct Terms {
     pub lock: Option<HeldFile>,
     /// Where a test wants the process to die.
     pub crash: Option<CrashPoint>,
+    /// The file that says that the run has recorded nothing yet. It is removed with the first record.
+    pub starting: Option<PathBuf>,
 }
 
 /// The files that must stay where they are while a journal is written.
@@ -168,12 +170,17 @@ struct Writer {
     length: u64,
     custody: Arc<Custody>,
     crash: Option<CrashPoint>,
+    starting: Option<PathBuf>,
 }
 
 impl Writer {
     /// Writes behind `length` bytes, from line `seq` on.
     fn new(path: &Path, file: File, (seq, length): (u64, u64), terms: Terms) -> io::Result<Self> {
-        let Terms { lock, crash } = terms;
+        let Terms {
+            lock,
+            crash,
+            starting,
+        } = terms;
         let custody = Custody {
             lock,
             journal: HeldFile::of(path, &file)?,
@@ -186,6 +193,7 @@ impl Writer {
             length,
             custody: Arc::new(custody),
             crash,
+            starting,
         })
     }
 
@@ -230,6 +238,9 @@ impl Writer {
         self.file.write_all(line.as_bytes())?;
         self.file.sync_data()?;
         self.length += line.len() as u64;
+        if let Some(starting) = self.starting.take() {
+            remove(&starting)?;
+        }
         // What another process has written to meanwhile is not durable, as it cannot be read back.
         self.check_custody()
     }
@@ -244,10 +255,19 @@ impl Writer {
     }
 }
 
+/// Removes a file durably, if it exists.
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Ok(()) => path
+            .parent()
+            .map_or(Ok(()), |folder| File::open(folder)?.sync_all()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::super::replay::replay;
     use super::*;
     use crate::event::Event;
@@ -338,7 +358,7 @@ mod tests {
         let file = File::create(&lock).unwrap();
         let terms = Terms {
             lock: Some(HeldFile::of(&lock, &file).unwrap()),
-            crash: None,
+            ..Terms::default()
         };
         let journal = Journal::create(&path, terms).unwrap();
         assert!(journal.append(vec![stamped(0)]).durable().await);
@@ -404,6 +424,43 @@ mod tests {
         let lost = Lost::Lock(kept.lock.clone());
         assert_eq!(kept.journal.lost(), Some(&lost));
         assert!(kept.journal.has_failed());
+    }
+
+    #[tokio::test]
+    async fn the_first_record_of_each_process_removes_the_starting_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        let starting = folder.path().join("starting");
+        let terms = || Terms {
+            starting: Some(starting.clone()),
+            ..Terms::default()
+        };
+        File::create(&starting).unwrap();
+        let journal = Journal::create(&path, terms()).unwrap();
+        assert!(starting.exists());
+        assert!(journal.append(vec![stamped(0)]).durable().await);
+        assert!(!starting.exists());
+        drop(journal);
+        // A crash between the first record and the removal leaves both.
+        File::create(&starting).unwrap();
+        let replayed = replay(&std::fs::read(&path).unwrap()).unwrap();
+        let journal = Journal::reopen(&path, &replayed, terms()).unwrap();
+        assert!(journal.append(vec![stamped(1)]).durable().await);
+        assert!(!starting.exists());
+    }
+
+    #[tokio::test]
+    async fn a_starting_file_that_cannot_be_removed_fails_the_record() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        // Not even root removes a folder as a file.
+        let terms = Terms {
+            starting: Some(folder.path().to_owned()),
+            ..Terms::default()
+        };
+        let journal = Journal::create(&path, terms).unwrap();
+        assert!(!journal.append(vec![stamped(0)]).durable().await);
+        assert!(journal.has_failed());
     }
 
     #[test]

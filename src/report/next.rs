@@ -6,7 +6,7 @@
 use crate::event::{Launch, Mode, StopCause};
 use crate::exit::Exit;
 use crate::ledger::Ledger;
-use crate::outcome::OutcomeKind;
+use crate::outcome::{OutcomeKind, Reason};
 
 /// The command to type next: after a good rehearsal the real run, after a bad run the one that helps.
 pub(super) fn next(launch: &Launch, ledger: &Ledger, exit: Exit) -> Option<String> {
@@ -22,6 +22,7 @@ pub(super) fn next(launch: &Launch, ledger: &Ledger, exit: Exit) -> Option<Strin
         {
             of_run("report")
         }
+        (Mode::Run, Exit::SomeFailed) if only_quarantined(ledger) => launch.release.clone(),
         // What an undo tried in vain, no other one tries again.
         (Mode::Run, Exit::SomeFailed) if launch.undoes.is_some() && not_sent == 0 => None,
         (
@@ -45,6 +46,16 @@ pub(super) fn next(launch: &Launch, ledger: &Ledger, exit: Exit) -> Option<Strin
             | Exit::Internal,
         ) => None,
     }
+}
+
+/// Whether every target without success was left out because of a run in quarantine: another run would
+/// leave out the same targets.
+fn only_quarantined(ledger: &Ledger) -> bool {
+    let totals = ledger.totals();
+    let [not_sent, failed] =
+        [OutcomeKind::NotSent, OutcomeKind::Failed].map(|kind| totals.count(kind));
+    let quarantined = ledger.count_of_reason(Reason::Quarantined);
+    quarantined > 0 && quarantined == not_sent && failed == 0
 }
 
 /// The command for another run of the same: where there is a window, one that waits for it to open, and after a

@@ -78,6 +78,7 @@ fn began(plan: &Plan) -> Event {
             warnings: Vec::new(),
             narrowed: None,
             quarantined: Vec::new(),
+            release: None,
             undoes: None,
             report: None,
             approval: crate::policy::Approval::Other,

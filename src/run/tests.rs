@@ -210,6 +210,7 @@ fn launch(cloud: &Cloud) -> Launch {
         warnings: Vec::new(),
         narrowed: None,
         quarantined: Vec::new(),
+        release: None,
         undoes: None,
         report: None,
         approval: crate::policy::Approval::Other,

@@ -20,16 +20,19 @@ use crate::plan::Project;
 /// How long before the opening of a window a run of it may seem to have begun.
 const MARGIN: SignedDuration = SignedDuration::from_hours(24);
 
-/// How a run began; nothing if it never did.
+/// How a run began; nothing if it never did. A lost journal is an error.
 pub fn launch_of(state: &Path, run: &RunId) -> Result<Option<Launch>, StateError> {
-    let path = RunFolder::of(state, Keep::Runs, run).journal();
+    let folder = RunFolder::of(state, Keep::Runs, run);
+    let path = folder.journal();
     let line = match first_line(&path) {
         Ok(line) => line,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && folder.is_starting() => {
+            return Ok(None);
+        }
         Err(error) => return Err(StateError::Read(path, error)),
     };
     match journal::salvage(&line) {
-        (_, Some(journal::JournalError::Empty)) => Ok(None),
+        (_, Some(journal::JournalError::Empty)) if folder.is_starting() => Ok(None),
         (_, Some(error)) => Err(StateError::Journal(path, error)),
         (replayed, None) => {
             let began = replayed.events.into_iter().next();
@@ -231,6 +234,7 @@ mod tests {
             warnings: Vec::new(),
             narrowed: None,
             quarantined: Vec::new(),
+            release: None,
             undoes: undoes.cloned(),
             report: None,
             approval: Approval::Other,
@@ -310,6 +314,10 @@ mod tests {
         let run = recorded(state, &plan, 0, None).await;
         let journal = RunFolder::of(state, Keep::Runs, &run).journal();
         fs::write(&journal, "{\"torn").unwrap();
+        // Without its starting file, the run may be any.
+        let lost = launch_of(state, &run).unwrap_err();
+        assert!(matches!(lost, StateError::Journal(..)), "{lost:?}");
+        fs::write(state.join("starting").join(run.as_str()), "").unwrap();
         assert_eq!(launch_of(state, &run).unwrap(), None);
         let name = &plan.workflow.name;
         assert_eq!(latest_of(state, name, Timestamp::MAX).unwrap(), None);
@@ -317,6 +325,11 @@ mod tests {
         assert_eq!(launch_of(state, &run).unwrap(), None);
         assert_eq!(latest_of(state, name, Timestamp::MAX).unwrap(), None);
         assert_eq!(undos_of(state, &run).unwrap(), []);
+        fs::remove_file(state.join("starting").join(run.as_str())).unwrap();
+        let lost = launch_of(state, &run).unwrap_err();
+        assert!(matches!(lost, StateError::Read(..)), "{lost:?}");
+        let latest = latest_of(state, name, Timestamp::MAX).unwrap();
+        assert_eq!(latest, Some(run));
     }
 
     /// That the two servers of the plan's only batch have this outcome, and the run is over.

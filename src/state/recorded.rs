@@ -229,23 +229,26 @@ pub fn runs(state: &Path, keep: Keep) -> Result<Vec<RunId>, StateError> {
     Ok(runs)
 }
 
-/// The runs whose journal has begun and does not say that they are over, the oldest first.
+/// The runs that may have sent requests and whose journal does not say that they are over, the oldest first.
 pub fn unfinished(state: &Path) -> Result<Vec<RunId>, StateError> {
     let mut open = runs(state, Keep::Runs)?;
     open.retain(|run| !is_quarantined(state, run));
-    open.retain(|run| {
-        let journal = RunFolder::of(state, Keep::Runs, run).journal();
-        match tail(&journal) {
-            Ok((tail, all)) => {
-                // Before its first line is durable, a run has done nothing that could be settled.
-                let begun = !all || journal::replay(&tail) != Err(JournalError::Empty);
-                begun && !journal::is_over(&tail)
-            }
-            // What cannot be read may be the journal of a run that has sent.
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
-        }
-    });
+    open.retain(|run| is_open(&RunFolder::of(state, Keep::Runs, run)));
     Ok(open)
+}
+
+/// Whether a run may have sent requests and is not known to be over.
+fn is_open(folder: &RunFolder) -> bool {
+    match tail(&folder.journal()) {
+        // Without its starting file, a run had a record that is lost.
+        Ok((tail, true)) if journal::replay(&tail) == Err(JournalError::Empty) => {
+            !folder.is_starting()
+        }
+        Ok((tail, _)) => !journal::is_over(&tail),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => !folder.is_starting(),
+        // An unreadable file may be the journal of a run that has sent requests.
+        Err(_) => true,
+    }
 }
 
 /// The end of a file, and whether that is all of it.
@@ -301,6 +304,7 @@ mod tests {
             warnings: Vec::new(),
             narrowed: None,
             quarantined: Vec::new(),
+            release: None,
             undoes: None,
             report: None,
             approval: crate::policy::Approval::Other,
@@ -344,10 +348,35 @@ mod tests {
         let plan = sample::fleet();
         let folder = recorded(state.path(), &plan, vec![began(&plan)]).await;
         let bytes = fs::read(folder.journal()).unwrap();
+        let starting = state.path().join("starting").join(folder.run().as_str());
+        fs::write(&starting, "").unwrap();
         for whole in [0, 1, bytes.len() - 1] {
             fs::write(folder.journal(), &bytes[..whole]).unwrap();
             assert_eq!(unfinished(state.path()).unwrap(), [], "{whole} bytes");
         }
+        fs::remove_file(folder.journal()).unwrap();
+        assert_eq!(unfinished(state.path()).unwrap(), []);
+        // A crash between the first record and the removal of the starting file.
+        fs::write(folder.journal(), &bytes).unwrap();
+        assert_eq!(unfinished(state.path()).unwrap(), [folder.run().clone()]);
+    }
+
+    #[tokio::test]
+    async fn a_run_whose_journal_is_lost_is_unfinished() {
+        let state = tempfile::tempdir().unwrap();
+        let plan = sample::fleet();
+        let folder = recorded(state.path(), &plan, vec![began(&plan)]).await;
+        let bytes = fs::read(folder.journal()).unwrap();
+        let open = [folder.run().clone()];
+        for whole in [0, 1, bytes.len() - 1] {
+            fs::write(folder.journal(), &bytes[..whole]).unwrap();
+            assert_eq!(unfinished(state.path()).unwrap(), open, "{whole} bytes");
+        }
+        fs::remove_file(folder.journal()).unwrap();
+        assert_eq!(unfinished(state.path()).unwrap(), open);
+        fs::remove_file(folder.plan()).unwrap();
+        assert_eq!(unfinished(state.path()).unwrap(), open);
+        assert!(concerns(state.path(), folder.run(), &plan.project));
     }
 
     #[tokio::test]
@@ -355,8 +384,9 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let plan = sample::fleet();
         let folder = recorded(state.path(), &plan, vec![began(&plan), Event::Finished]).await;
-        fs::remove_file(folder.journal()).unwrap();
         assert_eq!(unfinished(state.path()).unwrap(), []);
+        fs::remove_file(folder.journal()).unwrap();
+        assert_eq!(unfinished(state.path()).unwrap(), [folder.run().clone()]);
         // Not even root reads a folder as a file.
         fs::create_dir(folder.journal()).unwrap();
         assert_eq!(unfinished(state.path()).unwrap(), [folder.run().clone()]);

@@ -29,8 +29,9 @@ pub struct Remains {
     pub problem: Option<StateError>,
     /// Whether it can be read, and has come to its end.
     pub is_finished: bool,
-    /// When its newest record was written, as far as that can be told.
-    pub newest: Option<Timestamp>,
+    /// The times of its last readable record, its plan and its journal. If there is no journal, the time
+    /// of the last change in its folder replaces that of the journal.
+    pub times: Vec<Timestamp>,
     /// The requests that were, or may have been, accepted, as far as their records can be read.
     pub requests: Vec<PossibleRequest>,
     /// The servers that may have been in such a request and have no certain outcome; `None` if unknown.
@@ -60,14 +61,14 @@ impl Remains {
         let (replayed, _) = journal::salvage(&bytes);
         let requests = possible_requests(&replayed.events);
         let last = replayed.events.last().map(|event| event.at);
-        let changed = [folder.journal(), folder.plan()];
-        let changed = changed.iter().filter_map(|path| changed_at(path));
-        let newest = last.into_iter().chain(changed).max();
+        let (plan, journal) = (folder.plan(), folder.journal());
+        let journal = changed_at(&journal).or_else(|| changed_at(journal.parent()?));
+        let times = [last, changed_at(&plan), journal];
         let remains = Self {
             project: known_project(state, run),
             problem: None,
             is_finished: false,
-            newest,
+            times: times.into_iter().flatten().collect(),
             requests,
             servers: None,
         };

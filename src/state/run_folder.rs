@@ -1,7 +1,8 @@
 //! A run's own folder, `STATE/runs/RUN_ID/` or `STATE/rehearsals/RUN_ID/`.
 //!
-//! Owns making the folder and the names of the files in it. Invariant: each folder was made by exactly
-//! one run, and only its owner can read it.
+//! Owns making the folder, the names of the files in it, and the file `STATE/starting/RUN_ID`, which is made
+//! before the folder and removed with the run's first record. Invariant: each folder was made by exactly
+//! one run, and only its owner can read it. A run without its starting file may have sent requests.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -17,6 +18,9 @@ use crate::journal::{Journal, Replayed, Terms};
 
 /// How many runs may begin in the same second before a new one gives up on an ID of its own.
 const ATTEMPTS: usize = 100;
+
+/// The folder of the state folder with a file for each run that has no record yet.
+const STARTING: &str = "starting";
 
 /// Which of the state folder's lists a run belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +46,7 @@ impl Keep {
 pub struct RunFolder {
     run: RunId,
     path: PathBuf,
+    starting: PathBuf,
 }
 
 impl RunFolder {
@@ -61,10 +66,10 @@ impl RunFolder {
 
     /// The folder of a run that was made earlier.
     pub fn of(state: &Path, keep: Keep, run: &RunId) -> Self {
-        let path = keep.folder(state).join(run.as_str());
         Self {
             run: run.clone(),
-            path,
+            path: keep.folder(state).join(run.as_str()),
+            starting: state.join(STARTING).join(run.as_str()),
         }
     }
 
@@ -77,25 +82,49 @@ impl RunFolder {
         let list = keep.folder(state);
         let failed = |error| StateError::Folder(list.clone(), error);
         private().recursive(true).create(&list).map_err(failed)?;
+        let marks = state.join(STARTING);
+        let made = private().recursive(true).create(&marks);
+        let made = made.and_then(|()| atomic::sync_folder(state));
+        made.map_err(|error| StateError::Folder(marks.clone(), error))?;
         for salt in salts.take(ATTEMPTS) {
-            let run = RunId::new(at, salt);
-            let path = list.join(run.as_str());
-            match private().create(&path) {
-                Ok(()) => {
-                    atomic::sync_folder(&list).map_err(failed)?;
-                    return Ok(Self { run, path });
-                }
+            let folder = Self::of(state, keep, &RunId::new(at, salt));
+            match folder.make(&list, &marks) {
+                Ok(()) => return Ok(folder),
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(StateError::Folder(path, error)),
+                Err(error) => return Err(StateError::Folder(folder.path, error)),
             }
         }
         Err(failed(io::Error::other("too many runs in one second")))
     }
 
-    /// Gives the folder up again, as long as nothing is in it.
+    /// Makes the starting file and then the folder, both durable. An error leaves neither.
+    fn make(&self, list: &Path, marks: &Path) -> io::Result<()> {
+        // The starting file must not appear beside a folder of another run.
+        if self.path.symlink_metadata().is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        File::create_new(&self.starting)?;
+        let made = atomic::sync_folder(marks).and_then(|()| private().create(&self.path));
+        if let Err(error) = made {
+            let _ = fs::remove_file(&self.starting);
+            return Err(error);
+        }
+        atomic::sync_folder(list)
+    }
+
+    /// Whether the run is known to have no durable record, so that it has sent nothing.
+    pub fn is_starting(&self) -> bool {
+        self.starting.symlink_metadata().is_ok()
+    }
+
+    /// Removes the folder again, if it is empty.
     pub fn discard(self) {
-        // A folder that stays behind is empty and does no harm.
-        let _ = fs::remove_dir(self.path);
+        let list = atomic::folder_of(&self.path);
+        let removed = fs::remove_dir(&self.path).and_then(|()| atomic::sync_folder(list));
+        // With its starting file, a folder that remains blocks no run.
+        if removed.is_ok() {
+            let _ = fs::remove_file(&self.starting);
+        }
     }
 
     /// The run's ID.
@@ -122,6 +151,7 @@ impl RunFolder {
     /// Starts the journal.
     pub fn start_journal(&self, terms: Terms) -> Result<Journal, StateError> {
         let path = self.journal();
+        let terms = self.with_starting(terms);
         Journal::create(&path, terms).map_err(|error| StateError::Write(path, error))
     }
 
@@ -132,8 +162,15 @@ impl RunFolder {
         terms: Terms,
     ) -> Result<Journal, StateError> {
         let path = self.journal();
-        let journal = Journal::reopen(&path, replayed, terms);
+        let journal = Journal::reopen(&path, replayed, self.with_starting(terms));
         journal.map_err(|error| StateError::Write(path, error))
+    }
+
+    fn with_starting(&self, terms: Terms) -> Terms {
+        Terms {
+            starting: Some(self.starting.clone()),
+            ..terms
+        }
     }
 
     /// Writes the plan.
@@ -212,6 +249,21 @@ mod tests {
         let empty = RunFolder::create(state.path(), Keep::Runs, at()).unwrap();
         empty.clone().discard();
         assert!(!empty.plan().parent().unwrap().exists());
+        assert!(!empty.is_starting());
+    }
+
+    #[tokio::test]
+    async fn a_run_is_starting_until_its_first_record() {
+        let state = tempfile::tempdir().unwrap();
+        let folder = RunFolder::create(state.path(), Keep::Runs, at()).unwrap();
+        assert!(folder.is_starting());
+        folder.write_plan(|_| Ok(())).unwrap();
+        let journal = folder.start_journal(Terms::default()).unwrap();
+        assert!(folder.is_starting());
+        let event = crate::event::Event::StillRunning;
+        let stamped = crate::event::Stamped { at: at(), event };
+        assert!(journal.append(vec![stamped]).durable().await);
+        assert!(!RunFolder::of(state.path(), Keep::Runs, folder.run()).is_starting());
     }
 
     #[test]

@@ -56,6 +56,7 @@ fn ledger(plan: &Plan, events: Vec<Event>) -> Ledger {
             warnings: Vec::new(),
             narrowed: None,
             quarantined: Vec::new(),
+            release: None,
             undoes: None,
             report: None,
             approval: crate::policy::Approval::Other,

@@ -224,6 +224,9 @@ fn sends(status: &Status<'_>) -> String {
     let sends = status.sends();
     let (sent, accepted) = (grouped(sends.sent), grouped(sends.accepted));
     let mut text = format!("{sent} sent, {accepted} accepted");
+    if status.life == Life::Unreadable {
+        text = format!("at least {sent} sent, at least {accepted} accepted");
+    }
     if sends.unanswered > 0 {
         text.push_str(&format!(
             ", {} without an answer",

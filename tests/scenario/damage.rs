@@ -153,19 +153,17 @@ fn the_plan_of_another_run_is_refused() {
 }
 
 #[test]
-fn a_journal_cut_to_nothing_is_refused_and_in_nobodys_way() {
+fn a_journal_cut_to_nothing_is_refused() {
     let stage = left_behind();
     change(&stage, Vec::clear);
-    let run = stage.run_id();
-    stage
-        .run("resume")
-        .with_code(2)
-        .saying(&["no unfinished run"]);
-    for verb in ["resume", "settle"] {
-        let ended = stage.run(&format!("{verb} {run}")).with_code(2);
-        let ended = ended.saying(&["the journal holds nothing"]);
-        assert_eq!(ended.accepted_sizes(), [2]);
-    }
+    refused(&stage, 2, "the journal holds nothing");
+}
+
+#[test]
+fn a_journal_that_was_removed_is_refused() {
+    let stage = left_behind();
+    fs::remove_file(journal(&stage)).unwrap();
+    refused(&stage, 2, "journal.jsonl");
 }
 
 #[test]

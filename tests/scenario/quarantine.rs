@@ -6,6 +6,8 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::time::{Duration, SystemTime};
 
+use jiff::SignedDuration;
+use lightsout::clock::Clock;
 use lightsout::event::Event;
 
 use crate::scenario::{Ended, Scenario, Stage, ids};
@@ -51,7 +53,22 @@ fn remove_plan(stage: &Stage) {
     fs::remove_file(stage.run_folder().join("plan.json")).unwrap();
 }
 
-/// Lets the files of the run look as old as its records.
+fn remove_journal(stage: &Stage) {
+    fs::remove_file(stage.run_folder().join("journal.jsonl")).unwrap();
+}
+
+fn empty_journal(stage: &Stage) {
+    fs::write(stage.run_folder().join("journal.jsonl"), "").unwrap();
+}
+
+/// Leaves a part of the first line.
+fn tear_begin(stage: &Stage) {
+    let journal = stage.run_folder().join("journal.jsonl");
+    let bytes = fs::read(&journal).unwrap();
+    fs::write(journal, &bytes[..40]).unwrap();
+}
+
+/// Gives the files of the run, and its folder, the age of its records.
 fn age(stage: &Stage) {
     let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_709_200_000);
     for name in ["journal.jsonl", "plan.json"] {
@@ -60,6 +77,8 @@ fn age(stage: &Stage) {
             file.set_modified(long_ago).unwrap();
         }
     }
+    let folder = File::open(stage.run_folder()).unwrap();
+    folder.set_modified(long_ago).unwrap();
 }
 
 fn quarantine(stage: &Stage, run: &str, flags: &str) -> Ended {
@@ -68,9 +87,15 @@ fn quarantine(stage: &Stage, run: &str, flags: &str) -> Ended {
 
 #[test]
 fn a_run_that_cannot_be_read_blocks_only_its_own_project() {
-    let damages: [fn(&Stage); 4] = [damage_end, damage_begin, remove_plan, |stage| {
-        fs::write(stage.run_folder().join("plan.json"), "{").unwrap()
-    }];
+    let damages: [fn(&Stage); 7] = [
+        damage_end,
+        damage_begin,
+        remove_plan,
+        remove_journal,
+        empty_journal,
+        tear_begin,
+        |stage| fs::write(stage.run_folder().join("plan.json"), "{").unwrap(),
+    ];
     for damage in damages {
         let (stage, run) = left();
         damage(&stage);
@@ -90,18 +115,105 @@ fn a_run_that_cannot_be_read_blocks_only_its_own_project() {
 
 #[test]
 fn a_run_that_names_no_project_blocks_all_until_it_is_set_aside() {
-    let (stage, run) = left();
-    damage_begin(&stage);
-    remove_plan(&stage);
-    neighbour_ends_with(&stage, 21);
+    for damage in [damage_begin, remove_journal, empty_journal] {
+        let (stage, run) = left();
+        damage(&stage);
+        remove_plan(&stage);
+        neighbour_ends_with(&stage, 21);
+        age(&stage);
+        let ended = quarantine(&stage, &run, "--yes").with_code(0);
+        ended.saying(&[
+            "its project is not known",
+            "none is kept out",
+            "check them now",
+        ]);
+        neighbour_ends_with(&stage, 0);
+    }
+}
+
+#[test]
+fn a_run_whose_journal_is_lost_may_have_sent_each_of_its_servers() {
+    for lose in [remove_journal, empty_journal] {
+        // Its request was about to leave, so nobody knows whether it was accepted.
+        let stage = Scenario::new(&ids(2)).clock("2024-02-29T23:00:00Z").start();
+        assert!(stage.crash("run night.yaml", "after:intent").is_none());
+        let run = stage.run_id();
+        age(&stage);
+        lose(&stage);
+        let output = stage.command("status").output().unwrap();
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(2), "{out}");
+        assert!(out.contains("at least 0 sent"), "{out}");
+        // The loss is younger than 15 minutes.
+        stage.run("run night.yaml").with_code(21);
+        quarantine(&stage, &run, "--yes").with_code(21);
+        age(&stage);
+        let ended = quarantine(&stage, &run, "--yes").with_code(0);
+        ended.saying(&["2 servers will be kept out"]);
+        let ended = stage.run("run night.yaml").with_code(30);
+        let ended = ended.with_outcomes(&[("not_sent/quarantined", 2)]);
+        assert_eq!(ended.stats.stops, []);
+        let release = ended.report()["next"].as_str().unwrap();
+        let line = format!("lightsout runs quarantine {run} --release");
+        assert_eq!(release, line);
+    }
+}
+
+#[test]
+fn a_run_that_was_killed_before_its_first_record_blocks_nothing() {
+    let losses: [fn(&Stage); 4] = [
+        |_| {},
+        remove_journal,
+        empty_journal,
+        |stage| {
+            remove_journal(stage);
+            remove_plan(stage);
+        },
+    ];
+    for lose in losses {
+        let stage = Scenario::new(&ids(1)).start();
+        assert!(stage.crash("run night.yaml", "before:0").is_none());
+        lose(&stage);
+        let ended = stage.run("resume").with_code(2);
+        ended.saying(&["no unfinished run"]);
+        neighbour_ends_with(&stage, 0);
+        stage.run("run night.yaml").with_code(0);
+    }
+}
+
+#[test]
+fn a_run_with_any_young_time_is_not_set_aside() {
+    let hour = Duration::from_secs(3600);
+    let fast = (Clock::real().now() + SignedDuration::from_hours(1)).to_string();
+    let stage = Scenario::new(&ids(2)).clock(&fast).start();
+    assert!(stage.crash("run night.yaml", "after:answer").is_none());
+    let run = stage.run_id();
+    // Its record is in the future, and its files are new, then old.
+    let young = |stage: &Stage| {
+        let ended = quarantine(stage, &run, "--yes").with_code(21);
+        ended.saying(&["less than 15 minutes ago, or in the future"]);
+    };
+    young(&stage);
     age(&stage);
-    let ended = quarantine(&stage, &run, "--yes").with_code(0);
-    ended.saying(&[
-        "its project is not known",
-        "none is kept out",
-        "check them now",
-    ]);
-    neighbour_ends_with(&stage, 0);
+    young(&stage);
+
+    let (stage, run) = left();
+    for name in ["journal.jsonl", "plan.json"] {
+        for time in [clock_now(), clock_now() + hour] {
+            age(&stage);
+            let path = stage.run_folder().join(name);
+            let file = File::options().append(true).open(path).unwrap();
+            file.set_modified(time).unwrap();
+            quarantine(&stage, &run, "--yes").with_code(21);
+        }
+    }
+    age(&stage);
+    quarantine(&stage, &run, "--yes").with_code(0);
+}
+
+fn clock_now() -> SystemTime {
+    let now = Clock::real().now().as_second();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(now.unsigned_abs())
 }
 
 #[test]

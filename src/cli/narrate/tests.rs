@@ -39,6 +39,7 @@ fn events() -> Vec<Event> {
                 warnings: Vec::new(),
                 narrowed: None,
                 quarantined: Vec::new(),
+                release: None,
                 undoes: None,
                 report: None,
                 approval: crate::policy::Approval::Other,

@@ -38,6 +38,7 @@ fn began(mode: Mode) -> Event {
         report: None,
         project: None,
         quarantined: Vec::new(),
+        release: None,
     };
     let plan = sample::plan(vec![sample::group("all", 0, 4)]).digest;
     Event::Began {

@@ -5,6 +5,26 @@ use crate::bms::{JobError, JobStatus};
 use crate::outcome::{Proof, Reason};
 use crate::plan::sample;
 
+fn launch() -> Launch {
+    Launch {
+        run: "20261128T170000Z-3f9a1c".parse().unwrap(),
+        project: None,
+        mode: Mode::Rehearsal,
+        labels: std::collections::BTreeMap::new(),
+        again: String::new(),
+        version: "0.1.0".to_owned(),
+        warnings: Vec::new(),
+        narrowed: None,
+        quarantined: Vec::new(),
+        release: None,
+        undoes: None,
+        report: None,
+        approval: crate::policy::Approval::Other,
+        permit: crate::event::Permit::default(),
+        guards: Vec::new(),
+    }
+}
+
 fn events() -> Vec<Event> {
     let batch = BatchIndex(1);
     let evidence = Evidence {
@@ -29,23 +49,7 @@ fn events() -> Vec<Event> {
     };
     vec![
         Event::Began {
-            launch: Box::new(Launch {
-                run: "20261128T170000Z-3f9a1c".parse().unwrap(),
-                project: None,
-                mode: Mode::Rehearsal,
-                labels: std::collections::BTreeMap::new(),
-                again: String::new(),
-                version: "0.1.0".to_owned(),
-                warnings: Vec::new(),
-                narrowed: None,
-                quarantined: Vec::new(),
-                release: None,
-                undoes: None,
-                report: None,
-                approval: crate::policy::Approval::Other,
-                permit: crate::event::Permit::default(),
-                guards: Vec::new(),
-            }),
+            launch: Box::new(launch()),
             plan: sample::fleet().digest,
             left_out: Vec::new(),
         },

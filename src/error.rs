@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use crate::bms::{CredentialsError, HostRefused, Unanswered};
 use crate::clock::InvalidCourse;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::Diagnostic;
 use crate::exit::Exit;
 use crate::http::HttpError;
 use crate::ids::{Digest, RunId};
@@ -25,6 +25,7 @@ use crate::simulator::{FaultsError, SimulatorError};
 use crate::state::{StateError, Switch};
 use crate::undo::Refused;
 use crate::untrusted::{TYPED, for_terminal, shorten};
+use parts::{errors, forbidden, list, said, until};
 
 /// Longest message of one error, in characters: some repeat what they found.
 const LONGEST: usize = 1000;
@@ -466,44 +467,6 @@ impl Error {
     }
 }
 
-/// The first thing that stands against a plan, and how many more there are.
-fn forbidden(breaches: &[Breach]) -> String {
-    let mut lines = breaches.iter().flat_map(Breach::lines);
-    let first = lines.next().unwrap_or_default();
-    match lines.count() {
-        0 => first,
-        1 => format!("{first}; and 1 more reason"),
-        more => format!("{first}; and {more} more reasons"),
-    }
-}
-
-fn list(runs: &[RunId]) -> String {
-    let runs: Vec<&str> = runs.iter().map(RunId::as_str).collect();
-    runs.join(", ")
-}
-
-/// What the cloud or the network said, as the end of a message.
-fn said(unanswered: &Unanswered) -> String {
-    let evidence = unanswered.evidence();
-    let parts = [&evidence.code, &evidence.message].into_iter().flatten();
-    parts.fold(String::new(), |text, part| text + ": " + part)
-}
-
-fn until(switch: &Switch) -> String {
-    switch
-        .until
-        .map_or_else(String::new, |until| format!(" until {until}"))
-}
-
-fn errors(findings: &[Diagnostic]) -> String {
-    let errors = findings
-        .iter()
-        .filter(|finding| finding.severity == Severity::Error);
-    match errors.count() {
-        1 => "1 error".to_owned(),
-        several => format!("{several} errors"),
-    }
-}
-
+mod parts;
 #[cfg(test)]
 mod tests;

@@ -21,7 +21,7 @@ const EXAMPLES: &[&str] = &[
 
 const EVERYTHING: &str = r#"version: 1
 name: everything
-description: "Übernacht 機房 \u{1F600}"
+description: "Übernacht 機房 😀"
 project: bbf1946d374b44a0a2a95533562ba954
 region: ap-southeast-1
 stop_type: HARD

@@ -39,7 +39,7 @@ rollout:
   max_failures: 0
 guards: { max_servers: 10, max_percent: 20 }
 groups:
-  - name: "機房"
+  - name: canary
     servers_from: { file: list.csv, name_column: name, expect_count: 3 }
     expect: { min: 1, max: 5 }
     in_flight: 4

@@ -235,10 +235,14 @@ fn a_signal_in_a_pause_ends_it_at_once_and_a_resume_waits_for_what_is_left() {
     });
 }
 
-/// The pause counts from the end of the wave, whoever waited for it.
+/// The pause counts from the end of the wave, whoever waited for it. The compressed clocks of two processes and of
+/// the API differ by the time that each took to start: at most a minute.
 fn assert_pause_kept(ended: &Ended, soak: i64) {
     let gap = gaps(&ended.stats)[0];
-    assert!((soak..soak + 300).contains(&gap), "{gap} seconds apart");
+    assert!(
+        (soak - 60..soak + 300).contains(&gap),
+        "{gap} seconds apart"
+    );
 }
 
 #[test]

@@ -57,7 +57,7 @@ impl JournalError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Empty => {
-                "requests may have been sent: check the servers, then `lightsout runs quarantine RUN_ID`"
+                "requests may have been sent: check the servers, then set the run aside by `runs quarantine` with its run ID"
             }
             Self::Damaged { .. } | Self::Gap { .. } => {
                 "the file was changed, or the disk is failing: keep a copy, and look at the servers \

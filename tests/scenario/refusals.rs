@@ -177,7 +177,7 @@ const OF_THE_WORKFLOW: &[Case] = &[
     case("workflow: rate", [0, 0], |stage| {
         replace(stage, "night.yaml", "stop: 40", "stop: 30");
     }),
-    case("workflow: report", [0, 0], |stage| {
+    case("workflow: report", [22, 0], |stage| {
         replace(
             stage,
             "night.yaml",
@@ -185,7 +185,7 @@ const OF_THE_WORKFLOW: &[Case] = &[
             "report: \"{{ run.id }}.json\"\nrate:",
         );
     }),
-    case("workflow: its name", [0, 0], |stage| {
+    case("workflow: its name", [22, 0], |stage| {
         replace(stage, "night.yaml", "name: night", "name: nightly");
     }),
 ];
@@ -350,7 +350,7 @@ const OF_THE_PLAN: &[Case] = &[
     case("plan: rate", [0, 0], |stage| {
         edit(stage, "/rate/stop", json!(30));
     }),
-    case("plan: report", [0, 0], |stage| {
+    case("plan: report", [22, 22], |stage| {
         edit(stage, "/report", json!("{{ run.id }}.json"));
     }),
     case("plan: white space", [0, 0], |stage| {

@@ -93,14 +93,14 @@ fn the_report_of_a_workflow_stays_in_its_work_tree() {
     stage.write("w.yaml", format!("{night}report: /tmp/report.json\n"));
     let refused = stage.run("validate w.yaml").with_code(2);
     refused.saying(&["report-path", "must be a relative path"]);
-    // A plan can be changed outside its digest.
+    // A plan that was changed afterwards is refused.
     stage.run("plan night.yaml --out a.plan.json").with_code(0);
     let plan = stage.read("a.plan.json");
     let changed = plan.replace("\"report\": null", "\"report\": \"/tmp/report.json\"");
     assert_ne!(plan, changed);
     stage.write("a.plan.json", changed);
-    let refused = stage.run("run --plan a.plan.json").with_code(2);
-    refused.with_nothing_sent().saying(&["an absolute path"]);
+    let refused = stage.run("run --plan a.plan.json").with_code(22);
+    refused.with_nothing_sent().saying(&["digest"]);
     // The command line is the operator's.
     stage.write("w.yaml", format!("{night}report: out/x.json\n"));
     stage.run("run w.yaml --report out/mine.json").with_code(0);
@@ -122,8 +122,8 @@ fn a_reviewer_sees_where_the_report_goes() {
     stage.run("plan night.yaml --write").with_code(0);
     let text = stage.read("night.yaml").replace("out/", "other/");
     stage.write("night.yaml", text);
-    // It is not in the digest.
-    stage.run("plan night.yaml --check").with_code(0);
+    stage.run("plan night.yaml --check").with_code(10);
+    stage.run("run night.yaml --locked").with_code(22);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use serde_json::{Value, json};
+
 use crate::freeze::write;
 use crate::scenario::{Scenario, Stage, ids};
 
@@ -217,11 +219,25 @@ fn the_zones_of_the_machine_are_not_asked() {
 }
 
 #[test]
-fn what_freeze_files_say_is_no_part_of_a_plan() {
+fn the_content_of_freeze_calendars_is_part_of_a_plan() {
     let stage = stage("  freeze: [freeze.yaml]\n");
-    let without = stage.run("plan night.yaml --format json").with_code(0).out;
+    let plan = |stage: &Stage| -> Value {
+        let out = stage.run("plan night.yaml --format json").with_code(0).out;
+        serde_json::from_str(&out).unwrap()
+    };
+    let without = plan(&stage);
+    assert_eq!(
+        without["freeze_calendars"],
+        json!([{ "file": "freeze.yaml", "sha256": null }])
+    );
     stage.write("freeze.yaml", FREEZE);
-    let with = stage.run("plan night.yaml --format json").with_code(0).out;
-    assert_eq!(with, without);
-    assert!(with.contains("\"freeze.yaml\""), "{with}");
+    let with = plan(&stage);
+    assert_eq!(
+        with["freeze_calendars"][0]["sha256"]
+            .as_str()
+            .unwrap()
+            .len(),
+        64
+    );
+    assert_ne!(with["digest"], without["digest"]);
 }

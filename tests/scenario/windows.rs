@@ -419,22 +419,23 @@ fn closures_of_the_workflow_that_cannot_be_read_keep_the_window_closed() {
 fn the_closures_of_a_run_that_is_taken_up_are_read_again_where_they_were() {
     let later = ("2027-01-01T00:00:00Z", "2027-01-02T00:00:00Z");
     let closed = "version: 1\nclosures:\n  - { from: '2026-11-27T00:00:00Z', to: '2026-11-28T00:00:00Z', reason: works }\n";
-    for (text, code) in [
-        (Some(closed), 30),
-        (None, 30),
-        (Some("version: 1\nclosures: []\n"), 0),
-    ] {
+    let crashed = || {
         let scenario = one_by_one(2, Duration::from_secs(1));
-        let stage = left(frozen(scenario, later.0, later.1).clock(OPENS));
+        left(frozen(scenario, later.0, later.1).clock(OPENS))
+    };
+    // A calendar that is gone, or does not hold what it held when the plan was made, counts as closed.
+    for text in [Some(closed), None, Some("version: 1\nclosures: []\n")] {
+        let stage = crashed();
         match text {
             Some(text) => stage.write("freeze.yaml", text),
             None => std::fs::remove_file(stage.path("freeze.yaml")).unwrap(),
         }
-        let ended = stage.run("resume --send").with_code(code);
-        if code == 30 {
-            ended.with_outcomes(&[("stopped", 1), ("not_sent/policy", 1)]);
-        }
+        stage
+            .run("resume --send")
+            .with_code(30)
+            .with_outcomes(&[("stopped", 1), ("not_sent/policy", 1)]);
     }
+    crashed().run("resume --send").with_code(0);
 }
 
 #[test]

@@ -163,7 +163,7 @@ pub enum Error {
         /// What was typed.
         answer: String,
     },
-    /// Nobody can be asked for confirmation, and nothing else approves the run.
+    /// There is no terminal to ask for confirmation, and nothing else approves the run.
     #[error("cannot ask for confirmation: {missing}")]
     NoTerminal {
         /// Which stream is not a terminal.
@@ -217,7 +217,7 @@ pub enum Error {
     /// A run that is not in quarantine cannot be released.
     #[error("run {0} keeps no servers out of new runs")]
     NotInQuarantine(RunId),
-    /// A finished run that can be read is in nobody's way.
+    /// A finished run that can be read blocks no other run.
     #[error("run {0} can be read, and is finished")]
     NothingToQuarantine(RunId),
     /// A run whose newest record is too young may be live.

@@ -436,7 +436,7 @@ impl Shared {
     }
 }
 
-/// The answer without job IDs that hold a secret: whoever repeats a credential does not name a job.
+/// The answer without job IDs that hold a secret: a response that repeats a credential does not name a job.
 fn without_secrets(answer: PowerAnswer, secrets: &Secrets) -> PowerAnswer {
     let jobs = match answer {
         PowerAnswer::Accepted(job) if secrets.redact(job.as_str().to_owned()) == job.as_str() => {

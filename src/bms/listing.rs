@@ -193,7 +193,7 @@ impl Wire<'_> {
     }
 
     fn vitals(&self) -> Vitals<'_> {
-        /// A task that nobody documents, so that an unreadable one never counts as idle.
+        /// A task that is not documented, so that an unreadable one never counts as idle.
         const SOME_TASK: &str = "not understood";
         /// A power state that nobody documents, so that an unreadable one never counts as absent.
         const NOT_UNDERSTOOD: i64 = -1;

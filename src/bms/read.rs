@@ -35,7 +35,7 @@ pub enum ReadFailure {
     },
 }
 
-/// A page in place of an answer may be that of a gateway which restarts; so many in a row are not.
+/// A web page instead of an answer can come from a gateway that restarts. So many in a row do not.
 const PAGES: u32 = 3;
 
 /// A read that gave nothing.
@@ -93,7 +93,7 @@ pub(super) fn not_the_api(response: &Response) -> Option<ReadError> {
             http_status: Some(response.status),
             code: Some("not-the-api".to_owned()),
             message: Some(shorten(&format!(
-                "{what}: something else answers in place of the API"
+                "{what}: something else answers instead of the API"
             ))),
             ..Evidence::default()
         },

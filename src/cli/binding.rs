@@ -85,7 +85,7 @@ pub(super) fn check(
     Ok(Exit::PlansDiffer)
 }
 
-/// Shows what differs from an older plan; ends with 10 if any member does.
+/// Shows what differs from an older plan; exit code 10 if any member does.
 pub(super) fn compare(
     invocation: &Invocation<'_>,
     old: &Plan,

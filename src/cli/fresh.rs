@@ -62,7 +62,7 @@ pub(super) enum Consent<'a> {
     Given,
     /// The person at the terminal is asked.
     ToBeAsked(Terminal),
-    /// The person at the terminal is asked before the run waits, because later nobody may be there. The answer holds
+    /// The person at the terminal is asked before the run waits, because later the terminal can be unattended. The answer holds
     /// for the plan of this digest.
     Ahead(Terminal, &'a Cell<Option<Digest>>),
 }

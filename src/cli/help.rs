@@ -120,7 +120,7 @@ Go on with a run that was interrupted, halted or killed.
 Jobs that were accepted are followed, requests whose answer was lost are found out by the states of \
 their servers, and what was never sent is sent now. A run that was left, or stood still, for over 15 \
 minutes is late and stays late: somebody may have started servers again. Nothing more is sent unless its window is still \
-open, or `--send` is given, and never a server of a request that may have been accepted. After the cutoff of its window nothing is sent at all. Policies are read anew: what they forbid by now is not sent, and what was sent is still followed. \
+open, or `--send` is given, and never a server of a request that may have been accepted. After the cutoff of its window nothing is sent at all. Policies are read again: what they forbid by now is not sent, and what was sent is still followed. \
 Repeated any number of times, the result is the same.";
 
 pub(super) const RESUME: &str = "\

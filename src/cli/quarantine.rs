@@ -47,7 +47,7 @@ pub(super) fn quarantine(
         return Err(Error::Quarantined(run.clone(), command(invocation, run)));
     }
     let _lock = lock(&state, run)?;
-    // Read under the lock, so that nobody writes any more.
+    // Read under the lock, so that no other process writes.
     let remains = Remains::of(&state, run);
     if remains.is_finished {
         return Err(Error::NothingToQuarantine(run.clone()));
@@ -158,7 +158,7 @@ fn shown(request: &PossibleRequest) -> String {
     format!("    batch {batch}, request {attempt}, {at:.0}: {servers}, {answer}")
 }
 
-/// Asks for the run's ID, unless `--yes` says that nobody is to be asked.
+/// Asks for the run's ID, unless `--yes` is given.
 fn confirm(
     invocation: &Invocation<'_>,
     flags: &QuarantineFlags,

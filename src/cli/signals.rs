@@ -183,7 +183,7 @@ impl Signals {
         runtime()?.block_on(async {
             let streams = Streams::open();
             let mut streams = streams.map_err(|error| internal("catch signals", error))?;
-            // Nobody waits for it if the process is ending.
+            // It is not awaited if the process is ending.
             let _ = started.send(());
             loop {
                 let name = streams.next().await;

@@ -1,4 +1,4 @@
-//! What stands between this machine and the API for as long as nobody changes it: certificates, TLS, proxies.
+//! What stands between this machine and the API until it is changed: certificates, TLS, proxies.
 //!
 //! Owns telling such faults from those that pass, and their words. Invariant: a fault that may pass by itself, such
 //! as a name server that does not answer or a refused connection, is never one of these.
@@ -11,7 +11,7 @@ use rustls::{CertificateError, Error as TlsError};
 /// Why no connection can be made until somebody changes something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Obstacle {
-    /// Nobody who is trusted has signed the server's certificate.
+    /// No trusted authority has signed the server's certificate.
     UnknownAuthority,
     /// The server shows a certificate of an authority as its own.
     SelfSigned,

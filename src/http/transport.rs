@@ -159,7 +159,7 @@ impl Transport {
     }
 }
 
-/// What came of one request.
+/// The result of one request.
 #[derive(Debug)]
 pub struct Exchange {
     /// The whole answer, or why there is none.

@@ -1,7 +1,7 @@
 //! Whether a file is still the one that this process opened.
 //!
 //! Owns the comparison of a path with an open file. A lock that another process can take, because its file was
-//! removed, excludes nobody, and a journal that was replaced keeps nothing. Invariant: a path that cannot be
+//! removed, excludes no process, and a journal that was replaced keeps nothing. Invariant: a path that cannot be
 //! looked at does not count as in place.
 
 use std::fs::{self, File, Metadata};

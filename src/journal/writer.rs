@@ -245,7 +245,7 @@ impl Writer {
         self.check_custody()
     }
 
-    /// That lock and journal are in place, and nobody else has written to the journal.
+    /// That lock and journal are in place, and no other process has written to the journal.
     fn check_custody(&self) -> io::Result<()> {
         let mut lost = self.custody.lost();
         if lost.is_none() && self.file.metadata()?.len() != self.length {
@@ -346,7 +346,7 @@ mod tests {
         journal: Journal,
         path: PathBuf,
         lock: PathBuf,
-        /// Held open as a run does: the number of a file that nobody has open is given to the next one.
+        /// Held open as a run does: the inode number of a file that is not open is given to the next one.
         _lock: File,
         _folder: tempfile::TempDir,
     }

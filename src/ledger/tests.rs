@@ -27,7 +27,7 @@ fn exit(cause: Option<StopCause>, answer: Option<SendAnswer>, outcomes: &[(Outco
     let (attempt, batch) = (1, BATCH);
     let mut events = Vec::new();
     if let Some(answer) = answer {
-        // Whoever is not sent was in no request that may have been accepted.
+        // A target that is not sent was in no request that may have been accepted.
         let left = |outcome: &Outcome| outcome.kind() == OutcomeKind::NotSent;
         let in_it = outcomes
             .iter()

@@ -73,7 +73,7 @@ pub struct Placed<'a> {
 }
 
 impl Placed<'_> {
-    /// Everything that tells when it is sent.
+    /// Everything that decides when it is sent.
     fn place(&self) -> (&str, BatchIndex, u32, usize) {
         (self.group, self.batch, self.wave, self.waves_before)
     }

@@ -105,7 +105,7 @@ impl Seen {
 }
 
 impl SeenTags {
-    /// Tags that are known count, whoever showed them; what cannot be read is not taken for none.
+    /// Known tags count, whichever reading showed them. Tags that cannot be read never count as none.
     fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Known(mut tags), Self::Known(more) | Self::Partial(more))

@@ -86,7 +86,7 @@ enum Proof {
     NameOnly,
 }
 
-/// Finds out from states what became of a request whose response named jobs that the API does not know. It is never
+/// Finds out from states whether a request was accepted whose response named jobs that the API does not know. It is never
 /// sent again.
 async fn reconcile_unproven(
     context: &Context,
@@ -112,7 +112,7 @@ async fn reconcile_unproven(
     }
 }
 
-/// Servers whose request was accepted, though no job tells of them.
+/// Servers whose request was accepted, though no job mentions them.
 fn lost(servers: &Slots, since: Moment) -> Vec<Suspense> {
     let lost = |slot| Suspense {
         slot,

@@ -101,7 +101,7 @@ mod tests {
         let trusted = if jumped { now } else { Moment::default() };
         assert_eq!(pulse.trusted_from(now, wall), trusted);
         assert_eq!(pulse.beat(now, wall), jumped);
-        // Also for whoever asks later.
+        // Also for later questions.
         assert_eq!(pulse.trusted_from(now, wall), trusted);
         assert_eq!(pulse.silence(now, wall), Duration::ZERO);
     }

@@ -162,7 +162,7 @@ impl Recorder {
         let mut books = self.books();
         let (now, at) = (self.clock.elapsed(), self.clock.now());
         let jumped = books.pulse.beat(now, at);
-        // Where the uptime is in the journal, whoever comes later can tell what the wall clock hides.
+        // Where the uptime is in the journal, a later process can see what the wall clock hides.
         let reads = self.journal.is_some() && (begins || jumped);
         let uptime = reads.then(|| Event::UptimeRead {
             uptime: self.clock.uptime(),

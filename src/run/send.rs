@@ -205,7 +205,7 @@ impl Sending<'_> {
     }
 
     /// Looks again at servers of a request that may have been accepted, since the run has become late by now: they
-    /// are not sent again, and what became of them is what readings say from now on.
+    /// are not sent again, and their outcomes come from readings from now on.
     fn find_out_again(&mut self, portion: Portion, attempt: Attempt) {
         let now = self.context.clock.elapsed();
         let request = Request {
@@ -318,7 +318,7 @@ impl Sending<'_> {
         Ok(())
     }
 
-    /// Reads the states of servers anew whose earlier request seemed not to have been accepted. What they show can
+    /// Reads again the states of servers whose earlier request seemed not to have been accepted. What they show can
     /// settle them, or prove that it was: then they are followed. The rest is kept.
     async fn recheck(&mut self, portion: &mut Portion) -> Result<(), RunError> {
         match recheck(self.context, self.batch, &portion.slots).await? {

@@ -120,7 +120,7 @@ impl Cloud {
         let now = self.clock.elapsed();
         while let Some(next) = state.late.iter().position(|late| late.due <= now) {
             let late = state.late.remove(next);
-            // Nobody hears of a refusal either.
+            // A refusal is not delivered either.
             let _ = self.power(&mut state, (&late.request, late.place), late.due);
         }
         state

@@ -150,7 +150,7 @@ pub(super) fn note(record: &mut Record, reply: &Reply, delivery: Delivery) {
     }
 }
 
-/// Notes what became of the answer to a power request.
+/// Records how the answer to a power request was delivered.
 pub(super) fn note_answer(
     seen: &mut PowerSeen,
     reply: &Reply,

@@ -84,7 +84,7 @@ impl Lock {
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
-            // A file that was removed in between can be locked, and excludes nobody.
+            // A file that was removed in between can be locked, and excludes no process.
             if lock.held().map_err(failed)?.is_in_place() {
                 lock.name(&Holder::this(None))?;
                 return Ok(lock);

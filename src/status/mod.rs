@@ -123,7 +123,7 @@ impl<'a> Status<'a> {
         facts?.next.as_deref()
     }
 
-    /// The command that only reads what became of the run, if it can be resumed.
+    /// The command that only reads the outcomes of the run, if it can be resumed.
     fn settle(&self) -> Option<String> {
         let resume = format!("lightsout resume {}", self.around.run);
         let resumes = self.next().is_some_and(|next| next.starts_with(&resume));

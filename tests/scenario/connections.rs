@@ -19,7 +19,7 @@ const KEY: &[u8] = include_bytes!("../fixtures/tls/server.key");
 /// An endpoint of the cloud that is never reached: these tests end before, or at a proxy on this machine.
 const REGION: &str = "https://bms.ap-southeast-1.myhuaweicloud.com";
 
-/// A server with a certificate of an authority that nobody trusts; it serves connections until the test ends.
+/// A server with a certificate of an authority that is not trusted; it serves connections until the test ends.
 fn untrusted() -> SocketAddr {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
@@ -100,7 +100,7 @@ fn what_is_not_the_api_is_explained_and_tried_three_times() {
             .with_code(3)
             .with_outcomes(&[("not_sent/unreachable", 5)])
             .with_nothing_sent();
-        let ended = ended.saying(&[words, "something else answers in place of the API"]);
+        let ended = ended.saying(&[words, "something else answers instead of the API"]);
         assert!(!ended.err.contains("sesameword"), "{}", ended.err);
         assert_eq!(stage.interloper().seen(Call::List).len(), 3, "{words}");
         let ended = stage.run("doctor night.yaml").with_code(3);

@@ -1,4 +1,4 @@
-//! Late runs: left, or standing still, for over 15 minutes, and resumed by whoever comes next.
+//! Late runs: left, or standing still, for over 15 minutes, and resumed by the next process.
 //!
 //! Invariant: a run that was late sends nothing without `--send` outside its own window, and never a server of a
 //! request that was, or may have been, accepted; however often somebody interrupted those who resumed it.

@@ -65,7 +65,7 @@ fn null_and_absent_tags_are_refused_alike_unless_the_policy_allows_untagged_serv
         let stage = under(three(&faults).start(), ALLOWING);
         let ended = stage.run("run night.yaml").with_code(0);
         assert_eq!(ended.accepted_sizes(), [3]);
-        // The listing shows tags of others, so nobody was asked for singly.
+        // The listing shows tags of others, so no server was read singly.
         assert_eq!(ended.stats.requests.show, 0);
     });
 }

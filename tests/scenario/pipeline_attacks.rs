@@ -1,6 +1,6 @@
 //! Pull requests that try to have a server stopped without a comment that shows it.
 //!
-//! Owns the attacks, each on real merge commits and on both forges. Invariant: whoever reads the comments and
+//! Owns the attacks, each on real merge commits and on both forges. Invariant: a reviewer who reads the comments and
 //! looks at the colour of the checks sees every change.
 
 use std::fs;

@@ -134,7 +134,7 @@ fn a_run_that_names_no_project_blocks_all_until_it_is_set_aside() {
 #[test]
 fn a_run_whose_journal_is_lost_may_have_sent_each_of_its_servers() {
     for lose in [remove_journal, empty_journal] {
-        // Its request was about to leave, so nobody knows whether it was accepted.
+        // Its request was about to leave, so it is not known whether it was accepted.
         let stage = Scenario::new(&ids(2)).clock("2024-02-29T23:00:00Z").start();
         assert!(stage.crash("run night.yaml", "after:intent").is_none());
         let run = stage.run_id();

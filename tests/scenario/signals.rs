@@ -388,7 +388,7 @@ fn a_signal_while_files_are_read_begins_nothing() {
     let groups = "groups: [{ name: all, servers_from: list.txt }]\nguards: { max_servers: 300000 }";
     stage.write("large.yaml", format!("{head}{groups}\n"));
     let mut command = stage.command("run large.yaml --yes");
-    // Whoever catches signals only when the run begins has no time for that here.
+    // A program that catches signals only when the run begins is too late here.
     command.env("LIGHTSOUT_CRASH", "before:0");
     let mut running = stage.spawned(command);
     let process = running.id();

@@ -25,7 +25,7 @@ fn every_warning_of_a_plan_is_shown_by_validate_and_run_and_listed_in_the_report
                 rows.concat()
             ),
         )
-        .file("keep.txt", "# nobody today\n")
+        .file("keep.txt", "# none today\n")
         .start();
     let planned = stage.run("plan night.yaml --format json").with_code(0);
     let plan: serde_json::Value = serde_json::from_str(&planned.out).unwrap();

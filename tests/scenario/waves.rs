@@ -235,7 +235,7 @@ fn a_signal_in_a_pause_ends_it_at_once_and_a_resume_waits_for_what_is_left() {
     });
 }
 
-/// The pause counts from the end of the wave, whoever waited for it. The compressed clocks of two processes and of
+/// The pause counts from the end of the wave, whichever process waited for it. The compressed clocks of two processes and of
 /// the API differ by the time that each took to start: at most a minute.
 fn assert_pause_kept(ended: &Ended, soak: i64) {
     let gap = gaps(&ended.stats)[0];

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// What came of a late storm, or of many.
+/// The counts of a late storm, or of many.
 #[derive(Debug, Default)]
 pub(crate) struct LateStory {
     storms: usize,

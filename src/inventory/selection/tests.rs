@@ -119,7 +119,7 @@ fn what_is_not_reported_selects_nobody_and_spares_everybody(
     assert_eq!(matching(&by_one, &servers[0]), Match::Unknown(expected));
     let known = Known::Listing(&servers);
     assert_eq!(known.doubtful(&by_one), [(servers[0].id, expected)]);
-    let never = [criterion, ("flavor", "of-nobody")];
+    let never = [criterion, ("flavor", "of-no-server")];
     let by_two = select(&never);
     // Unless the server fails another criterion for certain.
     let fails = member != "flavor";

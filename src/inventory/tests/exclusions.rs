@@ -36,7 +36,7 @@ fn an_exclusion_that_protects_nothing_is_a_warning_unless_another_group_uses_it(
 
 #[test]
 fn a_file_that_excludes_nobody_is_a_warning() {
-    let repository = Repository::with("keep.txt", "# nobody today\n");
+    let repository = Repository::with("keep.txt", "# none today\n");
     let mut group = group("a", &[A]);
     group.exclude.servers_from = Some(inventory("keep.txt"));
     let targets = repository.resolve(vec![group]).unwrap();

@@ -1,4 +1,4 @@
-//! Which gaps between records make a run late, whoever wrote them.
+//! Which gaps between records make a run late, whichever process wrote them.
 
 use rstest::rstest;
 

@@ -144,11 +144,11 @@ mod tests {
 
     use super::*;
     use crate::bms::Evidence;
-    use crate::event::{Event, Launch, Mode, Permit, Phase, SendAnswer, Slots, Stamped, StopCause};
+    use crate::event::{Event, Launch, Phase, SendAnswer, Slots, Stamped, StopCause};
     use crate::ids::BatchIndex;
     use crate::outcome::{Proof, Reason};
     use crate::plan::sample::{self, group, server};
-    use crate::policy::Approval;
+
     use crate::power::StateClass;
 
     const BATCH: BatchIndex = BatchIndex(0);
@@ -169,20 +169,8 @@ mod tests {
     fn launch(undoes: Option<RunId>) -> Launch {
         Launch {
             run: run(),
-            project: None,
-            mode: Mode::Run,
-            labels: std::collections::BTreeMap::new(),
-            again: String::new(),
-            version: "0.1.0".to_owned(),
-            warnings: Vec::new(),
-            narrowed: None,
-            quarantined: Vec::new(),
-            release: None,
             undoes,
-            report: None,
-            approval: Approval::Other,
-            permit: Permit::default(),
-            guards: Vec::new(),
+            ..Launch::for_tests()
         }
     }
 

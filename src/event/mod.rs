@@ -221,6 +221,30 @@ pub struct Launch {
     pub guards: Vec<Ruling>,
 }
 
+#[cfg(test)]
+impl Launch {
+    /// A real run without anything special, for the tests of this and later stages.
+    pub(crate) fn for_tests() -> Self {
+        Self {
+            run: RunId::new(Timestamp::UNIX_EPOCH, 0),
+            project: None,
+            mode: Mode::Run,
+            labels: BTreeMap::new(),
+            again: String::new(),
+            version: "0.1.0".to_owned(),
+            warnings: Vec::new(),
+            narrowed: None,
+            quarantined: Vec::new(),
+            release: None,
+            undoes: None,
+            report: None,
+            approval: Approval::Other,
+            permit: Permit::default(),
+            guards: Vec::new(),
+        }
+    }
+}
+
 /// What a run leaves out of its plan, as it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::bms::{Evidence, JobError, JobStatus, StateClass};
-use crate::event::{Event, JobEnd, JobResult, Launch, Permit, Phase, SendAnswer, Slots, Stamped};
+use crate::event::{Event, JobEnd, JobResult, Launch, Phase, SendAnswer, Slots, Stamped};
 use crate::ids::BatchIndex;
 use crate::outcome::{Outcome, OutcomeKind, Proof, Reason};
 use crate::plan::{Ruling, sample};
@@ -70,20 +70,8 @@ fn began(plan: &Plan) -> Event {
     Event::Began {
         launch: Box::new(Launch {
             run: "20261128T170000Z-3f9a1c".parse().unwrap(),
-            project: None,
-            mode: Mode::Run,
-            labels: BTreeMap::new(),
             again: "lightsout run weekly-stop.yaml".to_owned(),
-            version: "0.1.0".to_owned(),
-            warnings: Vec::new(),
-            narrowed: None,
-            quarantined: Vec::new(),
-            release: None,
-            undoes: None,
-            report: None,
-            approval: crate::policy::Approval::Other,
-            permit: Permit::default(),
-            guards: Vec::new(),
+            ..Launch::for_tests()
         }),
         plan: plan.digest,
         left_out: Vec::new(),

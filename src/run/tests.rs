@@ -9,7 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::bms::{ClientSettings, Credentials, Secrets};
 use crate::clock::Latest;
-use crate::event::{Mode, Permit, Stamped};
+use crate::event::{Mode, Stamped};
 use crate::exit::Exit;
 use crate::http::{Reach, Transport, TransportSettings};
 use crate::ids::RunId;
@@ -202,20 +202,8 @@ impl Cloud {
 fn launch(cloud: &Cloud) -> Launch {
     Launch {
         run: RunId::new(cloud.clock.now(), 1),
-        project: None,
         mode: Mode::Rehearsal,
-        labels: std::collections::BTreeMap::new(),
-        again: String::new(),
-        version: "0.1.0".to_owned(),
-        warnings: Vec::new(),
-        narrowed: None,
-        quarantined: Vec::new(),
-        release: None,
-        undoes: None,
-        report: None,
-        approval: crate::policy::Approval::Other,
-        permit: Permit::default(),
-        guards: Vec::new(),
+        ..Launch::for_tests()
     }
 }
 

@@ -194,10 +194,10 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::event::{Mode, Opened, Permit, Stamped, StopCause};
+    use crate::event::{Opened, Permit, Stamped, StopCause};
     use crate::outcome::{Outcome, Proof, Reason};
     use crate::plan::{self, Plan, reverse, sample};
-    use crate::policy::Approval;
+
     use crate::window::Occurrence;
 
     /// A run of this plan, begun so many hours after the first.
@@ -226,18 +226,7 @@ mod tests {
             .unwrap();
         let launch = Launch {
             run: folder.run().clone(),
-            project: None,
-            mode: Mode::Run,
-            labels: std::collections::BTreeMap::new(),
-            again: String::new(),
-            version: "0.1.0".to_owned(),
-            warnings: Vec::new(),
-            narrowed: None,
-            quarantined: Vec::new(),
-            release: None,
             undoes: undoes.cloned(),
-            report: None,
-            approval: Approval::Other,
             permit: Permit {
                 window: Some(Opened {
                     timezone: "Asia/Singapore".to_owned(),
@@ -249,7 +238,7 @@ mod tests {
                 }),
                 ..Permit::default()
             },
-            guards: Vec::new(),
+            ..Launch::for_tests()
         };
         let event = Event::Began {
             launch: Box::new(launch),

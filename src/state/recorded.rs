@@ -266,7 +266,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::event::{Event, Launch, Mode, Permit, Stamped};
+    use crate::event::{Event, Launch, Stamped};
     use crate::plan::sample;
 
     fn at() -> Timestamp {
@@ -296,20 +296,7 @@ mod tests {
     fn began(plan: &Plan) -> Event {
         let launch = Launch {
             run: "20261128T170000Z-3f9a1c".parse().unwrap(),
-            project: None,
-            mode: Mode::Run,
-            labels: std::collections::BTreeMap::new(),
-            again: String::new(),
-            version: "0.1.0".to_owned(),
-            warnings: Vec::new(),
-            narrowed: None,
-            quarantined: Vec::new(),
-            release: None,
-            undoes: None,
-            report: None,
-            approval: crate::policy::Approval::Other,
-            permit: Permit::default(),
-            guards: Vec::new(),
+            ..Launch::for_tests()
         };
         Event::Began {
             launch: Box::new(launch),

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::recorded::project_of;
 use super::{Glimpse, Keep, RunFolder, StateError, launch_of};
-use crate::event::{Attempt, Event, SendAnswer, Stamped};
+use crate::event::{Attempt, Event, Stamped};
 use crate::ids::{BatchIndex, JobId, RunId, ServerId};
 use crate::journal;
 use crate::ledger::BatchRecord;
@@ -172,22 +172,13 @@ fn possible_requests(events: &[Stamped]) -> Vec<PossibleRequest> {
                 attempt,
                 answer,
                 ..
-            } => match answer {
-                SendAnswer::Accepted { .. } | SendAnswer::AmbiguousWithJobs { .. } => {
-                    if let Some(request) = requests.get_mut(&(*batch, *attempt)) {
-                        request.jobs = answer.jobs().to_vec();
-                    }
-                }
-                SendAnswer::Ambiguous => {}
-                SendAnswer::NotConnected
-                | SendAnswer::Throttled
-                | SendAnswer::Conflict
-                | SendAnswer::Credentials
-                | SendAnswer::RefusedForAll
-                | SendAnswer::Rejected => {
+            } => {
+                if !answer.may_be_acceptance() {
                     requests.remove(&(*batch, *attempt));
+                } else if let Some(request) = requests.get_mut(&(*batch, *attempt)) {
+                    request.jobs = answer.jobs().to_vec();
                 }
-            },
+            }
             Event::Began { .. }
             | Event::Resumed { .. }
             | Event::WaveBegan { .. }

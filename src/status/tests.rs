@@ -1,12 +1,10 @@
 //! Tests of a status: in each state of a run, as text and against its schema.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::*;
 use crate::bms::{Evidence, StateClass};
-use crate::event::{Event, Launch, Permit, Phase, Slots, Stamped};
+use crate::event::{Event, Launch, Phase, Slots, Stamped};
 use crate::ids::BatchIndex;
 use crate::outcome::{Outcome, Proof, Reason};
 use crate::plan::sample;
@@ -48,20 +46,8 @@ fn ledger(plan: &Plan, events: Vec<Event>) -> Ledger {
     let began = Event::Began {
         launch: Box::new(Launch {
             run: RUN.parse().unwrap(),
-            project: None,
-            mode: Mode::Run,
-            labels: BTreeMap::new(),
             again: "lightsout run weekly-stop.yaml".to_owned(),
-            version: "0.1.0".to_owned(),
-            warnings: Vec::new(),
-            narrowed: None,
-            quarantined: Vec::new(),
-            release: None,
-            undoes: None,
-            report: None,
-            approval: crate::policy::Approval::Other,
-            permit: Permit::default(),
-            guards: Vec::new(),
+            ..Launch::for_tests()
         }),
         plan: plan.digest,
         left_out: Vec::new(),

@@ -5,26 +5,6 @@ use crate::bms::{JobError, JobStatus};
 use crate::outcome::{Proof, Reason};
 use crate::plan::sample;
 
-fn launch() -> Launch {
-    Launch {
-        run: "20261128T170000Z-3f9a1c".parse().unwrap(),
-        project: None,
-        mode: Mode::Rehearsal,
-        labels: std::collections::BTreeMap::new(),
-        again: String::new(),
-        version: "0.1.0".to_owned(),
-        warnings: Vec::new(),
-        narrowed: None,
-        quarantined: Vec::new(),
-        release: None,
-        undoes: None,
-        report: None,
-        approval: crate::policy::Approval::Other,
-        permit: crate::event::Permit::default(),
-        guards: Vec::new(),
-    }
-}
-
 fn events() -> Vec<Event> {
     let batch = BatchIndex(1);
     let evidence = Evidence {
@@ -49,7 +29,11 @@ fn events() -> Vec<Event> {
     };
     vec![
         Event::Began {
-            launch: Box::new(launch()),
+            launch: Box::new(Launch {
+                run: "20261128T170000Z-3f9a1c".parse().unwrap(),
+                mode: Mode::Rehearsal,
+                ..Launch::for_tests()
+            }),
             plan: sample::fleet().digest,
             left_out: Vec::new(),
         },

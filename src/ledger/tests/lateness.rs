@@ -26,19 +26,7 @@ fn began(mode: Mode) -> Event {
     let launch = crate::event::Launch {
         run: "20261128T170000Z-3f9a1c".parse().unwrap(),
         mode,
-        labels: std::collections::BTreeMap::new(),
-        again: String::new(),
-        version: "0.1.0".to_owned(),
-        warnings: Vec::new(),
-        narrowed: None,
-        undoes: None,
-        approval: crate::policy::Approval::Other,
-        permit: crate::event::Permit::default(),
-        guards: Vec::new(),
-        report: None,
-        project: None,
-        quarantined: Vec::new(),
-        release: None,
+        ..crate::event::Launch::for_tests()
     };
     let plan = sample::plan(vec![sample::group("all", 0, 4)]).digest;
     Event::Began {
